@@ -1,0 +1,58 @@
+"""Deep Image Prior in JAX: restore one picture with a randomly initialised network.
+
+>>> import jax, jax.numpy as jnp, optax
+>>> import dip_jax
+>>> y = jnp.full((32, 32, 3), 0.5)
+>>> fit = dip_jax.average(dip_jax.dip(dip_jax.Skip(widths=(4, 4)), optax.adam(1e-2)))
+>>> key, z_key = jax.random.split(jax.random.key(0))
+>>> z = dip_jax.inputs.uniform(z_key, 32, 32, depth=4)
+>>> state, trace = dip_jax.run(fit, key, dip_jax.denoise(y), z, steps=2)
+>>> dip_jax.estimate(fit, state).shape, trace["loss"].shape
+((32, 32, 3), (2,))
+"""
+
+from dip_jax import inputs, metrics, operators
+from dip_jax.base import Algorithm, Generator, Info, Task
+from dip_jax.generators import ResNet, Skip, UNet
+from dip_jax.loop import advance, estimate, run
+from dip_jax.prior import dip
+from dip_jax.tasks import (
+    denoise,
+    inpaint,
+    observe,
+    reconstruct,
+    super_resolve,
+    through,
+    total_variation,
+)
+from dip_jax.wrappers import average, backtrack, best, measured
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Algorithm",
+    "Generator",
+    "Info",
+    "ResNet",
+    "Skip",
+    "Task",
+    "UNet",
+    "advance",
+    "average",
+    "backtrack",
+    "best",
+    "denoise",
+    "dip",
+    "estimate",
+    "inpaint",
+    "inputs",
+    "measured",
+    "metrics",
+    "observe",
+    "operators",
+    "reconstruct",
+    "run",
+    "super_resolve",
+    "through",
+    "total_variation",
+]

@@ -1,0 +1,29 @@
+"""The one kind of error that the command line tells without a traceback."""
+
+
+class UserError(ValueError):
+    """A mistake of the user's, told in one line: what, its value, and the mend.
+
+    Args:
+      name: the flag or argument at fault, such as "--image".
+      value: what the user gave for it.
+      problem_and_mend: what is wrong and what to do instead, such as
+        "does not exist; check the path".
+    """
+
+    def __init__(self, name: str, value: object, problem_and_mend: str):
+        super().__init__(name, value, problem_and_mend)
+        self.name = name
+        self.value = value
+        self.problem_and_mend = problem_and_mend
+
+    def __str__(self) -> str:
+        return printable(f"{self.name}={self.value}: {self.problem_and_mend}")
+
+
+def printable(text: str) -> str:
+    """Escapes what would break a line or a terminal: file names may hold anything."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )

@@ -1,0 +1,241 @@
+"""Presets: the numbers behind a run, as data.
+
+A preset belongs to one task; the same name may exist for several. The paper's are read off
+the notebooks of the original code (DmitryUlyanov/deep-image-prior @ 042e0d4c).
+"""
+
+import difflib
+from typing import Any, NamedTuple
+
+from dip_jax.app.errors import UserError
+
+TASKS = ("denoise", "reconstruct", "inpaint", "super_resolve")
+INPUTS = ("noise", "meshgrid", "image")
+
+
+class Preset(NamedTuple):
+    """Everything that a fit needs besides the picture; hashable."""
+
+    name: str
+    task: str
+    source: str
+    """Where the numbers come from."""
+    expected: str
+    """What a run with them has reached, and on what."""
+    steps: int
+    generator: str = "skip"
+    options: tuple[tuple[str, Any], ...] = ()
+    """Keyword arguments of the generator, as pairs."""
+    input: str = "noise"
+    depth: int = 32
+    """Channels of the input where it is noise."""
+    learning_rate: float = 0.01
+    warmup: int = 0
+    """Steps of linear warm-up of the learning rate."""
+    final_learning_rate: float | None = None
+    """Where a cosine decay ends; None keeps the rate constant."""
+    jitter: float = 0.03
+    jitter_strong: float | None = None
+    """Takes the place of ``jitter`` from sigma 50 on."""
+    decay: float = 0.99
+    """Of the exponential average of the outputs."""
+    every: int = 10
+    """Steps between looks at the fit."""
+
+
+def _options(**options: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(options.items())
+
+
+_HOURGLASS = _options(widths=(128,) * 5, skip_widths=4, upsampling="bilinear")
+_FAST = _options(widths=(64,) * 5, skip_widths=4, upsampling="nearest")
+_SCHEDULE = {"warmup": 30, "final_learning_rate": 0.001}
+
+PRESETS = (
+    Preset(
+        name="fast",
+        task="denoise",
+        source="dip_jax, for CPUs",
+        expected="",
+        steps=400,
+        options=_FAST,
+        jitter=1 / 30,
+        jitter_strong=1 / 20,
+        **_SCHEDULE,
+    ),
+    Preset(
+        name="fast",
+        task="reconstruct",
+        source="dip_jax, for CPUs",
+        expected="",
+        steps=400,
+        options=_FAST,
+        jitter=1 / 30,
+        **_SCHEDULE,
+    ),
+    Preset(
+        name="fast",
+        task="inpaint",
+        source="dip_jax, for CPUs",
+        expected="",
+        steps=600,
+        options=_FAST,
+        **_SCHEDULE,
+    ),
+    Preset(
+        name="fast",
+        task="super_resolve",
+        source="dip_jax, for CPUs",
+        expected="",
+        steps=500,
+        options=_FAST,
+        **_SCHEDULE,
+    ),
+    Preset(
+        name="paper",
+        task="denoise",
+        source="denoising.ipynb, F16",
+        expected="F16, sigma 25: 30.7 dB one iterate, site's output 33.7 dB",
+        steps=3000,
+        options=_HOURGLASS,
+        jitter=1 / 30,
+        jitter_strong=1 / 20,
+    ),
+    Preset(
+        name="paper",
+        task="reconstruct",
+        source="denoising.ipynb, snail (JPEG)",
+        expected="no reference exists",
+        steps=2400,
+        options=_options(
+            widths=(8, 16, 32, 64, 128), skip_widths=(0, 0, 0, 4, 4), upsampling="bilinear"
+        ),
+        depth=3,
+        jitter=1 / 30,
+    ),
+    Preset(
+        name="paper",
+        task="inpaint",
+        source="inpainting.ipynb, kate and peppers (text)",
+        expected="kate: 39.0 dB",
+        steps=6001,
+        options=_options(widths=(128,) * 5, skip_widths=128, upsampling="nearest"),
+    ),
+    Preset(
+        name="paper",
+        task="super_resolve",
+        source="super-resolution.ipynb, zebra x4",
+        expected="zebra x4: 25.71 dB luma; Set5 29.90, Set14 27.01",
+        steps=2000,
+        options=_HOURGLASS,
+    ),
+    Preset(
+        name="x8",
+        task="super_resolve",
+        source="super-resolution.ipynb, zebra x8",
+        expected="zebra x8: 20.62 dB luma; Set5 25.89, Set14 24.15",
+        steps=4000,
+        options=_HOURGLASS,
+        jitter=0.05,
+    ),
+    Preset(
+        name="vase",
+        task="inpaint",
+        source="inpainting.ipynb, vase (a large hole)",
+        expected="no reference exists",
+        steps=5001,
+        options=_options(widths=(128,) * 5, skip_widths=0, upsampling="nearest"),
+        input="meshgrid",
+    ),
+    Preset(
+        name="library",
+        task="inpaint",
+        source="inpainting.ipynb, library (a large hole)",
+        expected="no reference exists",
+        steps=3001,
+        options=_options(
+            widths=(16, 32, 64, 128, 128, 128),
+            skip_widths=0,
+            kernel_down=5,
+            upsampling="nearest",
+            conv1x1_up=False,
+        ),
+        depth=1,
+        jitter=0.0,
+    ),
+    Preset(
+        name="half",
+        task="inpaint",
+        source="restoration.ipynb, barbara (50 % missing)",
+        expected="barbara: 32.22 dB; 11 grey pictures 33.48",
+        steps=11000,
+        options=_HOURGLASS,
+        learning_rate=0.001,
+    ),
+    Preset(
+        name="sparse",
+        task="inpaint",
+        source="restoration.ipynb, kate (98 % missing)",
+        expected="no figure published",
+        steps=1000,
+        options=_options(
+            widths=(16, 32, 64, 128, 128),
+            skip_widths=0,
+            upsampling="bilinear",
+            downsampling="average",
+        ),
+        jitter=0.0,
+    ),
+)
+
+# Options and learning rate of a generator that a preset was not made for.
+GENERATORS: dict[str, tuple[tuple[tuple[str, Any], ...], float]] = {
+    "skip": (_FAST, 0.01),
+    "unet": (_options(upsampling="bilinear"), 0.001),
+    "resnet": (_options(blocks=8, width=32), 0.001),
+}
+
+
+def find_preset(name: str, task: str | None, *, flag: str = "--preset") -> Preset:
+    """The preset of that name for that task.
+
+    Without a task, the first task that has one; so ``vase`` alone means inpainting.
+
+    Raises:
+      UserError: if there is none; it tells the nearest name, or the tasks that have one.
+    """
+    named = [preset for preset in PRESETS if preset.name == name]
+    if not named:
+        raise UserError(
+            flag, name, "is unknown; " + nearest(name, [p.name for p in PRESETS])
+        )
+    for preset in named:
+        if task in (None, preset.task):
+            return preset
+    tasks = " or ".join(preset.task for preset in named)
+    others = ", ".join(preset.name for preset in PRESETS if preset.task == task)
+    raise UserError(
+        flag,
+        name,
+        f"is a preset for the task {tasks}, not {task}; for that there are {others}",
+    )
+
+
+def nearest(name: str, choices: list[str]) -> str:
+    """Words that tell the nearest of ``choices``, or all of them."""
+    close = difflib.get_close_matches(name, choices, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return "there are " + ", ".join(dict.fromkeys(choices))
+
+
+def table() -> str:
+    """All presets as a text table."""
+    rows = [("preset", "task", "steps", "source", "expected")]
+    rows += [(p.name, p.task, str(p.steps), p.source, p.expected) for p in PRESETS]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, row[4]]).rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,72 @@
+"""The contract: an inverse problem, a generator and an algorithm, as plain data.
+
+Every part of the library is one of the types below or a function between them:
+
+* a *task* turns measured data into a loss on images, ``denoise(y) -> Task``;
+* a *generator* turns a fixed input ``z`` into an image, ``apply(params, z)``;
+* an *algorithm* is three pure functions over an immutable state, and a *wrapper* is a
+  function from Algorithm to Algorithm, ``average(dip(...))``.
+
+Images are float32 arrays ``[height, width, channels]`` with values in [0, 1]. There is no
+batch axis: one fit restores one image.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+Array = jax.Array
+Image = jax.Array
+"""float32 ``[height, width, channels]``, values in [0, 1]."""
+Scalar = jax.Array
+Key = jax.Array
+Params = Any
+State = Any
+
+
+class Task(NamedTuple):
+    """An inverse problem as the fit sees it.
+
+    Both fields are :class:`jax.tree_util.Partial`: their data are leaves of the pytree, so a
+    second picture of the same shape reuses the compiled program.
+    """
+
+    loss: Callable[[Image], Scalar]
+    """Differentiable; what the fit minimises."""
+    metrics: Callable[[Image], dict[str, Scalar]]
+    """For reports only; may use a reference image; never enters a gradient or a choice."""
+
+
+class Generator(Protocol):
+    """A network as two pure functions; any ``flax.linen.Module`` of one input is one."""
+
+    def init(self, key: Key, z: Array) -> Params:
+        """Draws parameters for inputs of the shape of ``z``, ``[height, width, depth]``."""
+        ...
+
+    def apply(self, params: Params, z: Array) -> Image:
+        """The image that ``params`` make of ``z``; height and width are those of ``z``."""
+        ...
+
+
+class Info(NamedTuple):
+    """Diagnostics of one step; not carried to the next one."""
+
+    loss: Scalar
+    """The task's loss at the parameters that the step started from."""
+    image: Image
+    """The image that the step offers: the network's output, or what a wrapper made of it."""
+    metrics: dict[str, Scalar]
+    """Named scalars that wrappers add."""
+
+
+class Algorithm(NamedTuple):
+    """Three pure functions; wrappers map an Algorithm to an Algorithm."""
+
+    init: Callable[[Key, Task, Array], State]
+    """``(key, task, z) -> state``."""
+    step: Callable[[State, Task], tuple[State, Info]]
+    """``(state, task) -> (state, info)``: one step of optimisation."""
+    estimate: Callable[[State], Image]
+    """``state -> image``: the restoration that this state stands for."""

@@ -1,0 +1,14 @@
+"""Generators: networks whose structure is the prior.
+
+Each is a ``flax.linen`` module and so a :class:`dip_jax.base.Generator`: a frozen, hashable
+description with ``init(key, z) -> params`` and ``apply(params, z) -> image``. Images and
+inputs are unbatched, ``[height, width, channels]``; :attr:`stride` of a generator is what
+the height and width of ``z`` must be multiples of. ``flax`` is imported here and nowhere
+else in the library.
+"""
+
+from dip_jax.generators.resnet import ResNet
+from dip_jax.generators.skip import Skip
+from dip_jax.generators.unet import UNet
+
+__all__ = ["ResNet", "Skip", "UNet"]

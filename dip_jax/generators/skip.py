@@ -1,0 +1,242 @@
+"""The hourglass with skip connections, the network of nearly all of the paper's results."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from dip_jax.base import Array, Image
+from dip_jax.generators.blocks import (
+    ACTIVATIONS,
+    DOWNSAMPLINGS,
+    PADDINGS,
+    UPSAMPLINGS,
+    Conv,
+    LanczosDownsample,
+    Norm,
+    check_choice,
+    check_input,
+    check_integer,
+    pool,
+    upsample,
+)
+
+
+class Level(nn.Module, kw_only=True):
+    """One scale of :class:`Skip`: the way down, the skip connection and the way up.
+
+    The fields are those of :class:`Skip` at this scale. ``down``, ``skip`` and ``up`` are
+    its three methods, since between the first and the last lie all coarser levels.
+    """
+
+    width: int
+    width_up: int
+    skip_width: int
+    kernel_down: int
+    kernel_up: int
+    kernel_skip: int
+    padding: str
+    upsampling: str
+    downsampling: str
+    activation: str
+    conv1x1_up: bool
+    bias: bool
+
+    def setup(self) -> None:
+        """Declares the layers in the order in which data passes them."""
+        if self.skip_width:
+            self.skip_conv = self._conv(self.skip_width, self.kernel_skip)
+            self.skip_norm = Norm()
+        stride = 2 if self.downsampling == "stride" else 1
+        self.down_conv = self._conv(self.width, self.kernel_down, stride)
+        if self.downsampling == "lanczos2":
+            self.down_lanczos = LanczosDownsample()
+        self.down_norm = Norm()
+        self.deep_conv = self._conv(self.width, self.kernel_down)
+        self.deep_norm = Norm()
+        self.merge_norm = Norm()
+        self.up_conv = self._conv(self.width_up, self.kernel_up)
+        self.up_norm = Norm()
+        if self.conv1x1_up:
+            self.mix_conv = self._conv(self.width_up, 1)
+            self.mix_norm = Norm()
+
+    def skip(self, x: Array) -> Array | None:
+        """The few channels that bypass the coarser levels, ``[h, w, c] -> [h, w, skip]``."""
+        if not self.skip_width:
+            return None
+        return self._activate(self.skip_norm(self.skip_conv(x)))
+
+    def down(self, x: Array) -> Array:
+        """``[h, w, c] -> [h / 2, w / 2, width]``."""
+        x = self._activate(self.down_norm(self._downsample(self.down_conv(x))))
+        return self._activate(self.deep_norm(self.deep_conv(x)))
+
+    def up(self, x: Array, skip: Array | None) -> Array:
+        """``[h / 2, w / 2, c]`` and ``[h, w, skip]`` to ``[h, w, width_up]``."""
+        x = self._activate(self.up_norm(self.merge(x, skip)))
+        if self.conv1x1_up:
+            x = self._activate(self.mix_norm(self.mix_conv(x)))
+        return x
+
+    def merge(self, x: Array, skip: Array | None) -> Array:
+        """Upsample, join with the skip channels (these first), normalise, convolve.
+
+        The costliest lines of the network, and the only ones that know that ``x`` is coarse.
+        """
+        x = upsample(x, self.upsampling)
+        if skip is not None:
+            x = jnp.concatenate([skip, x], axis=-1)
+        return self.up_conv(self.merge_norm(x))
+
+    def _downsample(self, x: Array) -> Array:
+        if self.downsampling == "stride":
+            return x  # down_conv has done it
+        if self.downsampling == "lanczos2":
+            return self.down_lanczos(x)
+        return pool(x, self.downsampling)
+
+    def _conv(self, width: int, kernel_size: int, stride: int = 1) -> Conv:
+        return Conv(width, kernel_size, stride, self.padding, self.bias)
+
+    def _activate(self, x: Array) -> Array:
+        return ACTIVATIONS[self.activation](x)
+
+
+class Skip(nn.Module, kw_only=True):
+    """The encoder-decoder with skip connections, ``[h, w, depth] -> [h, w, channels]``.
+
+    Height and width of the input must be multiples of :attr:`stride`, two to the number of
+    scales. The output lies in (0, 1), or is unbounded with ``sigmoid=False``.
+
+    A field documented as *per scale* takes one value for all scales or a tuple with one for
+    each. Such tuples, as well as ``widths`` and ``widths_up``, run from the finest scale to
+    the coarsest. Parameters are named ``level<scale>/<layer>/<kernel | bias | scale>``, with
+    scale 0 the finest, and ``out_conv``.
+
+    Fields:
+        channels: of the output.
+        widths: channels of the encoder; their number is the number of scales.
+        widths_up: channels of the decoder; None means those of ``widths``.
+        skip_widths: per scale; channels of the skip connection, 0 for none.
+        kernel_down: per scale; size of the encoder's kernels, odd.
+        kernel_up: per scale; size of the decoder's kernels, odd.
+        kernel_skip: size of the skip connections' kernels, odd.
+        padding: ``"zero"`` or ``"reflect"``.
+        upsampling: per scale; ``"nearest"`` or ``"bilinear"``.
+        downsampling: per scale; ``"stride"``, ``"average"``, ``"max"`` or ``"lanczos2"``
+            (which learns its filter).
+        activation: ``"leaky_relu"`` (slope 0.2), ``"elu"``, ``"swish"``, ``"relu"`` or
+            ``"none"``.
+        conv1x1_up: whether a 1x1 convolution follows each of the decoder's.
+        sigmoid: whether the output passes a sigmoid.
+        bias: whether convolutions have biases.
+
+    Raises:
+        ValueError: for a field outside of these, on construction, and for an input of
+            another rank or size, on the call.
+
+    Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), supplementary material;
+    ``models/skip.py`` of DmitryUlyanov/deep-image-prior.
+
+    >>> import jax
+    >>> generator = Skip(widths=(8, 8), skip_widths=(0, 4), upsampling="nearest")
+    >>> z = jax.numpy.zeros((16, 24, 2))
+    >>> params = generator.init(jax.random.key(0), z)
+    >>> generator.apply(params, z).shape
+    (16, 24, 3)
+    """
+
+    channels: int = 3
+    widths: tuple[int, ...] = (128,) * 5
+    widths_up: tuple[int, ...] | None = None
+    skip_widths: int | tuple[int, ...] = 4
+    kernel_down: int | tuple[int, ...] = 3
+    kernel_up: int | tuple[int, ...] = 3
+    kernel_skip: int = 1
+    padding: str = "reflect"
+    upsampling: str | tuple[str, ...] = "bilinear"
+    downsampling: str | tuple[str, ...] = "stride"
+    activation: str = "leaky_relu"
+    conv1x1_up: bool = True
+    sigmoid: bool = True
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if not isinstance(self.widths, tuple) or not self.widths:
+            raise ValueError(
+                f"widths={self.widths!r}: must be a tuple with an int per scale"
+            )
+        check_integer("channels", self.channels, least=1)
+        check_choice("padding", self.padding, PADDINGS)
+        check_choice("activation", self.activation, tuple(ACTIVATIONS))
+        _check_kernel("kernel_skip", self.kernel_skip)
+        for field in ("widths", "widths_up"):
+            for width in self._per_scale(field):
+                check_integer(field, width, least=1)
+        for width in self._per_scale("skip_widths"):
+            check_integer("skip_widths", width, least=0)
+        for field in ("kernel_down", "kernel_up"):
+            for size in self._per_scale(field):
+                _check_kernel(field, size)
+        for field, choices in (
+            ("upsampling", UPSAMPLINGS),
+            ("downsampling", DOWNSAMPLINGS),
+        ):
+            for value in self._per_scale(field):
+                check_choice(field, value, choices)
+        super().__post_init__()
+
+    @property
+    def stride(self) -> int:
+        """Two to the number of scales: height and width of ``z`` must be multiples of it."""
+        return 2 ** len(self.widths)
+
+    @nn.compact
+    def __call__(self, z: Array) -> Image:
+        """The image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
+        check_input(z, self.stride)
+        levels = [self._level(scale) for scale in range(len(self.widths))]
+        x, skips = z, []
+        for level in levels:
+            skips.append(level.skip(x))
+            x = level.down(x)
+        for level, skip in zip(reversed(levels), reversed(skips), strict=True):
+            x = level.up(x, skip)
+        x = Conv(self.channels, 1, use_bias=self.bias, name="out_conv")(x)
+        return nn.sigmoid(x) if self.sigmoid else x
+
+    def _level(self, scale: int) -> Level:
+        return Level(
+            width=self.widths[scale],
+            width_up=self._per_scale("widths_up")[scale],
+            skip_width=self._per_scale("skip_widths")[scale],
+            kernel_down=self._per_scale("kernel_down")[scale],
+            kernel_up=self._per_scale("kernel_up")[scale],
+            kernel_skip=self.kernel_skip,
+            padding=self.padding,
+            upsampling=self._per_scale("upsampling")[scale],
+            downsampling=self._per_scale("downsampling")[scale],
+            activation=self.activation,
+            conv1x1_up=self.conv1x1_up,
+            bias=self.bias,
+            name=f"level{scale}",
+        )
+
+    def _per_scale(self, field: str) -> tuple[Any, ...]:
+        value = getattr(self, field)
+        if field == "widths_up" and value is None:
+            return self.widths
+        if field != "widths_up" and not isinstance(value, (tuple, list)):
+            return (value,) * len(self.widths)
+        if not isinstance(value, tuple) or len(value) != len(self.widths):
+            raise ValueError(
+                f"{field}={value!r}: must be a tuple of {len(self.widths)}, one per scale"
+            )
+        return value
+
+
+def _check_kernel(field: str, size: object) -> None:
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(f"{field}={size!r}: must be an odd positive integer")

@@ -1,0 +1,199 @@
+"""The loop: compiled steps in chunks, a callback on the host between them."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dip_jax.base import Algorithm, Array, Info, Key, State, Task
+
+Trace = dict[str, np.ndarray]
+"""``loss`` and every metric, one value a step: float arrays ``[steps]``."""
+
+Callback = Callable[[int, State, Trace], Any]
+"""``(steps so far, state, the chunk's trace) -> stop?``; anything true ends the run.
+
+The state's buffers are reused by the next chunk: take copies (``np.asarray(estimate)``).
+"""
+
+
+def run(
+    algorithm: Algorithm,
+    key: Key,
+    task: Task,
+    z: Array,
+    *,
+    steps: int,
+    every: int = 50,
+    callback: Callback | None = None,
+    device_loop: bool | None = None,
+) -> tuple[State, Trace]:
+    """Initialises ``algorithm`` and takes ``steps`` steps.
+
+    Programs are compiled once for an algorithm and the shapes of ``task`` and ``z``: keep
+    the algorithm object to restore a second picture without compiling.
+
+    Args:
+      algorithm: from :func:`~dip_jax.prior.dip` and wrappers.
+      key: from ``jax.random.key(seed)``; the only source of randomness.
+      task: from :mod:`dip_jax.tasks`.
+      z: the generator's input ``[height, width, depth]``.
+      steps: how many, at least 0; need not be a multiple of ``every``.
+      every: steps in a chunk, at least 1. The result does not depend on it.
+      callback: called after each chunk.
+      device_loop: see :func:`advance`.
+
+    Returns:
+      The last state, and the trace of all steps taken.
+    """
+    state = _jitted_init()(algorithm, key, task, z)
+    return advance(
+        algorithm,
+        state,
+        task,
+        steps=steps,
+        every=every,
+        callback=callback,
+        device_loop=device_loop,
+    )
+
+
+def advance(
+    algorithm: Algorithm,
+    state: State,
+    task: Task,
+    *,
+    steps: int,
+    every: int = 50,
+    callback: Callback | None = None,
+    device_loop: bool | None = None,
+) -> tuple[State, Trace]:
+    """Takes ``steps`` more steps from ``state``, whose buffers are given up (donated).
+
+    Args:
+      algorithm: the one that made ``state``.
+      state: from :func:`run` or an earlier call.
+      task: as for :func:`run`.
+      steps: as for :func:`run`.
+      every: as for :func:`run`.
+      callback: as for :func:`run`; its count starts at 0 here.
+      device_loop: True runs a chunk as one compiled loop on the device, False as a Python
+        loop over one compiled step. Default: False on a CPU, where XLA leaves convolution
+        gradients inside loops unoptimised (jax issue 12868) and a call costs little beside
+        a step; True elsewhere, where the calls would dominate.
+
+    Returns:
+      The last state, and the trace of these steps.
+    """
+    if steps < 0:
+        raise ValueError(f"steps={steps!r}: must be 0 or more")
+    if every < 1:
+        raise ValueError(f"every={every!r}: must be at least 1")
+    if device_loop is None:
+        device_loop = _platform(state) != "cpu"
+    chunk = _device_chunk if device_loop else _host_chunk
+    traces: list[Trace] = []
+    done = 0
+    for length in _chunk_lengths(steps, every):
+        state, trace = chunk(algorithm, state, task, length, every)
+        done += length
+        traces.append(trace)
+        if callback is not None and callback(done, state, trace):
+            break
+    return state, _concatenated(traces)
+
+
+def estimate(algorithm: Algorithm, state: State) -> Array:
+    """``algorithm.estimate(state)``, compiled; the state stays usable."""
+    return _jitted_estimate()(algorithm, state)
+
+
+def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
+    whole, rest = divmod(steps, every)
+    return itertools.chain(itertools.repeat(every, whole), [rest] if rest else [])
+
+
+def _host_chunk(
+    algorithm: Algorithm, state: State, task: Task, length: int, every: int
+) -> tuple[State, Trace]:
+    del every
+    step = _jitted_step()
+    records = []
+    for _ in range(length):
+        state, record = step(algorithm, state, task)
+        records.append(record)
+    records = jax.device_get(records)
+    return state, {name: np.stack([r[name] for r in records]) for name in records[0]}
+
+
+def _device_chunk(
+    algorithm: Algorithm, state: State, task: Task, length: int, every: int
+) -> tuple[State, Trace]:
+    # The length is data, so that a shorter last chunk runs the same program.
+    state, records = _jitted_chunk()(algorithm, every, state, task, jax.device_put(length))
+    return state, {
+        name: values[:length] for name, values in jax.device_get(records).items()
+    }
+
+
+def _record(info: Info) -> dict[str, Array]:
+    return {"loss": info.loss, **info.metrics}
+
+
+def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array]]:
+    state, info = algorithm.step(state, task)
+    return state, _record(info)
+
+
+def _chunk(
+    algorithm: Algorithm, every: int, state: State, task: Task, length: Array
+) -> tuple[State, dict[str, Array]]:
+    shapes = jax.eval_shape(functools.partial(_step, algorithm), state, task)[1]
+    records = jax.tree.map(lambda s: jnp.zeros((every, *s.shape), s.dtype), shapes)
+
+    def body(index: Array, carry: tuple) -> tuple:
+        state, records = carry
+        state, record = _step(algorithm, state, task)
+        records = jax.tree.map(lambda all_, one: all_.at[index].set(one), records, record)
+        return state, records
+
+    return jax.lax.fori_loop(0, length, body, (state, records))
+
+
+# One jit object each for the whole process, so that their caches are shared by all runs.
+# Made on first use: compiler options depend on the backend, which importing must not wake.
+@functools.cache
+def _jitted_init() -> Callable:
+    return jax.jit(
+        lambda algorithm, key, task, z: algorithm.init(key, task, z), static_argnums=0
+    )
+
+
+@functools.cache
+def _jitted_step() -> Callable:
+    return jax.jit(_step, static_argnums=0, donate_argnums=1)
+
+
+@functools.cache
+def _jitted_chunk() -> Callable:
+    return jax.jit(_chunk, static_argnums=(0, 1), donate_argnums=2)
+
+
+@functools.cache
+def _jitted_estimate() -> Callable:
+    return jax.jit(lambda algorithm, state: algorithm.estimate(state), static_argnums=0)
+
+
+def _platform(state: State) -> str:
+    leaf = jax.tree.leaves(state)[0]
+    return next(iter(leaf.devices())).platform
+
+
+def _concatenated(traces: list[Trace]) -> Trace:
+    if not traces:
+        return {}
+    return {name: np.concatenate([t[name] for t in traces]) for name in traces[0]}

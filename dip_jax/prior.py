@@ -1,0 +1,80 @@
+"""The method: a generator fitted to one image by gradient descent on its parameters."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, Scalar, Task
+
+
+class DipState(NamedTuple):
+    """State of :func:`dip`."""
+
+    params: Params
+    opt_state: optax.OptState
+    z: Array
+    """The generator's input without jitter, ``[height, width, depth]``."""
+    key: Key
+    """Folded with ``count`` at each step: results do not depend on how steps are grouped."""
+    count: Scalar
+    """int32, steps taken."""
+
+
+def dip(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    *,
+    jitter: float = 1 / 30,
+) -> Algorithm:
+    """Deep Image Prior (Ulyanov et al., equation 2): ``min over params of loss(f(z))``.
+
+    Args:
+      generator: the network, see :mod:`dip_jax.generators`.
+      optimizer: any optax optimiser. Line searches get the step's loss as ``value_fn``; they
+        need ``jitter=0``, or at least see one jitter throughout a step.
+      jitter: standard deviation of the Gaussian noise added to z, drawn afresh each step
+        (the original's ``reg_noise_std``, 1/30 for denoising). 0 adds none.
+
+    Returns:
+      An Algorithm. ``info.image`` is the output for the jittered z of that step; ``estimate``
+      is the output for z itself, one forward pass.
+    """
+    if not jitter >= 0:
+        raise ValueError(f"jitter={jitter!r}: must be 0 or more")
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def init(key: Key, task: Task, z: Array) -> DipState:
+        del task
+        params_key, key = jax.random.split(key)
+        params = generator.init(params_key, z)
+        return DipState(params, optimizer.init(params), z, key, jnp.zeros((), jnp.int32))
+
+    def step(state: DipState, task: Task) -> tuple[DipState, Info]:
+        z = state.z
+        if jitter:
+            noise = jax.random.normal(jax.random.fold_in(state.key, state.count), z.shape)
+            z = z + jitter * noise
+
+        def objective(params: Params) -> tuple[Scalar, Image]:
+            image = generator.apply(params, z)
+            return task.loss(image), image
+
+        (loss, image), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(
+            grads,
+            state.opt_state,
+            state.params,
+            value=loss,
+            grad=grads,
+            value_fn=lambda params: objective(params)[0],
+        )
+        params = optax.apply_updates(state.params, updates)
+        state = state._replace(params=params, opt_state=opt_state, count=state.count + 1)
+        return state, Info(loss, image, {})
+
+    def estimate(state: DipState) -> Image:
+        return generator.apply(state.params, state.z)
+
+    return Algorithm(init, step, estimate)

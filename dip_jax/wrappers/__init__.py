@@ -1,0 +1,12 @@
+"""Wrappers: functions from Algorithm to Algorithm.
+
+They compose from the inside out: ``measured(average(dip(...)))`` reports on the average, and
+``backtrack(average(dip(...)))`` restores the average together with the parameters.
+"""
+
+from dip_jax.wrappers.average import average
+from dip_jax.wrappers.backtrack import backtrack
+from dip_jax.wrappers.best import best
+from dip_jax.wrappers.measured import measured
+
+__all__ = ["average", "backtrack", "best", "measured"]

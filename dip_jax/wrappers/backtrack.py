@@ -1,0 +1,101 @@
+"""Recovery from divergence."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from dip_jax.base import Algorithm, Array, Image, Info, Key, Scalar, State, Task
+
+
+class BacktrackState(NamedTuple):
+    """State of :func:`backtrack`."""
+
+    inner: State
+    saved: State
+    """The inner state at the last snapshot, known to have had ``saved_loss``."""
+    saved_loss: Scalar
+    age: Scalar
+    """int32, steps since the snapshot."""
+    restores: Scalar
+    """int32, how often the snapshot was restored."""
+
+
+def backtrack(
+    algorithm: Algorithm, *, drop: float = 5.0, every: int = 50, limit: int = 20
+) -> Algorithm:
+    """Returns to the last good state when the loss jumps up or is no longer finite.
+
+    Deep Image Prior with a large learning rate diverges now and then (README of the original
+    code; its ``Backtracking``). A step's loss tells of the parameters that it started from:
+    when it is too high, the step is not taken and everything inside (parameters, optimiser
+    state, averages, best images) is as it was at the snapshot. All random keys are changed,
+    so that the same course is not run again.
+
+    Wrap it around whatever must be restored: ``backtrack(average(dip(...)))``.
+
+    Args:
+      algorithm: what to guard.
+      drop: tolerated fall of the data fit against the snapshot, in dB (the original's 5).
+      every: steps between snapshots. A snapshot holds a second copy of the state.
+      limit: after so many restorations only a loss that is not finite is refused, lest a
+        loss that is noisy by nature hold the fit for ever.
+
+    Returns:
+      An Algorithm that adds ``info.metrics["restores"]``, restorations so far. The refused
+      step's ``info`` still shows what it saw, except that its image is the restored
+      estimate, so that no outer average takes in a diverged image.
+    """
+    if not drop > 0:
+        raise ValueError(f"drop={drop!r}: must be positive, in dB")
+    if every < 1:
+        raise ValueError(f"every={every!r}: must be at least 1")
+    tolerated = 10 ** (drop / 10)
+
+    def init(key: Key, task: Task, z: Array) -> BacktrackState:
+        inner = algorithm.init(key, task, z)
+        saved = jax.tree.map(jnp.copy, inner)  # no shared buffers: states are donated
+        zero = jnp.zeros((), jnp.int32)
+        return BacktrackState(inner, saved, jnp.full((), jnp.inf, jnp.float32), zero, jnp.copy(zero))
+
+    def step(state: BacktrackState, task: Task) -> tuple[BacktrackState, Info]:
+        inner, info = algorithm.step(state.inner, task)
+        risen = (info.loss > tolerated * state.saved_loss) & (state.restores < limit)
+        diverged = risen | ~jnp.isfinite(info.loss)
+        restores = state.restores + diverged
+        # The state before the step is the one whose loss is known: that one is kept.
+        due = ~diverged & ((state.age >= every) | jnp.isinf(state.saved_loss))
+        restored = _with_fresh_keys(state.saved, restores)
+        state = BacktrackState(
+            inner=_select(diverged, restored, inner),
+            saved=_select(due, state.inner, state.saved),
+            saved_loss=jnp.where(due, info.loss, state.saved_loss),
+            age=jnp.where(due | diverged, 0, state.age + 1),
+            restores=restores,
+        )
+        image = jax.lax.cond(
+            diverged, lambda: algorithm.estimate(state.inner), lambda: info.image
+        )
+        return state, info._replace(
+            image=image, metrics={**info.metrics, "restores": restores}
+        )
+
+    def estimate(state: BacktrackState) -> Image:
+        return algorithm.estimate(state.inner)
+
+    return Algorithm(init, step, estimate)
+
+
+def _select(condition: Scalar, chosen: State, other: State) -> State:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), chosen, other)
+
+
+def _with_fresh_keys(state: State, count: Scalar) -> State:
+    """Folds ``count`` into every typed random key of ``state``."""
+
+    def refresh(leaf: Array) -> Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.fold_in(leaf, count)
+        return leaf
+
+    return jax.tree.map(refresh, state)

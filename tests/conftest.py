@@ -1,0 +1,30 @@
+"""Strict settings for all tests; a toy generator; where pictures and goldens lie."""
+
+import os
+
+# Two CPU devices, set before any backend wakes.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import pathlib
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden_folder() -> pathlib.Path:
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> pathlib.Path:
+    """The standard test pictures, which are not part of the project."""
+    folder = os.environ.get("DIP_JAX_DATA")
+    if not folder:
+        pytest.skip("DIP_JAX_DATA does not name a folder with the standard pictures")
+    return pathlib.Path(folder)

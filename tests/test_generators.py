@@ -1,0 +1,224 @@
+"""The generators: shapes, options, errors, and their layers against plain formulas.
+
+Equality with the original networks is in ``test_parity.py``.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax.generators import ResNet, Skip, UNet, blocks
+
+KEY = jax.random.key(0)
+Z = jax.random.uniform(jax.random.key(1), (16, 8, 2))
+SKIP = {"widths": (4, 4), "skip_widths": 2}
+UNET = {"feature_scale": 16}
+RESNET = {"blocks": 1, "width": 4}
+SMALLEST = {Skip: SKIP, UNet: UNET, ResNet: RESNET}
+
+
+def image_of(net, z=Z, key=KEY):
+    @jax.jit
+    def draw(key, z):
+        return net.apply(net.init(key, z), z)
+
+    return np.asarray(draw(key, z))
+
+
+def data(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def usual():
+    """The image of the smallest network of each kind."""
+    z = jax.random.uniform(jax.random.key(1), (16, 16, 2))
+    return {kind: image_of(kind(**fields), z) for kind, fields in SMALLEST.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (Skip, {"widths_up": (2, 3)}),
+        (Skip, {"skip_widths": (0, 3)}),
+        (Skip, {"kernel_down": (5, 1), "kernel_up": (1, 5), "kernel_skip": 3}),
+        (Skip, {"padding": "zero"}),
+        (Skip, {"upsampling": ("nearest", "bilinear")}),
+        (Skip, {"downsampling": ("average", "max")}),
+        (Skip, {"downsampling": ("stride", "lanczos2"), "conv1x1_up": False}),
+        (Skip, {"activation": "elu", "bias": False}),
+        (Skip, {"activation": "swish", "channels": 1}),
+        (UNet, {"upsampling": "nearest", "padding": "reflect"}),
+        (UNet, {"upsampling": "bilinear", "norm": "none", "bias": False}),
+        (UNet, {"concat_input": True}),
+        (ResNet, {"residual": False}),
+        (ResNet, {"activation": "relu", "padding": "zero"}),
+    ],
+)
+def test_every_option_acts(kind, options, usual):
+    net = kind(**(SMALLEST[kind] | options))
+    image = image_of(net, jax.random.uniform(jax.random.key(1), (16, 16, 2)))
+    assert image.shape == (16, 16, options.get("channels", 3))
+    assert image.dtype == np.float32
+    assert 0 <= image.min() < image.max() <= 1
+    other = usual[kind]
+    assert image.shape != other.shape or np.abs(image - other).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", SMALLEST)
+def test_sigmoid_is_the_last_step(kind, usual):
+    z = jax.random.uniform(jax.random.key(1), (16, 16, 2))
+    raw = image_of(kind(**SMALLEST[kind], sigmoid=False), z)
+    np.testing.assert_allclose(usual[kind], 1 / (1 + np.exp(-raw)), atol=1e-6)
+
+
+def test_same_key_same_image_other_key_other_image():
+    net = Skip(**SKIP)
+    np.testing.assert_array_equal(image_of(net), image_of(net))
+    assert np.abs(image_of(net) - image_of(net, key=jax.random.key(2))).max() > 1e-3
+
+
+def test_unet_goes_below_its_five_scales():
+    net = UNet(**UNET, more_layers=2)
+    z = jax.ShapeDtypeStruct((64, 64, 2), jnp.float32)
+    params = jax.eval_shape(net.init, KEY, z)
+    assert net.stride == 64
+    assert params["params"]["down6"]["conv1"]["kernel"].shape == (3, 3, 64, 64)
+    assert jax.eval_shape(net.apply, params, z).shape == (64, 64, 3)
+
+
+def test_parameters_are_named_by_level_and_layer():
+    net = Skip(widths=(4, 5), downsampling="lanczos2", skip_widths=(0, 2))
+    params = jax.eval_shape(net.init, KEY, Z)["params"]
+    assert set(params) == {"level0", "level1", "out_conv"}
+    assert params["level0"]["down_conv"]["kernel"].shape == (3, 3, 2, 4)
+    assert params["level1"]["down_lanczos"]["kernel"].shape == (8, 8, 5, 5)
+    assert params["level0"]["up_conv"]["kernel"].shape == (3, 3, 5, 4)
+    assert "skip_conv" not in params["level0"]
+    assert params["level1"]["skip_conv"]["kernel"].shape == (1, 1, 4, 2)
+
+
+def test_coarsest_map_may_be_one_pixel():
+    assert np.isfinite(image_of(Skip(**SKIP), Z[:4, :4])).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        (Skip, {"padding": "same"}, ["padding='same'", "'zero'", "'reflect'"]),
+        (Skip, {"upsampling": "cubic"}, ["upsampling='cubic'", "'nearest'"]),
+        (Skip, {"upsampling": ("nearest",)}, ["upsampling=", "tuple of 2"]),
+        (Skip, {"downsampling": ("max", "min")}, ["downsampling='min'", "'lanczos2'"]),
+        (Skip, {"activation": "gelu"}, ["activation='gelu'", "'leaky_relu'"]),
+        (Skip, {"kernel_up": 4}, ["kernel_up=4", "odd"]),
+        (Skip, {"kernel_skip": 0}, ["kernel_skip=0", "odd"]),
+        (Skip, {"skip_widths": -1}, ["skip_widths=-1", "at least 0"]),
+        (Skip, {"skip_widths": [4, 4]}, ["skip_widths=[4, 4]", "tuple"]),
+        (Skip, {"widths": ()}, ["widths=()", "tuple"]),
+        (Skip, {"widths_up": 4}, ["widths_up=4", "tuple of 2"]),
+        (Skip, {"channels": 0}, ["channels=0", "at least 1"]),
+        (UNet, {"norm": "layer"}, ["norm='layer'", "'batch'", "'instance'"]),
+        (UNet, {"upsampling": "max"}, ["upsampling='max'", "'deconv'"]),
+        (UNet, {"feature_scale": 65}, ["feature_scale=65", "64"]),
+        (ResNet, {"padding": "edge"}, ["padding='edge'", "'zero'"]),
+        (ResNet, {"blocks": -1}, ["blocks=-1", "at least 0"]),
+    ],
+)
+def test_invalid_option_says_what_is_allowed(kind, options, words):
+    with pytest.raises(ValueError) as error:
+        kind(**(SMALLEST[kind] | options))
+    assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize(("kind", "stride"), [(Skip, 4), (UNet, 16), (ResNet, 1)])
+def test_input_of_wrong_size_says_the_stride(kind, stride):
+    net = kind(**SMALLEST[kind])
+    assert net.stride == stride
+    with pytest.raises(ValueError, match="no batch"):
+        jax.eval_shape(net.init, KEY, jnp.zeros((1, 16, 16, 2)))
+    if stride > 1:
+        with pytest.raises(ValueError, match=f"18x16 pixels.* multiples of {stride}"):
+            jax.eval_shape(net.init, KEY, jnp.zeros((18, 16, 2)))
+
+
+def test_unet_refuses_an_input_deeper_than_its_first_scale():
+    with pytest.raises(ValueError, match="must have less than 4"):
+        jax.eval_shape(UNet(**UNET, concat_input=True).init, KEY, jnp.zeros((16, 16, 4)))
+
+
+def test_generators_are_hashable_descriptions():
+    assert hash(Skip(**SKIP)) == hash(Skip(**SKIP))
+    assert Skip(**SKIP) == Skip(**SKIP) != Skip(**SKIP, padding="zero")
+
+
+def test_convolutions_start_as_in_torch():
+    params = blocks.Conv(64, 3).init(KEY, jnp.zeros((4, 4, 16)))["params"]
+    for leaf in params.values():
+        bound = (16 * 9) ** -0.5
+        assert 0.9 * bound < np.abs(leaf).max() <= bound
+        assert abs(np.std(leaf) / (bound / 3**0.5) - 1) < 0.15
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("padding", "mode"), [("zero", "constant"), ("reflect", "reflect")]
+)
+def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
+    x, kernel = data(8, 6, 2), data(5, 5, 2, 3, seed=1)
+    padded = np.pad(x, ((2, 2), (2, 2), (0, 0)), mode=mode)
+    taps = [padded[i : i + 8, j : j + 6] @ kernel[i, j] for i in range(5) for j in range(5)]
+    result = blocks.convolve(jnp.asarray(x), kernel, stride=stride, padding=padding)
+    np.testing.assert_allclose(result, sum(taps)[::stride, ::stride], atol=1e-4)
+
+
+def test_deconv_spreads_each_pixel():
+    x, kernel, bias = data(3, 4, 2), data(4, 4, 2, 3, seed=1), data(3, seed=2)
+    expected = np.zeros((8, 10, 3), np.float32)
+    torch_kernel = kernel[::-1, ::-1]
+    for i in range(3):
+        for j in range(4):
+            spread = np.einsum("c,abcd->abd", x[i, j], torch_kernel)
+            expected[2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += spread
+    params = {"params": {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}}
+    result = blocks.Deconv(3).apply(params, jnp.asarray(x))
+    np.testing.assert_allclose(result, expected[1:-1, 1:-1] + bias, atol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_norm_equals_the_plain_formula_also_far_from_zero(offset):
+    x = data(16, 12, 3) + np.float32(offset)
+    exact = x.astype(np.float64)
+    exact = (exact - exact.mean((0, 1))) / np.sqrt(exact.var((0, 1)) + 1e-5)
+    params = {"params": {"scale": jnp.array([1.0, 2, 3]), "bias": jnp.array([0.0, 1, 2])}}
+    result = blocks.Norm().apply(params, jnp.asarray(x))
+    np.testing.assert_allclose(result, exact * [1, 2, 3] + [0, 1, 2], atol=1e-5)
+    plain, params = blocks.Norm(affine=False).init_with_output(KEY, jnp.asarray(x))
+    np.testing.assert_allclose(plain, exact, atol=1e-5)
+    assert not params
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("nearest", "nearest"), ("bilinear", "linear")]
+)
+@pytest.mark.parametrize("shape", [(5, 7, 2), (1, 3, 2)])
+def test_upsample_equals_a_resize(kind, method, shape):
+    x = data(*shape)
+    expected = jax.image.resize(x, (2 * shape[0], 2 * shape[1], 2), method)
+    np.testing.assert_allclose(blocks.upsample(jnp.asarray(x), kind), expected, atol=1e-6)
+
+
+def test_pool():
+    x = jnp.arange(8.0).reshape(2, 4, 1)
+    np.testing.assert_array_equal(blocks.pool(x, "max").ravel(), [5, 7])
+    np.testing.assert_array_equal(blocks.pool(x, "average").ravel(), [2.5, 4.5])
+
+
+def test_lanczos_downsample_starts_as_a_filter_of_single_channels():
+    x = np.linspace(0, 1, 32, dtype=np.float32).reshape(32, 1, 1) * np.ones((1, 16, 2))
+    x[..., 1] = 0.5
+    result = blocks.LanczosDownsample().init_with_output(KEY, jnp.asarray(x))[0]
+    assert result.shape == (16, 8, 2)
+    np.testing.assert_allclose(result[..., 1], 0.5, atol=1e-6)
+    inside = x.reshape(16, 2, 16, 2)[:, :, ::2].mean(axis=(1,))[3:-3, :, 0]
+    np.testing.assert_allclose(result[3:-3, :, 0], inside, atol=1e-3)

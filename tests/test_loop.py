@@ -1,0 +1,128 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import dip_jax
+from dip_jax import loop
+from tests.toy import Toy, picture
+
+Z = jnp.ones((12, 10, 2))
+KEY = jax.random.key(0)
+TASK = dip_jax.denoise(picture(), reference=picture())
+
+
+def fit(generator=None):
+    generator = generator or Toy(leak=1.0)
+    return dip_jax.measured(dip_jax.average(dip_jax.dip(generator, optax.adam(0.05))))
+
+
+@pytest.mark.parametrize("device_loop", [False, True])
+def test_chunk_length_changes_no_bit(device_loop):
+    algorithm = fit()
+    results = [
+        dip_jax.run(algorithm, KEY, TASK, Z, steps=11, every=every, device_loop=device_loop)
+        for every in (1, 4, 11, 50)
+    ]
+    first = jax.tree.map(np.asarray, (results[0][0].inner.params, results[0][1]))
+    for state, trace in results[1:]:
+        jax.tree.map(np.testing.assert_array_equal, first, (state.inner.params, trace))
+
+
+@pytest.mark.parametrize("device_loop", [False, True])
+def test_second_picture_is_not_retraced(device_loop):
+    traces = []
+
+    class Counting(Toy):
+        def apply(self, params, z):
+            traces.append(1)
+            return super().apply(params, z)
+
+    algorithm = fit(Counting())
+    options = {"steps": 5, "every": 2, "device_loop": device_loop}
+    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, **options)
+    dip_jax.estimate(algorithm, state)
+    count = len(traces)
+    assert count > 0
+    other = dip_jax.denoise(picture()[::-1], reference=picture())
+    state, _ = dip_jax.run(algorithm, jax.random.key(1), other, Z, **options)
+    dip_jax.estimate(algorithm, state)
+    assert len(traces) == count
+
+
+@pytest.mark.parametrize("device_loop", [False, True])
+def test_advance_continues_exactly(device_loop):
+    algorithm = fit()
+    whole, trace = dip_jax.run(
+        algorithm, KEY, TASK, Z, steps=9, every=4, device_loop=device_loop
+    )
+    state, first = dip_jax.run(
+        algorithm, KEY, TASK, Z, steps=5, every=4, device_loop=device_loop
+    )
+    state, second = dip_jax.advance(
+        algorithm, state, TASK, steps=4, every=3, device_loop=device_loop
+    )
+    np.testing.assert_array_equal(whole.total, state.total)
+    np.testing.assert_array_equal(
+        trace["loss"], np.concatenate([first["loss"], second["loss"]])
+    )
+
+
+@pytest.mark.parametrize("device_loop", [False, True])
+def test_callback_sees_chunks_and_stops(device_loop):
+    seen = []
+    algorithm = fit()
+
+    def callback(done, state, trace):
+        image = np.asarray(dip_jax.estimate(algorithm, state))
+        seen.append((done, len(trace["loss"]), image.shape))
+        return done >= 6
+
+    _, trace = dip_jax.run(
+        algorithm,
+        KEY,
+        TASK,
+        Z,
+        steps=20,
+        every=3,
+        callback=callback,
+        device_loop=device_loop,
+    )
+    assert seen == [(3, 3, (12, 10, 1)), (6, 3, (12, 10, 1))]
+    assert {name: len(values) for name, values in trace.items()} == {"loss": 6, "psnr": 6}
+
+
+@pytest.mark.parametrize("device_loop", [False, True])
+def test_nothing_is_transferred_within_a_chunk(device_loop):
+    algorithm = fit()
+    state, _ = dip_jax.run(
+        algorithm, KEY, TASK, Z, steps=2, every=2, device_loop=device_loop
+    )
+    with jax.transfer_guard("disallow"):
+        dip_jax.advance(algorithm, state, TASK, steps=4, every=2, device_loop=device_loop)
+
+
+def test_the_state_is_donated():
+    algorithm = fit()
+    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1)
+    dip_jax.advance(algorithm, state, TASK, steps=1)
+    assert state.total.is_deleted()
+
+
+def test_zero_steps():
+    state, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=0)
+    assert trace == {}
+    assert int(state.inner.count) == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", -1), ("every", 0)])
+def test_bad_arguments_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        dip_jax.run(fit(), KEY, TASK, Z, **{"steps": 1, "every": 1, name: value})
+
+
+def test_the_cpu_loop_is_on_the_host():
+    """Convolution gradients inside a compiled loop are slow on a CPU (jax issue 12868)."""
+    state, _ = dip_jax.run(fit(), KEY, TASK, Z, steps=0)
+    assert loop._platform(state) == "cpu"

@@ -1,0 +1,49 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage import color, metrics as skimage_metrics
+
+from dip_jax import metrics
+from tests.toy import picture
+
+
+def test_psnr_equals_scikit_image():
+    a = np.asarray(picture(20, 24, 3))
+    b = np.clip(a + 0.1 * np.random.default_rng(0).normal(size=a.shape), 0, 1)
+    expected = skimage_metrics.peak_signal_noise_ratio(a, b, data_range=1)
+    np.testing.assert_allclose(metrics.psnr(jnp.float32(b), jnp.float32(a)), expected, 1e-5)
+
+
+def test_luma_equals_scikit_image():
+    a = np.asarray(picture(20, 24, 3))
+    np.testing.assert_allclose(
+        metrics.luma(a)[..., 0] * 255, color.rgb2ycbcr(a)[..., 0], rtol=1e-5
+    )
+    grey = a[..., :1]
+    np.testing.assert_allclose(
+        metrics.luma(grey), metrics.luma(np.repeat(grey, 3, -1)), rtol=1e-4
+    )
+
+
+def test_psnr_luma_leaves_the_border_out():
+    a = picture(20, 24, 3)
+    spoiled = a.at[:4].set(0).at[:, -4:].set(1)
+    assert metrics.psnr_luma(spoiled + 0.1, a) == pytest.approx(
+        float(metrics.psnr_luma(a + 0.1, a)), abs=1e-4
+    )
+    assert np.isfinite(metrics.psnr_luma(a[:6, :6] + 0.1, a[:6, :6]))
+
+
+@pytest.mark.parametrize("beta", [0.5, 1])
+def test_total_variation_equals_the_original(golden_folder, beta):
+    with np.load(golden_folder / "operators.npz") as golden:
+        image = jnp.asarray(golden["x"][0].transpose(1, 2, 0))
+        expected = golden[f"tv_beta{beta}"]
+    np.testing.assert_allclose(metrics.total_variation(image, beta), expected, rtol=1e-5)
+
+
+def test_total_variation_of_a_flat_image_has_a_finite_gradient():
+    value, gradient = jax.value_and_grad(metrics.total_variation)(jnp.full((5, 4, 2), 0.3))
+    assert value == 0
+    assert not np.any(gradient)

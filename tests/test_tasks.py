@@ -1,0 +1,121 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+import dip_jax
+from dip_jax import operators
+from tests.toy import picture
+
+MASK = (jax.random.uniform(jax.random.key(3), (12, 10, 1)) < 0.6).astype(jnp.float32)
+
+
+def half(image):
+    return 0.5 * image
+
+
+def tasks(reference=None):
+    """One of each kind, for an image of 12 x 10; the contract table of tasks."""
+    y = picture()
+    small = operators.resample(
+        y,
+        jnp.asarray(operators.resampling_matrix(12, operators.lanczos_taps(2), 2)),
+        jnp.asarray(operators.resampling_matrix(10, operators.lanczos_taps(2), 2)),
+    )
+    return {
+        "denoise": dip_jax.denoise(y, reference=reference),
+        "reconstruct": dip_jax.reconstruct(y, reference=reference),
+        "inpaint": dip_jax.inpaint(y, MASK, reference=reference),
+        "super_resolve": dip_jax.super_resolve(small, 2, reference=reference),
+        "observe": dip_jax.observe(half, half(y), reference=reference),
+        "through": dip_jax.through(
+            operators.Crop(0, 0, 12, 10), dip_jax.denoise(y, reference=reference)
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", tasks())
+def test_contract(name):
+    truth = picture()
+    task = tasks(reference=truth)[name]
+    assert isinstance(task.loss, Partial)
+    assert isinstance(task.metrics, Partial)
+    other = truth + 0.1
+    loss, gradient = jax.jit(jax.value_and_grad(task.loss))(other)
+    assert loss.shape == ()
+    assert loss > 0
+    assert gradient.shape == truth.shape
+    assert np.all(np.isfinite(gradient))
+    np.testing.assert_allclose(task.loss(truth), 0, atol=1e-12)
+    scores = jax.jit(task.metrics)(other)
+    np.testing.assert_allclose(scores["psnr"], 20, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", tasks())
+def test_reference_changes_no_loss_and_no_gradient(name):
+    image = picture() * 0.9
+    plain = jax.value_and_grad(tasks()[name].loss)(image)
+    scored = jax.value_and_grad(tasks(reference=1 - picture())[name].loss)(image)
+    np.testing.assert_array_equal(plain[0], scored[0])
+    np.testing.assert_array_equal(plain[1], scored[1])
+    assert tasks()[name].metrics(image) == {}
+
+
+@pytest.mark.parametrize("name", tasks())
+def test_second_task_of_the_same_shapes_is_not_retraced(name):
+    traces = []
+
+    @jax.jit
+    def loss(task, image):
+        traces.append(name)
+        return task.loss(image)
+
+    loss(tasks()[name], picture())
+    second = jax.tree.map(lambda leaf: leaf * 0.5, tasks()[name])
+    loss(second, picture())
+    loss(tasks()[name], picture())
+    assert len(traces) == 1
+
+
+def test_denoise_is_the_mean_squared_error():
+    y = picture(5, 4, 3)
+    np.testing.assert_allclose(dip_jax.denoise(y).loss(y + 0.2), 0.04, rtol=1e-5)
+
+
+def test_inpaint_ignores_what_is_hidden():
+    y = picture()
+    task = dip_jax.inpaint(y, MASK)
+    spoiled = jnp.where(MASK == 1, y, 0.77)
+    assert task.loss(spoiled) == 0
+    assert dip_jax.inpaint(spoiled, MASK).loss(y) == 0
+    gradient = jax.grad(task.loss)(y * 0.5)
+    assert not np.any(np.where(MASK == 0, gradient, 0))
+
+
+def test_through_a_crop_asks_nothing_outside():
+    task = dip_jax.through(operators.Crop(2, 1, 12, 10), dip_jax.denoise(picture()))
+    canvas = jnp.pad(picture(), ((2, 2), (1, 5), (0, 0)), constant_values=0.3)
+    assert task.loss(canvas) == 0
+
+
+def test_total_variation_is_added():
+    y = picture()
+    task = dip_jax.total_variation(dip_jax.denoise(y), 0.25)
+    expected = 0.25 * dip_jax.metrics.total_variation(y) / y.size
+    np.testing.assert_allclose(task.loss(y), expected, rtol=1e-5)
+    assert task.metrics(y) == {}
+
+
+def test_tasks_batch_under_vmap():
+    ys = jnp.stack([picture(), 0.5 * picture()])
+    batch = jax.vmap(dip_jax.denoise)(ys)
+    losses = jax.vmap(lambda task, image: task.loss(image))(batch, jnp.zeros_like(ys))
+    singles = [dip_jax.denoise(y).loss(jnp.zeros_like(y)) for y in ys]
+    np.testing.assert_allclose(losses, singles, rtol=1e-6)
+
+
+def test_super_resolution_reports_luma_too():
+    small = picture(6, 5, 3)
+    task = dip_jax.super_resolve(small, 4, reference=picture(24, 20, 3))
+    assert task.metrics(picture(24, 20, 3) + 0.1).keys() == {"psnr", "psnr_luma"}

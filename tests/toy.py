@@ -1,0 +1,27 @@
+"""A generator without convolutions: compiles in milliseconds."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Toy(NamedTuple):
+    """The image is ``sigmoid(params)``, plus a little of z; parameters are pixels."""
+
+    leak: float = 0.0
+
+    def init(self, key, z):
+        return {"pixels": 0.1 * jax.random.normal(key, (*z.shape[:2], 1))}
+
+    def apply(self, params, z):
+        return jax.nn.sigmoid(params["pixels"]) + self.leak * jnp.mean(z, -1, keepdims=True)
+
+
+def picture(height: int = 12, width: int = 10, channels: int = 1):
+    """A smooth picture with an edge, values in [0.1, 0.9]."""
+    y, x = jnp.meshgrid(
+        jnp.linspace(0, 1, height), jnp.linspace(0, 1, width), indexing="ij"
+    )
+    planes = [0.1 + 0.4 * x * y + 0.4 * (x > y + 0.1 * c) for c in range(channels)]
+    return jnp.stack(planes, axis=-1)
