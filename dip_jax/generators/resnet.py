@@ -23,6 +23,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        """``[h, w, width] -> [h, w, width]``."""
         y = Conv(self.width, 3, 1, "zero", use_bias=False, name="conv1")(x)
         y = ACTIVATIONS[self.activation](Norm(name="norm1")(y))
         y = Conv(self.width, 3, 1, "zero", use_bias=False, name="conv2")(y)
@@ -53,8 +54,8 @@ class ResNet(nn.Module, kw_only=True):
         ValueError: for a field outside of these, on construction, and for an input of
             another rank, on the call.
 
-    Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), inpainting; ``models/resnet.py`` of
-    DmitryUlyanov/deep-image-prior.
+    Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), inpainting;
+    ``models/resnet.py`` of DmitryUlyanov/deep-image-prior.
     """
 
     channels: int = 3

@@ -3,7 +3,6 @@
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 
 from dip_jax.base import Array, Image
 from dip_jax.generators.blocks import (
@@ -12,6 +11,7 @@ from dip_jax.generators.blocks import (
     PADDINGS,
     UPSAMPLINGS,
     Conv,
+    Doubled,
     LanczosDownsample,
     Norm,
     check_choice,
@@ -62,7 +62,7 @@ class Level(nn.Module, kw_only=True):
             self.mix_norm = Norm()
 
     def skip(self, x: Array) -> Array | None:
-        """The few channels that bypass the coarser levels, ``[h, w, c] -> [h, w, skip]``."""
+        """The few channels that bypass coarser levels, ``[h, w, c] -> [h, w, skip]``."""
         if not self.skip_width:
             return None
         return self._activate(self.skip_norm(self.skip_conv(x)))
@@ -82,12 +82,15 @@ class Level(nn.Module, kw_only=True):
     def merge(self, x: Array, skip: Array | None) -> Array:
         """Upsample, join with the skip channels (these first), normalise, convolve.
 
-        The costliest lines of the network, and the only ones that know that ``x`` is coarse.
+        The costliest lines of the network, the only ones that know that ``x`` is coarse.
+        Nothing is concatenated, and nearest upsampling is folded into the convolution.
         """
-        x = upsample(x, self.upsampling)
+        fold = self.upsampling == "nearest" and self.kernel_up == 3
+        parts = [Doubled(x) if fold else upsample(x, self.upsampling)]
         if skip is not None:
-            x = jnp.concatenate([skip, x], axis=-1)
-        return self.up_conv(self.merge_norm(x))
+            parts.insert(0, skip)
+        normal = self.merge_norm(*parts)
+        return self.up_conv(*normal) if len(parts) > 1 else self.up_conv(normal)
 
     def _downsample(self, x: Array) -> Array:
         if self.downsampling == "stride":
@@ -111,8 +114,8 @@ class Skip(nn.Module, kw_only=True):
 
     A field documented as *per scale* takes one value for all scales or a tuple with one for
     each. Such tuples, as well as ``widths`` and ``widths_up``, run from the finest scale to
-    the coarsest. Parameters are named ``level<scale>/<layer>/<kernel | bias | scale>``, with
-    scale 0 the finest, and ``out_conv``.
+    the coarsest. Parameters are named ``level<scale>/<layer>/<kernel | bias | scale>``,
+    with scale 0 the finest, and ``out_conv``.
 
     Fields:
         channels: of the output.
@@ -190,7 +193,7 @@ class Skip(nn.Module, kw_only=True):
 
     @property
     def stride(self) -> int:
-        """Two to the number of scales: height and width of ``z`` must be multiples of it."""
+        """Two to the number of scales: height and width of ``z`` must be its multiples."""
         return 2 ** len(self.widths)
 
     @nn.compact

@@ -31,6 +31,7 @@ class DoubleConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
+        """``[h, w, c] -> [h, w, width]``."""
         for index in (1, 2):
             conv = Conv(self.width, 3, 1, self.padding, self.bias, name=f"conv{index}")
             x = conv(x)
@@ -41,10 +42,7 @@ class DoubleConv(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles ``x`` and joins it with the encoder's ``features``; never normalised.
-
-    ``[h / 2, w / 2, c]`` and ``[h, w, width]`` to ``[h, w, width]``.
-    """
+    """Doubles ``x`` and joins it with the encoder's ``features``; never normalised."""
 
     width: int
     upsampling: str
@@ -53,6 +51,7 @@ class Up(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, features: Array) -> Array:
+        """``[h / 2, w / 2, c]`` and ``[h, w, width]`` to ``[h, w, width]``."""
         if self.upsampling == "deconv":
             x = Deconv(self.width, name="up_conv")(x)
         else:
@@ -66,8 +65,8 @@ class UNet(nn.Module, kw_only=True):
     """The U-Net, ``[h, w, depth] -> [h, w, channels]``.
 
     Height and width of the input must be multiples of :attr:`stride`. The output lies in
-    (0, 1), or is unbounded with ``sigmoid=False``. Parameters are named ``down<scale>``, with
-    scale 0 at full size, ``up<scale>`` and ``out_conv``.
+    (0, 1), or is unbounded with ``sigmoid=False``. Parameters are named ``down<scale>``,
+    with scale 0 at full size, ``up<scale>`` and ``out_conv``.
 
     Fields:
         channels: of the output.
@@ -78,8 +77,8 @@ class UNet(nn.Module, kw_only=True):
         upsampling: ``"deconv"`` (learned 4x4, which always has a bias), ``"nearest"`` or
             ``"bilinear"``, the latter two followed by a 3x3 convolution.
         padding: ``"zero"`` or ``"reflect"``.
-        norm: of the encoder: ``"instance"`` (without scale and shift), ``"batch"`` (with) or
-            ``"none"``.
+        norm: of the encoder: ``"instance"`` (without scale and shift), ``"batch"`` (with)
+            or ``"none"``.
         sigmoid: whether the output passes a sigmoid.
         bias: whether convolutions have biases.
 
@@ -87,8 +86,9 @@ class UNet(nn.Module, kw_only=True):
         ValueError: for a field outside of these, on construction, and for an input of
             another rank or size, or too deep to be concatenated, on the call.
 
-    Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), inpainting; ``models/unet.py`` of
-    DmitryUlyanov/deep-image-prior, whose ``more_layers`` fails above 1.
+    Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), inpainting;
+    ``models/unet.py`` of DmitryUlyanov/deep-image-prior (whose ``more_layers`` fails above
+    1).
     """
 
     channels: int = 3

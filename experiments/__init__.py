@@ -1,0 +1,1 @@
+"""Programs that reproduce the evidence of the paper with the library."""

@@ -1,0 +1,389 @@
+"""Learning curves of one network on a picture and on three kinds of noise.
+
+The paper's first evidence (Ulyanov et al., Deep Image Prior, CVPR 2018, section 2 and
+figure 2): the same network fits a natural picture far faster than the picture with noise
+added, the picture with its pixels shuffled, or pure noise; the network resists noise.
+Network, start, input and optimiser are equal in all four fits; only the target differs.
+
+  python -m experiments.noise_resistance
+
+Each finished curve is kept under OUT/curves, so a second call with the same settings
+computes only what is missing.
+"""
+
+import contextlib
+import csv
+import functools
+import hashlib
+import json
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from absl import flags
+from PIL import Image
+from skimage import data
+from tqdm.auto import tqdm
+
+import dip_jax
+from dip_jax.app import degrade
+from dip_jax.app.errors import UserError
+from dip_jax.app.job import _device as choose_device
+from dip_jax.app.pictures import read_picture
+from dip_jax.app.results import choose_folder
+from dip_jax.app.sheet import comparison
+from dip_jax.base import Algorithm
+
+NAME = "noise_resistance"
+LABELS = {
+    "natural": "natural picture",
+    "noisy": "picture + noise",
+    "shuffled": "pixels shuffled",
+    "noise": "noise, uniform on [0, 1]",
+}
+# The second is the paper's hourglass; the first shows the same in minutes on two CPU cores.
+SMALL = {"size": 128, "width": 32, "scales": 5, "steps": 400}
+PAPER = {"size": 512, "width": 128, "scales": 5, "steps": 5000}
+GOAL = 20  # dB to the fit's own target
+LEARNING_RATE = 0.01
+
+Curve = dict[str, np.ndarray]
+"""``loss [steps + 1]``, the mean squared error after 0, 1, ... steps; ``fit [h, w, c]``."""
+Curves = dict[tuple[str, int], Curve]
+"""By target and seed."""
+
+
+def define_flags() -> flags.FlagValues:
+    """The program's flags."""
+    values = flags.FlagValues()
+    text = {"flag_values": values}
+    flags.DEFINE_bool("paper_size", False, f"The paper's hourglass: {PAPER}.", **text)
+    flags.DEFINE_string("image", None, "The picture [scikit-image's astronaut].", **text)
+    for name, meaning in {
+        "size": "Height and width to which the picture is shrunk and cropped",
+        "width": "Channels of the hourglass",
+        "scales": "Scales of the hourglass",
+        "steps": "Steps of Adam",
+    }.items():
+        flags.DEFINE_integer(name, None, f"{meaning} [{SMALL[name]}].", **text)
+    flags.DEFINE_float("sigma", 25.0, "Noise added to the picture, 8-bit levels.", **text)
+    flags.DEFINE_integer("seeds", 1, "Fits of each target: seeds 0, 1, ...", **text)
+    flags.DEFINE_integer("every", 10, "Steps between updates of the display.", **text)
+    flags.DEFINE_enum("backend", "auto", ("auto", "cpu", "gpu", "tpu"), "Device.", **text)
+    flags.DEFINE_string("out", f"dip-jax-results/{NAME}", "Folder for the results.", **text)
+    flags.DEFINE_bool("overwrite", False, "Start afresh: forget --out's curves.", **text)
+    flags.DEFINE_bool("help", False, "Show this text.", **text)
+    return values
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs with ``argv`` (without the program's name); returns the exit code."""
+    values = define_flags()
+    try:
+        try:
+            rest = values([NAME, *argv])[1:]
+        except flags.Error as error:
+            raise UserError("flags", " ".join(argv), f"{error}; see --help") from error
+        if rest:
+            raise UserError("flags", rest[0], "is no flag; write --size=64, see --help")
+        if values.help:
+            print(__doc__ + "\n" + values.get_help(include_special_flags=False))
+            return 0
+        _run(values)
+    except UserError as error:
+        print(f"{NAME}: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:  # OSError: a full disk, say
+        print(f"{NAME}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{NAME}: finished curves are kept; call again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(values: flags.FlagValues) -> None:
+    sizes = {
+        name: default if values[name].value is None else values[name].value
+        for name, default in (PAPER if values.paper_size else SMALL).items()
+    }
+    _check(values, sizes)
+    picture = _picture(values.image, sizes["size"])
+    _figure()  # now, so that a long run does not end in vain
+    folder = choose_folder(values.out, NAME, overwrite=True)
+    settings = {
+        "version": dip_jax.__version__,
+        "device": choose_device(values.backend),
+        "image": Path(values.image).name if values.image else "astronaut",
+        "pixels": hashlib.sha256(picture.tobytes()).hexdigest()[:16],
+        **sizes,
+        "sigma": values.sigma,
+    }
+    _claim(folder, settings, overwrite=values.overwrite)
+    title = (f"hourglass {sizes['scales']}x{sizes['width']}, {settings['image']} "
+             f"{sizes['size']}x{sizes['size']}, {sizes['steps']} steps")  # fmt: skip
+    print(f"{title}, on {settings['device']}")
+    algorithm = _algorithm(picture.shape[2], sizes["width"], sizes["scales"])
+    curves: Curves = {}
+    for seed in range(values.seeds):
+        for name, target in make_targets(picture, values.sigma, seed).items():
+            path = folder / "curves" / f"{name}-{seed}.npz"
+            curve = _load(path, sizes["steps"])
+            if curve is None:
+                label = f"{name}, seed {seed}"
+                curve = _fit(algorithm, target, label=label, seed=seed,
+                             steps=sizes["steps"], every=values.every)  # fmt: skip
+                with _staged(path) as partial, partial.open("wb") as file:
+                    np.savez_compressed(file, **curve)
+            curves[name, seed] = curve
+    targets = make_targets(picture, values.sigma, 0)
+    print(table(curves, targets))
+    print(statement(curves, targets))
+    _write(folder, title, curves, targets)
+
+
+def make_targets(picture: np.ndarray, sigma: float, seed: int) -> dict[str, np.ndarray]:
+    """The four targets, float32 ``[h, w, c]``; one permutation serves all channels.
+
+    The noise on the picture is Gaussian of ``sigma`` 8-bit levels, clipped to [0, 1].
+    """
+    draw = np.random.default_rng([seed, 1])
+    pixels = picture.reshape(-1, picture.shape[2])
+    return {
+        "natural": picture,
+        "noisy": degrade.add_noise(picture, sigma, seed),
+        "shuffled": draw.permutation(pixels).reshape(picture.shape),
+        "noise": draw.random(picture.shape, np.float32),
+    }
+
+
+def table(curves: Curves, targets: dict[str, np.ndarray]) -> str:
+    """Markdown: losses along the way, means over seeds, and the steps to GOAL dB."""
+    steps = _losses(curves, "natural").shape[1] - 1
+    marks = [round(steps * part) for part in (0.1, 0.25, 0.5, 1)]
+    cells = [f"loss after {mark}" for mark in marks]
+    rows = [["target", "best flat colour", *cells, f"steps to {GOAL} dB"]]
+    for name, target in targets.items():
+        losses = [f"{v:.4f}" for v in _losses(curves, name).mean(axis=0)[marks]]
+        flat = f"{target.var(axis=(0, 1)).mean():.4f}"
+        rows.append([LABELS[name], flat, *losses, _when(curves, name)])
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def statement(curves: Curves, targets: dict[str, np.ndarray]) -> str:
+    """The ranking and the fate of the added noise, in words, from the numbers."""
+    final = {name: _losses(curves, name)[:, -1].mean() for name in LABELS}
+    order = sorted(final, key=final.__getitem__)
+    ranks = " < ".join(f"{LABELS[name]} {final[name]:.4f}" for name in order)
+    noisy, clean = targets["noisy"], targets["natural"]
+    error = np.mean((curves["noisy", 0]["fit"] - clean) ** 2)
+    added = np.mean((noisy - clean) ** 2)
+    return (f"Loss at the end, lowest first: {ranks}.\nThe fit to picture + noise (seed 0) "
+            f"is {-10 * np.log10(error):.1f} dB from the clean picture; its own target is "
+            f"{-10 * np.log10(added):.1f} dB from it.")  # fmt: skip
+
+
+def _check(values: flags.FlagValues, sizes: dict[str, int]) -> None:
+    given = {**sizes, "seeds": values.seeds, "every": values.every}
+    for name, least in {
+        "width": 1,
+        "scales": 1,
+        "steps": 4,
+        "seeds": 1,
+        "every": 1,
+    }.items():
+        if given[name] < least:
+            raise UserError(f"--{name}", given[name], f"must be at least {least}")
+    if not 0 < values.sigma <= 255:
+        raise UserError("--sigma", values.sigma, "must be above 0 and at most 255 levels")
+    stride = 2 ** sizes["scales"]
+    # A single pixel at the coarsest scale would normalise to nothing.
+    if sizes["size"] < 2 * stride or sizes["size"] % stride:
+        raise UserError("--size", sizes["size"], f"must be a multiple of {stride} (two to "
+                        f"the power of --scales) and at least {2 * stride}")  # fmt: skip
+
+
+def _picture(path: str | None, size: int) -> np.ndarray:
+    """The picture's centre, shrunk by averaging as far as ``size`` square allows."""
+    picture = read_picture(path).image if path else np.float32(data.astronaut()) / 255
+    height, width, channels = picture.shape
+    factor = min(height, width) // size
+    if factor == 0:
+        raise UserError(
+            "--size", size, f"the picture is only {width}x{height}; ask for less"
+        )
+    top, left = (height - factor * size) // 2, (width - factor * size) // 2
+    cut = picture[top : top + factor * size, left : left + factor * size]
+    return cut.reshape(size, factor, size, factor, channels).mean(axis=(1, 3))
+
+
+@functools.cache
+def _algorithm(channels: int, width: int, scales: int) -> Algorithm:
+    """Cached: programs are compiled for the object, so one program serves all targets.
+
+    Without jitter, since the experiment is about the loss itself.
+    """
+    generator = dip_jax.Skip(channels=channels, widths=(width,) * scales)
+    return dip_jax.dip(generator, optax.adam(LEARNING_RATE), jitter=0.0)
+
+
+def _fit(
+    algorithm: Algorithm,
+    target: np.ndarray,
+    *,
+    label: str,
+    seed: int,
+    steps: int,
+    every: int,
+) -> Curve:
+    key, z_key = jax.random.split(jax.random.key(seed))  # the same for all four targets
+    z = dip_jax.inputs.uniform(z_key, *target.shape[:2])
+    start = time.perf_counter()
+    # disable=None: no bar where the output is no terminal.
+    with tqdm(total=steps, desc=label, disable=None, leave=False) as bar:
+
+        def show(done: int, state: Any, trace: dip_jax.loop.Trace) -> None:
+            del done, state
+            bar.update(len(trace["loss"]))
+
+        task = dip_jax.denoise(jnp.asarray(target))
+        state, trace = dip_jax.run(
+            algorithm, key, task, z, steps=steps, every=every, callback=show
+        )
+    fit = np.asarray(dip_jax.estimate(algorithm, state))
+    # The trace holds the loss before each step; without jitter the estimate gives the last.
+    loss = np.append(trace["loss"], np.mean((fit - target) ** 2))
+    if not np.isfinite(loss).all():
+        raise FloatingPointError(f"{label}: diverged; it is not kept")
+    seconds = time.perf_counter() - start
+    print(f"  {label}: loss {loss[-1]:.4f} in {seconds:.0f} s", flush=True)
+    return {"loss": loss, "fit": fit}
+
+
+def _claim(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
+    """Makes the folder this run's, or refuses one with another run's curves."""
+    record, stored = folder / "settings.json", [*folder.glob("curves/*.npz")]
+    try:
+        fresh = overwrite or not record.exists()
+        known = {} if fresh else json.loads(record.read_text("utf-8"))
+        other = [key for key in settings if known.get(key) != settings[key]]
+        if stored and other and not overwrite:
+            raise UserError("--out", folder, f"holds curves of another run ({other[0]} "
+                            f"{known.get(other[0])} there, {settings[other[0]]} here); "
+                            "name another folder or pass --overwrite")  # fmt: skip
+        for path in stored if overwrite else ():
+            path.unlink()
+        (folder / "curves").mkdir(parents=True, exist_ok=True)
+        with _staged(record) as partial:
+            partial.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError("--out", folder, f"can't be used ({error})") from error
+
+
+@contextlib.contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """A file beside ``path`` that takes its name once it is whole."""
+    partial = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _load(path: Path, steps: int) -> Curve | None:
+    try:
+        with np.load(path) as arrays:
+            curve = dict(arrays)
+        return curve if curve["loss"].shape == (steps + 1,) else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # absent or damaged: it is computed
+
+
+def _losses(curves: Curves, name: str) -> np.ndarray:
+    """``[seeds, steps + 1]``."""
+    return np.stack([curve["loss"] for (own, _), curve in curves.items() if own == name])
+
+
+def _when(curves: Curves, name: str) -> str:
+    """Steps until the loss first meets GOAL dB: the median over seeds."""
+    met = _losses(curves, name) <= 10 ** (-GOAL / 10)
+    steps = np.where(met.any(axis=1), met.argmax(axis=1), np.inf)
+    median = np.median(steps)
+    return f"{median:.0f}" if np.isfinite(median) else f"not in {met.shape[1] - 1}"
+
+
+def _write(
+    folder: Path, title: str, curves: Curves, targets: dict[str, np.ndarray]
+) -> None:
+    last = len(curves["natural", 0]["loss"]) - 1
+    # Evenly spaced in the logarithm, as the plot is: the file stays small.
+    kept = {0, *np.rint(np.geomspace(1, last, 400)).astype(int).tolist()}
+    with (
+        _staged(folder / f"{NAME}.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["target", "seed", "step", "loss", "psnr"])
+        for (name, seed), curve in curves.items():
+            for step in sorted(kept):
+                loss = curve["loss"][step]
+                psnr = -10 * np.log10(max(loss, 1e-12))
+                writer.writerow([name, seed, step, f"{loss:.6g}", f"{psnr:.3f}"])
+    with _staged(folder / f"{NAME}.png") as partial:
+        _plot(title, curves).savefig(partial, dpi=110)
+    rows = (
+        [(LABELS[name], picture) for name, picture in targets.items()],
+        [
+            (f"fit, loss {curves[n, 0]['loss'][-1]:.4f}", curves[n, 0]["fit"])
+            for n in targets
+        ],
+    )
+    # JPEG, because noise does not compress as a PNG.
+    with _staged(folder / f"{NAME}_fits.jpg") as partial:
+        sheets = [comparison(row) for row in rows]
+        Image.fromarray(np.concatenate(sheets)).save(partial, quality=50)
+    for name in (f"{NAME}.csv", f"{NAME}.png", f"{NAME}_fits.jpg"):
+        print(f"  {folder / name}")
+
+
+def _figure() -> Any:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise UserError("matplotlib", "absent", "the plot needs it; pip install "
+                        "'dip-jax[plot]'") from error  # fmt: skip
+    return Figure(figsize=(7.5, 4.6), layout="constrained")
+
+
+def _plot(title: str, curves: Curves) -> Any:
+    """Loss against the step, both axes logarithmic; the band is the range over seeds."""
+    figure = _figure()
+    axes = figure.add_subplot(xscale="log", yscale="log")
+    for name, label in LABELS.items():
+        losses = _losses(curves, name)[:, 1:]
+        steps = np.arange(1, losses.shape[1] + 1)
+        (line,) = axes.plot(steps, losses.mean(axis=0), label=label)
+        if len(losses) > 1:
+            axes.fill_between(steps, losses.min(0), losses.max(0), alpha=0.2, lw=0,
+                              color=line.get_color())  # fmt: skip
+    seeds = max(seed for _, seed in curves) + 1
+    axes.set_title(title + (f", mean of {seeds} seeds" if seeds > 1 else ""), fontsize=11)
+    axes.set_xlabel("steps of Adam")
+    axes.set_ylabel("mean squared error to its own target")
+    axes.grid(which="both", alpha=0.25)
+    axes.legend()
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
