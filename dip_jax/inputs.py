@@ -10,9 +10,7 @@ import jax.numpy as jnp
 from dip_jax.base import Array, Key
 
 
-def uniform(
-    key: Key, height: int, width: int, depth: int = 32, scale: float = 0.1
-) -> Array:
+def uniform(key: Key, height: int, width: int, depth: int = 32, scale: float = 0.1) -> Array:
     """Noise uniform on [0, scale): the paper's input for all its tasks but one."""
     return scale * jax.random.uniform(key, (height, width, depth))
 

@@ -135,9 +135,7 @@ def _device_chunk(
 ) -> tuple[State, Trace]:
     # The length is data, so that a shorter last chunk runs the same program.
     state, records = _jitted_chunk()(algorithm, every, state, task, jax.device_put(length))
-    return state, {
-        name: values[:length] for name, values in jax.device_get(records).items()
-    }
+    return state, {name: values[:length] for name, values in jax.device_get(records).items()}
 
 
 def _record(info: Info) -> dict[str, Array]:

@@ -85,7 +85,10 @@ def super_resolve(
 
 
 def total_variation(task: Task, weight: float, beta: float = 0.5) -> Task:
-    """Adds ``weight * total_variation(x) / number of values`` to a task's loss."""
+    """Adds the mean total variation of the image, times ``weight``, to a task's loss.
+
+    See :func:`dip_jax.metrics.total_variation` for ``beta``.
+    """
     return task._replace(loss=Partial(_plus_variation, task.loss, weight, beta))
 
 
@@ -97,9 +100,7 @@ def through(operator: Callable[[Image], Image], task: Task) -> Task:
     """
     if not isinstance(operator, Partial):
         operator = Partial(operator)
-    return Task(
-        Partial(_composed, task.loss, operator), Partial(_composed, task.metrics, operator)
-    )
+    return Task(Partial(_composed, task.loss, operator), Partial(_composed, task.metrics, operator))
 
 
 def _squared_error(operator: Callable, y: Array, image: Image) -> Scalar:

@@ -35,8 +35,8 @@ from tqdm.auto import tqdm
 
 import dip_jax
 from dip_jax.app import degrade
+from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
-from dip_jax.app.job import _device as choose_device
 from dip_jax.app.pictures import read_picture
 from dip_jax.app.results import choose_folder
 from dip_jax.app.sheet import comparison
@@ -218,9 +218,7 @@ def _picture(path: str | None, size: int) -> np.ndarray:
     height, width, channels = picture.shape
     factor = min(height, width) // size
     if factor == 0:
-        raise UserError(
-            "--size", size, f"the picture is only {width}x{height}; ask for less"
-        )
+        raise UserError("--size", size, f"the picture is only {width}x{height}; ask for less")
     top, left = (height - factor * size) // 2, (width - factor * size) // 2
     cut = picture[top : top + factor * size, left : left + factor * size]
     return cut.reshape(size, factor, size, factor, channels).mean(axis=(1, 3))
@@ -256,9 +254,7 @@ def _fit(
             bar.update(len(trace["loss"]))
 
         task = dip_jax.denoise(jnp.asarray(target))
-        state, trace = dip_jax.run(
-            algorithm, key, task, z, steps=steps, every=every, callback=show
-        )
+        state, trace = dip_jax.run(algorithm, key, task, z, steps=steps, every=every, callback=show)
     fit = np.asarray(dip_jax.estimate(algorithm, state))
     # The trace holds the loss before each step; without jitter the estimate gives the last.
     loss = np.append(trace["loss"], np.mean((fit - target) ** 2))
@@ -322,9 +318,7 @@ def _when(curves: Curves, name: str) -> str:
     return f"{median:.0f}" if np.isfinite(median) else f"not in {met.shape[1] - 1}"
 
 
-def _write(
-    folder: Path, title: str, curves: Curves, targets: dict[str, np.ndarray]
-) -> None:
+def _write(folder: Path, title: str, curves: Curves, targets: dict[str, np.ndarray]) -> None:
     last = len(curves["natural", 0]["loss"]) - 1
     # Evenly spaced in the logarithm, as the plot is: the file stays small.
     kept = {0, *np.rint(np.geomspace(1, last, 400)).astype(int).tolist()}
@@ -343,10 +337,7 @@ def _write(
         _plot(title, curves).savefig(partial, dpi=110)
     rows = (
         [(LABELS[name], picture) for name, picture in targets.items()],
-        [
-            (f"fit, loss {curves[n, 0]['loss'][-1]:.4f}", curves[n, 0]["fit"])
-            for n in targets
-        ],
+        [(f"fit, loss {curves[n, 0]['loss'][-1]:.4f}", curves[n, 0]["fit"]) for n in targets],
     )
     # JPEG, because noise does not compress as a PNG.
     with _staged(folder / f"{NAME}_fits.jpg") as partial:

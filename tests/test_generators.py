@@ -167,9 +167,7 @@ def test_convolutions_start_as_in_torch():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(
-    ("padding", "mode"), [("zero", "constant"), ("reflect", "reflect")]
-)
+@pytest.mark.parametrize(("padding", "mode"), [("zero", "constant"), ("reflect", "reflect")])
 def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     x, kernel = data(8, 6, 2), data(5, 5, 2, 3, seed=1)
     padded = np.pad(x, ((2, 2), (2, 2), (0, 0)), mode=mode)
@@ -204,9 +202,7 @@ def test_norm_equals_the_plain_formula_also_far_from_zero(offset):
     assert not params
 
 
-@pytest.mark.parametrize(
-    ("kind", "method"), [("nearest", "nearest"), ("bilinear", "linear")]
-)
+@pytest.mark.parametrize(("kind", "method"), [("nearest", "nearest"), ("bilinear", "linear")])
 @pytest.mark.parametrize("shape", [(5, 7, 2), (1, 3, 2)])
 def test_upsample_equals_a_resize(kind, method, shape):
     x = data(*shape)

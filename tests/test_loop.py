@@ -54,19 +54,13 @@ def test_second_picture_is_not_retraced(device_loop):
 @pytest.mark.parametrize("device_loop", [False, True])
 def test_advance_continues_exactly(device_loop):
     algorithm = fit()
-    whole, trace = dip_jax.run(
-        algorithm, KEY, TASK, Z, steps=9, every=4, device_loop=device_loop
-    )
-    state, first = dip_jax.run(
-        algorithm, KEY, TASK, Z, steps=5, every=4, device_loop=device_loop
-    )
+    whole, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=9, every=4, device_loop=device_loop)
+    state, first = dip_jax.run(algorithm, KEY, TASK, Z, steps=5, every=4, device_loop=device_loop)
     state, second = dip_jax.advance(
         algorithm, state, TASK, steps=4, every=3, device_loop=device_loop
     )
     np.testing.assert_array_equal(whole.total, state.total)
-    np.testing.assert_array_equal(
-        trace["loss"], np.concatenate([first["loss"], second["loss"]])
-    )
+    np.testing.assert_array_equal(trace["loss"], np.concatenate([first["loss"], second["loss"]]))
 
 
 @pytest.mark.parametrize("device_loop", [False, True])
@@ -96,9 +90,7 @@ def test_callback_sees_chunks_and_stops(device_loop):
 @pytest.mark.parametrize("device_loop", [False, True])
 def test_nothing_is_transferred_within_a_chunk(device_loop):
     algorithm = fit()
-    state, _ = dip_jax.run(
-        algorithm, KEY, TASK, Z, steps=2, every=2, device_loop=device_loop
-    )
+    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=2, every=2, device_loop=device_loop)
     with jax.transfer_guard("disallow"):
         dip_jax.advance(algorithm, state, TASK, steps=4, every=2, device_loop=device_loop)
 

@@ -2,7 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from skimage import color, metrics as skimage_metrics
+from skimage import color
+from skimage import metrics as skimage_metrics
 
 from dip_jax import metrics
 from tests.toy import picture
@@ -17,13 +18,9 @@ def test_psnr_equals_scikit_image():
 
 def test_luma_equals_scikit_image():
     a = np.asarray(picture(20, 24, 3))
-    np.testing.assert_allclose(
-        metrics.luma(a)[..., 0] * 255, color.rgb2ycbcr(a)[..., 0], rtol=1e-5
-    )
+    np.testing.assert_allclose(metrics.luma(a)[..., 0] * 255, color.rgb2ycbcr(a)[..., 0], rtol=1e-5)
     grey = a[..., :1]
-    np.testing.assert_allclose(
-        metrics.luma(grey), metrics.luma(np.repeat(grey, 3, -1)), rtol=1e-4
-    )
+    np.testing.assert_allclose(metrics.luma(grey), metrics.luma(np.repeat(grey, 3, -1)), rtol=1e-4)
 
 
 def test_psnr_luma_leaves_the_border_out():

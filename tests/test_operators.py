@@ -9,9 +9,7 @@ TAPS = {
     "gauss12_x4_phase0": operators.gaussian_taps(7, 1.0),
     "box_x4_phase0.5": operators.box_taps(4),
     **{
-        f"lanczos{support}_x{factor}_phase{phase}": operators.lanczos_taps(
-            factor, support, phase
-        )
+        f"lanczos{support}_x{factor}_phase{phase}": operators.lanczos_taps(factor, support, phase)
         for support in (2, 3)
         for factor in (2, 4, 8)
         for phase in (0, 0.5)
@@ -41,9 +39,7 @@ def test_kernel_and_output_equal_the_original(golden, name):
     np.testing.assert_allclose(np.outer(taps, taps), golden[f"{name}/kernel"], atol=1e-8)
     image = jnp.asarray(golden["x"][0].transpose(1, 2, 0))
     output = golden[f"{name}/output"][0].transpose(1, 2, 0)
-    np.testing.assert_allclose(
-        downsample(image, taps, factor), output, rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(downsample(image, taps, factor), output, rtol=1e-5, atol=1e-6)
 
 
 def test_all_goldens_are_compared(golden):

@@ -20,9 +20,7 @@ import pytest
 
 from dip_jax.generators import ResNet, Skip, UNet
 
-FOLDER = pathlib.Path(
-    os.environ.get("DIP_JAX_GOLDEN") or pathlib.Path(__file__).parent / "golden"
-)
+FOLDER = pathlib.Path(os.environ.get("DIP_JAX_GOLDEN") or pathlib.Path(__file__).parent / "golden")
 
 GOLDENS = {
     "skip_bilinear_reflect": (Skip(widths=(8, 16, 16)), 0.01),

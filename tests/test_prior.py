@@ -11,9 +11,7 @@ Z = jnp.ones((12, 10, 2))
 KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "steps"), [(optax.adam(0.1), 150), (optax.lbfgs(), 15)]
-)
+@pytest.mark.parametrize(("optimizer", "steps"), [(optax.adam(0.1), 150), (optax.lbfgs(), 15)])
 def test_fits_the_task(optimizer, steps):
     task = dip_jax.denoise(picture())
     fit = dip_jax.dip(Toy(), optimizer, jitter=0)
@@ -42,8 +40,7 @@ def test_keys_decide():
     task = dip_jax.denoise(picture())
     fit = dip_jax.dip(Toy(leak=1.0), optax.adam(0.1))
     runs = [
-        dip_jax.run(fit, jax.random.key(seed), task, Z, steps=5)[1]["loss"]
-        for seed in (1, 1, 2)
+        dip_jax.run(fit, jax.random.key(seed), task, Z, steps=5)[1]["loss"] for seed in (1, 1, 2)
     ]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert np.all(runs[0] != runs[2])

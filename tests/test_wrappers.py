@@ -32,9 +32,7 @@ def script(losses, random=False):
 
     def step(state, task):
         del task
-        noise = (
-            jax.random.uniform(jax.random.fold_in(state.key, state.count)) if random else 0
-        )
+        noise = jax.random.uniform(jax.random.fold_in(state.key, state.count)) if random else 0
         image = jnp.full((2, 2, 1), state.count, jnp.float32) + noise
         state = ScriptState(state.count + 1, state.key, state.visits.at[state.count].add(1))
         return state, Info(losses[state.count - 1], image, {})
@@ -105,9 +103,7 @@ def test_best_keeps_the_lowest_finite_score():
 
 
 def test_measured_takes_a_prefix_and_refuses_a_clash():
-    algorithm = dip_jax.measured(
-        dip_jax.average(dip_jax.measured(script(jnp.ones(3)))), "a_"
-    )
+    algorithm = dip_jax.measured(dip_jax.average(dip_jax.measured(script(jnp.ones(3)))), "a_")
     _, infos = play(algorithm, 2)
     assert infos[1].metrics.keys() == {"psnr", "a_psnr"}
     assert infos[1].metrics["a_psnr"] != infos[1].metrics["psnr"]

@@ -20,8 +20,6 @@ class Toy(NamedTuple):
 
 def picture(height: int = 12, width: int = 10, channels: int = 1):
     """A smooth picture with an edge, values in [0.1, 0.9]."""
-    y, x = jnp.meshgrid(
-        jnp.linspace(0, 1, height), jnp.linspace(0, 1, width), indexing="ij"
-    )
+    y, x = jnp.meshgrid(jnp.linspace(0, 1, height), jnp.linspace(0, 1, width), indexing="ij")
     planes = [0.1 + 0.4 * x * y + 0.4 * (x > y + 0.1 * c) for c in range(channels)]
     return jnp.stack(planes, axis=-1)

@@ -16,73 +16,75 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax --task=inpaint --image=p.png --mask=m.png     fill holes
   dip-jax --task=super_resolve --image=small.png        enlarge
   dip-jax --task=reconstruct --image=blocky.jpg         remove JPEG artefacts
+
+Flags [what holds without them]:
 """
-BACKENDS = ("auto", "cpu", "gpu", "tpu")
+# Kind or choices, name, default, help; in the order that --help shows.
+FLAGS = (
+    (presets.TASKS, "task", None, "What to do [denoise, or what the preset is for]."),
+    (str, "image", None, "The picture [scikit-image's astronaut, damaged for the task]."),
+    (
+        str,
+        "mask",
+        None,
+        "For inpaint: a picture of the same size, white where the image is known, black "
+        "where it is to be filled.",
+    ),
+    (bool, "invert_mask", False, "Black is known, white is to be filled."),
+    (bool, "keep_known", True, "For inpaint: put known pixels back into the result."),
+    (int, "factor", 4, "For super_resolve: how many times larger."),
+    (float, "sigma", None, "Noise level in 8-bit levels, if known; of --add_noise [25]."),
+    (str, "reference", None, "The true picture; for scores only."),
+    (bool, "add_noise", False, "Demonstration: --image is clean; add noise to it first."),
+    (float, "missing", None, "Demonstration: hide this percentage of --image's pixels first."),
+    (bool, "downsample", False, "Demonstration: shrink --image by --factor first."),
+    (int, "jpeg_quality", None, "Demonstration: compress --image with this quality first."),
+    (str, "preset", None, "A named set of numbers, see --list_presets [fast]."),
+    (bool, "list_presets", False, "Show all presets and end."),
+    (str, "generator", None, f"The network: {', '.join(presets.GENERATORS)} [the preset's]."),
+    (presets.INPUTS, "input", None, "What the network is fed [the preset's]."),
+    (int, "steps", None, "Steps of optimisation [the preset's]."),
+    (int, "every", None, "Steps between updates of the display [the preset's]."),
+    (int, "seed", 0, "Decides everything random."),
+    (("auto", "cpu", "gpu", "tpu"), "backend", "auto", "Where to compute."),
+    (str, "out", None, "Folder for the results [dip-jax-results/<picture>-<task>]."),
+    (bool, "overwrite", False, "Let --out hold files; those of the same names are replaced."),
+    (bool, "help", False, "Show this text."),
+)
 
 
 def define_flags() -> flags.FlagValues:
-    """The command's flags, in the order in which ``--help`` shows them."""
+    """The command's flags, in a holder of their own."""
     values = flags.FlagValues()
-    text = {"flag_values": values}
-    flags.DEFINE_enum("task", None, presets.TASKS, "What to do [denoise].", **text)
-    flags.DEFINE_string("image", None, "The picture to restore [scikit-image's astronaut, "
-                        "damaged for the task].", **text)  # fmt: skip
-    flags.DEFINE_string("mask", None, "For inpainting: a picture of the same size, white where "
-                        "the image is known, black where it is to be filled.", **text)  # fmt: skip
-    flags.DEFINE_bool(
-        "invert_mask", False, "Take black for known, white for holes.", **text
-    )
-    flags.DEFINE_integer(
-        "factor", 4, "For super-resolution: how many times larger.", **text
-    )
-    flags.DEFINE_float("sigma", None, "The picture's noise level in 8-bit levels, if known; "
-                       "with --add_noise, the level to add [25].", **text)  # fmt: skip
-    flags.DEFINE_string("reference", None, "The true picture: scores only.", **text)
-    flags.DEFINE_bool("keep_known", True, "For inpainting: put known pixels back into the "
-                      "result.", **text)  # fmt: skip
-    flags.DEFINE_bool("add_noise", False, "Demonstration: --image is clean; add noise first, "
-                      "restore, score against it.", **text)  # fmt: skip
-    flags.DEFINE_float("missing", None, "Demonstration: --image is complete; hide this "
-                       "percentage of its pixels first.", **text)  # fmt: skip
-    flags.DEFINE_bool("downsample", False, "Demonstration: --image is large; shrink it by "
-                      "--factor first.", **text)  # fmt: skip
-    flags.DEFINE_integer("jpeg_quality", None, "Demonstration: --image is clean; compress it "
-                         "with this quality first.", **text)  # fmt: skip
-    flags.DEFINE_string("preset", None, "A named set of numbers, see --list_presets [fast].",
-                        **text)  # fmt: skip
-    flags.DEFINE_bool("list_presets", False, "Show all presets and end.", **text)
-    flags.DEFINE_string("generator", None, f"The network: {', '.join(presets.GENERATORS)} "
-                        "[the preset's].", **text)  # fmt: skip
-    flags.DEFINE_enum("input", None, presets.INPUTS, "What the network is fed [the preset's].",
-                      **text)  # fmt: skip
-    flags.DEFINE_integer("steps", None, "Steps of optimisation [the preset's].", **text)
-    flags.DEFINE_integer("every", None, "Steps between updates of the display [the preset's].",
-                         **text)  # fmt: skip
-    flags.DEFINE_integer("seed", 0, "Decides everything random.", **text)
-    flags.DEFINE_enum("backend", "auto", BACKENDS, "Where to compute.", **text)
-    flags.DEFINE_string("out", None, "Folder for the results "
-                        "[dip-jax-results/<picture>-<task>].", **text)  # fmt: skip
-    flags.DEFINE_bool("overwrite", False, "Allow --out to hold files; those of the same names "
-                      "are replaced.", **text)  # fmt: skip
-    flags.DEFINE_bool("help", False, "Show this text.", **text)
+    define = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_bool,
+    }
+    for kind, name, default, text in FLAGS:
+        if isinstance(kind, tuple):
+            flags.DEFINE_enum(name, default, kind, text, flag_values=values)
+        else:
+            define[kind](name, default, text, flag_values=values)
     return values
 
 
-def help_text(values: flags.FlagValues) -> str:
+def help_text() -> str:
     """The whole ``--help``."""
-    lines = [USAGE, "Flags [what holds without them]:"]
-    for name in values:
-        flag = values[name]
-        choices = getattr(flag.parser, "enum_values", None)
-        kind = {"bool": "", "int": "=N", "float": "=X"}.get(flag.flag_type(), "=NAME")
-        head = f"  --{name}{'=' + '|'.join(choices) if choices else kind}"
-        default = flag.default if flag.default not in (None, False) else None
-        tail = f" [{'on; --no' + name + ' for off' if default is True else default}]"
-        words = str(flag.help) + (tail if default is not None else "")
-        lines.append(head)
-        lines.append(
-            textwrap.fill(words, 88, initial_indent=" " * 6, subsequent_indent=" " * 6)
-        )
+    lines = [USAGE]
+    for kind, name, default, text in FLAGS:
+        if isinstance(kind, tuple):
+            value = "=" + "|".join(kind)
+        else:
+            value = {str: "=NAME", int: "=N", float: "=X", bool: ""}[kind]
+        holds = ""
+        if default is True:
+            holds = f" [on; --no{name} for off]"
+        elif default not in (None, False):
+            holds = f" [{default}]"
+        lines.append(f"  --{name}{value}")
+        lines.append(textwrap.indent(textwrap.fill(text + holds, 80), " " * 6))
     return "\n".join(lines)
 
 
@@ -92,12 +94,11 @@ def main(argv: list[str]) -> int:
     try:
         _parse(values, argv)
         if values.help:
-            print(help_text(values))
+            print(help_text())
             return 0
         if values.list_presets:
             print(presets.table())
             return 0
-        # After the flags are checked: importing jax takes a second.
         from dip_jax.app.job import run_job
 
         return run_job(values)

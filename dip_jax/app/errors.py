@@ -24,6 +24,5 @@ class UserError(ValueError):
 def printable(text: str) -> str:
     """Escapes what would break a line or a terminal: file names may hold anything."""
     return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in text
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )

@@ -128,9 +128,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def write_picture(
-    path: StrPath, image: np.ndarray, alpha: np.ndarray | None = None
-) -> None:
+def write_picture(path: StrPath, image: np.ndarray, alpha: np.ndarray | None = None) -> None:
     """Writes an 8-bit PNG; a file of that name is replaced whole or not at all.
 
     Args:
@@ -225,9 +223,7 @@ def _npy_pixels(path: StrPath, flag: str) -> np.ndarray:
         # A huge claim in the header costs no memory then, and objects never load.
         array = np.lib.format.open_memmap(path, mode="r")
     except Exception:  # damaged headers make NumPy raise nearly any type
-        problem = (
-            f"is not one whole NumPy array without Python objects; save it as {_AS_NPY}"
-        )
+        problem = f"is not one whole NumPy array without Python objects; save it as {_AS_NPY}"
         raise UserError(flag, path, problem) from None
     if problem := _npy_problem(array):
         raise UserError(flag, path, problem)

@@ -206,9 +206,7 @@ def find_preset(name: str, task: str | None, *, flag: str = "--preset") -> Prese
     """
     named = [preset for preset in PRESETS if preset.name == name]
     if not named:
-        raise UserError(
-            flag, name, "is unknown; " + nearest(name, [p.name for p in PRESETS])
-        )
+        raise UserError(flag, name, "is unknown; " + nearest(name, [p.name for p in PRESETS]))
     for preset in named:
         if task in (None, preset.task):
             return preset

@@ -47,14 +47,10 @@ def choose_folder(wanted: str | None, default: str, *, overwrite: bool) -> Path:
         if folder.exists() and not folder.is_dir():
             raise UserError("--out", wanted, "is a file; name a folder")
         if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise UserError(
-                "--out", wanted, "holds files; name another folder or pass --overwrite"
-            )
+            raise UserError("--out", wanted, "holds files; name another folder or pass --overwrite")
     above = next(parent for parent in folder.absolute().parents if parent.exists())
     if not os.access(folder if folder.is_dir() else above, os.W_OK) or not above.is_dir():
-        raise UserError(
-            "--out", folder, f"can't be written in {above}; name another folder"
-        )
+        raise UserError("--out", folder, f"can't be written in {above}; name another folder")
     return folder
 
 

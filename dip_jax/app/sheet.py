@@ -55,9 +55,7 @@ def _as_rgb(picture: np.ndarray) -> Image.Image:
     pixels = to_uint8(picture)
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
         raise ValueError(f"expected a picture [h, w, 1 or 3], got {pixels.shape}")
-    return Image.fromarray(
-        np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
-    )
+    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
 
 
 def _fit(picture: Image.Image, width: int, height: int) -> Image.Image:

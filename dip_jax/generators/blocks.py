@@ -101,9 +101,7 @@ def convolve_doubled(x: Array, kernel: Array, *, padding: str) -> Array:
     features = kernel.shape[-1]
     taps = jnp.array(_TAPS_OF_PHASE, x.dtype)
     # One convolution for all phases: an accelerator prefers it, a CPU does not mind.
-    phases = jnp.einsum(
-        "ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST
-    )
+    phases = jnp.einsum("ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST)
     mode = "edge" if padding == "reflect" else "constant"
     y = lax.conv_general_dilated(
         jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)[None],
@@ -113,8 +111,7 @@ def convolve_doubled(x: Array, kernel: Array, *, padding: str) -> Array:
         dimension_numbers=_LAYOUT,
     )[0].reshape(height + 1, width + 1, 2, 2, features)
     rows = [
-        jnp.stack([y[a : a + height, b : b + width, a, b] for b in (0, 1)], axis=2)
-        for a in (0, 1)
+        jnp.stack([y[a : a + height, b : b + width, a, b] for b in (0, 1)], axis=2) for a in (0, 1)
     ]
     return jnp.stack(rows, axis=1).reshape(2 * height, 2 * width, features)
 
@@ -137,6 +134,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, *parts: Part) -> Array:
+        """Convolves the concatenation of ``parts``."""
         slices = _channel_slices(parts)
         shape = (self.kernel_size, self.kernel_size, slices[-1].stop, self.width)
         init = uniform_fan_in(shape[0] * shape[1] * shape[2])
@@ -190,6 +188,7 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, *parts: Part) -> Any:
+        """Normalises each part: one gives one, several give a list."""
         slices = _channel_slices(parts)
         scale = bias = None
         if self.affine:
@@ -246,9 +245,7 @@ class LanczosDownsample(nn.Module):
         kernel = self.param("kernel", init, (8, 8, channels, channels))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         x = jnp.pad(x, ((3, 3), (3, 3), (0, 0)), mode="edge")
-        y = lax.conv_general_dilated(
-            x[None], kernel, (2, 2), "VALID", dimension_numbers=_LAYOUT
-        )
+        y = lax.conv_general_dilated(x[None], kernel, (2, 2), "VALID", dimension_numbers=_LAYOUT)
         return y[0] + bias[None, None]
 
 

@@ -168,9 +168,7 @@ class Skip(nn.Module, kw_only=True):
     def __post_init__(self) -> None:
         """Checks the fields."""
         if not isinstance(self.widths, tuple) or not self.widths:
-            raise ValueError(
-                f"widths={self.widths!r}: must be a tuple with an int per scale"
-            )
+            raise ValueError(f"widths={self.widths!r}: must be a tuple with an int per scale")
         check_integer("channels", self.channels, least=1)
         check_choice("padding", self.padding, PADDINGS)
         check_choice("activation", self.activation, tuple(ACTIVATIONS))

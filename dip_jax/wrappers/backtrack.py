@@ -56,7 +56,9 @@ def backtrack(
         inner = algorithm.init(key, task, z)
         saved = jax.tree.map(jnp.copy, inner)  # no shared buffers: states are donated
         zero = jnp.zeros((), jnp.int32)
-        return BacktrackState(inner, saved, jnp.full((), jnp.inf, jnp.float32), zero, jnp.copy(zero))
+        return BacktrackState(
+            inner, saved, jnp.full((), jnp.inf, jnp.float32), zero, jnp.copy(zero)
+        )
 
     def step(state: BacktrackState, task: Task) -> tuple[BacktrackState, Info]:
         inner, info = algorithm.step(state.inner, task)
@@ -73,12 +75,8 @@ def backtrack(
             age=jnp.where(due | diverged, 0, state.age + 1),
             restores=restores,
         )
-        image = jax.lax.cond(
-            diverged, lambda: algorithm.estimate(state.inner), lambda: info.image
-        )
-        return state, info._replace(
-            image=image, metrics={**info.metrics, "restores": restores}
-        )
+        image = jax.lax.cond(diverged, lambda: algorithm.estimate(state.inner), lambda: info.image)
+        return state, info._replace(image=image, metrics={**info.metrics, "restores": restores})
 
     def estimate(state: BacktrackState) -> Image:
         return algorithm.estimate(state.inner)

@@ -33,7 +33,9 @@ def best(algorithm: Algorithm, score: Callable[[Info], Scalar]) -> Algorithm:
     def init(key: Key, task: Task, z: Array) -> BestState:
         inner = algorithm.init(key, task, z)
         image = jax.eval_shape(algorithm.step, inner, task)[1].image
-        return BestState(inner, jnp.zeros(image.shape, image.dtype), jnp.full((), jnp.inf, jnp.float32))
+        return BestState(
+            inner, jnp.zeros(image.shape, image.dtype), jnp.full((), jnp.inf, jnp.float32)
+        )
 
     def step(state: BestState, task: Task) -> tuple[BestState, Info]:
         inner, info = algorithm.step(state.inner, task)

@@ -334,9 +334,7 @@ def test_masks_are_split_at_half(tmp_path):
         mask, remarks = read_mask(path, (3, 4, 3))
         assert mask.dtype == np.float32
         np.testing.assert_array_equal(mask, [[[0], [0], [1], [1]]] * 3)
-        assert remarks == [
-            f"--mask={path} is grey in 50.0 % of its pixels: they are cut at half"
-        ]
+        assert remarks == [f"--mask={path} is grey in 50.0 % of its pixels: they are cut at half"]
         mask, _ = read_mask(path, (3, 4), invert=True)
         np.testing.assert_array_equal(mask, [[[1], [1], [0], [0]]] * 3)
 
@@ -386,8 +384,7 @@ def test_mask_remarks(tmp_path):
     path = saved(tmp_path, pixels)
     (remark,) = read_mask(path, (50, 50))[1]
     assert remark == (
-        f"--mask={path} hides 98.0 % of the picture: "
-        "if white should be filled, pass --invert_mask"
+        f"--mask={path} hides 98.0 % of the picture: if white should be filled, pass --invert_mask"
     )
     assert not read_mask(path, (50, 50), invert=True)[1]
     path = saved(tmp_path, 255 - pixels)

@@ -58,9 +58,7 @@ def test_labels_are_neither_cut_nor_overlapping(width, length):
     factor = -(-192 // width)
     top = sheet.shape[0] - 8 - 20 * factor
     for left in (0, 2 * column):
-        np.testing.assert_array_equal(
-            sheet[:top, left : left + column + 4], alone[:top, :-4]
-        )
+        np.testing.assert_array_equal(sheet[:top, left : left + column + 4], alone[:top, :-4])
     ink = np.flatnonzero((alone[:top] != 255).any(axis=(0, 2)))
     assert ink[0] >= 8
     assert ink[-1] < column

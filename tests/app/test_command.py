@@ -1,0 +1,270 @@
+"""The command end to end, in this process, with narrow networks."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip_jax.app import command, fitting, job, presets
+from dip_jax.app.presets import PRESETS
+from dip_jax.app.results import FILES
+
+
+def smooth(height=20, width=27, channels=3):
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [40 + 150 * x / width + 30 * (y > 8) + 5 * c for c in range(channels)]
+    return np.stack(planes, 2).astype(np.uint8)
+
+
+def save(path, pixels):
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path)
+    return str(path)
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def half_mask(tmp_path, height=20, width=27):
+    mask = np.full((height, width, 1), 255, np.uint8)
+    mask[5:9, 4:20] = 0
+    return save(tmp_path / "mask.png", mask)
+
+
+def run(capsys, *argv):
+    code = command.main(list(argv))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def results(folder):
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    with (folder / "trace.csv").open(encoding="utf-8") as file:
+        trace = list(csv.DictReader(file))
+    return (
+        pixels(folder / "restored.png"),
+        trace,
+        json.loads((folder / "run.json").read_text(encoding="utf-8")),
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.name}-{p.task}")
+def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
+    image = save(tmp_path / "picture.png", smooth())
+    flags = {
+        "inpaint": ["--mask=" + half_mask(tmp_path)],
+        "super_resolve": ["--factor=2"],
+    }
+    code, out, _ = run(
+        capsys,
+        f"--task={preset.task}",
+        f"--preset={preset.name}",
+        f"--image={image}",
+        f"--out={tmp_path / 'out'}",
+        "--steps=2",
+        *flags.get(preset.task, []),
+    )
+    assert code == 0
+    restored, trace, record = results(tmp_path / "out")
+    factor = 2 if preset.task == "super_resolve" else 1
+    assert restored.shape == (20 * factor, 27 * factor, 3)
+    assert [row["step"] for row in trace] == ["0", "1"]
+    assert all(np.isfinite(float(row["loss"])) for row in trace)
+    assert record["settings"]["name"] == preset.name
+    assert record["settings"]["jitter"] == preset.jitter
+    assert record["scores"] == {}
+    assert record["steps"] == 2
+    for name in FILES:
+        assert str(tmp_path / "out" / name) in out
+
+
+def test_demonstration_restores(small_presets, tmp_path, capsys, monkeypatch):
+    """No flag but the folder and the length: better than the noisy picture."""
+    tiny = smooth(32, 32).astype(np.float32) / 255
+    monkeypatch.setattr("dip_jax.app.degrade.demonstration_picture", lambda: tiny)
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(capsys, "--steps=150", "--every=40")
+    assert code == 0
+    folder = tmp_path / "dip-jax-results" / "astronaut-denoise"
+    _, trace, record = results(folder)
+    assert len(trace) == 150
+    scores = record["scores"]
+    assert scores["degraded"]["psnr"] == pytest.approx(20.3, abs=0.6)
+    assert scores["restored"]["psnr"] > scores["degraded"]["psnr"] + 1.5
+    assert f"{scores['restored']['psnr']:6.2f} dB" in out
+    # A second run takes another folder and, with the same seed, makes the same picture.
+    assert run(capsys, "--steps=150", "--every=7")[0] == 0
+    again = tmp_path / "dip-jax-results" / "astronaut-denoise-2"
+    assert (again / "restored.png").read_bytes() == (folder / "restored.png").read_bytes()
+
+
+@pytest.mark.parametrize("task", presets.TASKS)
+def test_each_task_has_a_demonstration(task, small_presets, tmp_path, capsys, monkeypatch):
+    tiny = smooth(32, 32).astype(np.float32) / 255
+    monkeypatch.setattr("dip_jax.app.degrade.demonstration_picture", lambda: tiny)
+    code, _, _ = run(capsys, f"--task={task}", "--steps=2", f"--out={tmp_path / 'out'}")
+    assert code == 0
+    assert "psnr" in results(tmp_path / "out")[2]["scores"]["restored"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 5), (1, 1), (33, 64)])
+def test_any_size_and_kind(height, width, small_presets, tmp_path, capsys):
+    rgba = np.dstack(
+        [smooth(height, width), np.arange(height * width).reshape(height, width) % 256]
+    ).astype(np.uint8)
+    image = save(tmp_path / "rgba.png", rgba)
+    assert run(capsys, f"--image={image}", "--steps=2", f"--out={tmp_path / 'a'}")[0] == 0
+    restored = results(tmp_path / "a")[0]
+    assert restored.shape == (height, width, 4)
+    np.testing.assert_array_equal(restored[:, :, 3], rgba[:, :, 3])
+    grey = save(tmp_path / "grey.png", smooth(height, width, 1))
+    assert run(capsys, f"--image={grey}", "--steps=2", f"--out={tmp_path / 'b'}")[0] == 0
+    assert results(tmp_path / "b")[0].shape == (height, width)
+
+
+def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
+    image, mask = save(tmp_path / "p.png", smooth()), half_mask(tmp_path)
+    flags = ["--task=inpaint", f"--image={image}", f"--mask={mask}", "--steps=2"]
+    assert run(capsys, *flags, f"--reference={image}", f"--out={tmp_path / 'a'}")[0] == 0
+    restored, _, record = results(tmp_path / "a")
+    known = pixels(mask) == 255
+    np.testing.assert_array_equal(restored[known], smooth()[known])
+    raw = record["scores"]["restored, known pixels not put back"]["psnr"]
+    assert record["scores"]["restored"]["psnr"] > raw
+    assert run(capsys, *flags, "--nokeep_known", f"--out={tmp_path / 'b'}")[0] == 0
+    assert np.any(results(tmp_path / "b")[0][known] != smooth()[known])
+
+
+@pytest.mark.parametrize("flags", [["--input=image"], ["--input=meshgrid"], ["--generator=unet"],
+                                   ["--generator=resnet", "--sigma=60"]])  # fmt: skip
+def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
+    narrow = {"unet": (("feature_scale", 32),), "resnet": (("blocks", 1), ("width", 4))}
+    for name, options in narrow.items():
+        monkeypatch.setitem(presets.GENERATORS, name, (options, 0.001))
+    image = save(tmp_path / "p.png", smooth())
+    code, _, _ = run(capsys, f"--image={image}", "--steps=2", *flags, f"--out={tmp_path / 'a'}")
+    assert code == 0
+    settings = results(tmp_path / "a")[2]["settings"]
+    for flag in flags[:1]:
+        name, value = flag[2:].split("=")
+        assert settings[name] == value
+    assert settings["jitter"] == (1 / 20 if "--sigma=60" in flags else 1 / 30)
+
+
+def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, monkeypatch):
+    def interrupted(*args, callback, **options):
+        advance(*args, callback=callback, **{**options, "steps": 3})
+        raise KeyboardInterrupt
+
+    advance = fitting.dip_jax.advance
+    monkeypatch.setattr(fitting.dip_jax, "advance", interrupted)
+    image = save(tmp_path / "p.png", smooth())
+    code, out, _ = run(capsys, f"--image={image}", "--steps=50", f"--out={tmp_path / 'a'}")
+    assert code == 130
+    restored, trace, record = results(tmp_path / "a")
+    assert record["interrupted"] is True
+    assert len(trace) == 4
+    assert "interrupted after 4 steps" in out
+    assert restored.shape == (20, 27, 3)
+
+
+def test_a_diverged_picture_is_not_written(small_presets, tmp_path, capsys, monkeypatch):
+    def diverged(*args, **options):
+        result = fitting.restore(*args, **options)
+        return result._replace(image=np.full_like(result.image, np.nan))
+
+    monkeypatch.setattr(job, "restore", diverged)
+    image = save(tmp_path / "p.png", smooth())
+    code, _, err = run(capsys, f"--image={image}", "--steps=2", f"--out={tmp_path / 'a'}")
+    assert code == 1
+    assert "diverged" in err
+    assert not (tmp_path / "a").exists()
+
+
+def test_overwrite_replaces_only_its_own_files(small_presets, tmp_path, capsys):
+    image, folder = save(tmp_path / "p.png", smooth()), tmp_path / "out"
+    folder.mkdir()
+    (folder / "restored.png").write_text("old")
+    (folder / "mine.txt").write_text("mine")
+    flags = [f"--image={image}", "--steps=2", f"--out={folder}"]
+    code, _, err = run(capsys, *flags)
+    assert code == 2
+    assert "--overwrite" in err
+    assert (folder / "restored.png").read_text() == "old"
+    assert run(capsys, *flags, "--overwrite")[0] == 0
+    assert pixels(folder / "restored.png").shape == (20, 27, 3)
+    assert (folder / "mine.txt").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "p.png"]
+
+
+BAD = {
+    "--image=absent.png": "does not exist",
+    "--image=p.png --steps=0": "--steps=0: must be at least 1",
+    "--image=p.png --every=0": "--every=0: must be at least 1",
+    "--image=p.png --steps=many": "steps",
+    "--image=p.png --factor=1 --task=super_resolve": "--factor=1: must be from 2",
+    "--image=p.png --factor=99 --task=super_resolve": "--factor=99",
+    "--image=p.png --sigma=0": "--sigma=0.0: must be above 0",
+    "--image=p.png --sigma=nan": "--sigma=nan",
+    "--image=p.png --sigma=900": "--sigma=900.0",
+    "--image=p.png --seed=-1": "--seed=-1",
+    "--image=p.png --preset=fats": "did you mean fast?",
+    "--image=p.png --preset=vase --task=denoise": "is a preset for the task inpaint",
+    "--image=p.png --generator=skp": "did you mean skip?",
+    "--image=p.png --task=inpaint": "--mask=None: is needed",
+    "--image=p.png --task=inpaint --mask=p.png": "--mask=p.png: leaves nothing missing",
+    "--image=p.png --task=inpaint --mask=small.png": "is 5x5, but the picture is 27x20",
+    "--image=p.png --mask=p.png": "has no meaning for --task=denoise",
+    "--image=p.png --task=inpaint --missing=100": "--missing=100.0",
+    "--image=p.png --task=inpaint --missing=50 --mask=m.png": "can't go with --mask",
+    "--image=p.png --add_noise --reference=p.png": "can't go with --add_noise",
+    "--image=p.png --reference=small.png": "is 5x5 with 3 channels; the result will be 27x20",
+    "--image=p.png --jpeg_quality=0 --task=reconstruct": "--jpeg_quality=0",
+    "--reference=p.png": "needs an --image",
+    "--image=p.png --backend=tpu": "--backend=tpu: jax finds no such device",
+    "--image=p.png --out=p.png": "--out=p.png: is a file",
+    "--image=p.png --imgae=q": "Unknown command line flag 'imgae'",
+    "p.png": "flags=p.png: is no flag; write --image=FILE",
+}
+
+
+@pytest.mark.parametrize("flags", BAD)
+def test_bad_input_is_one_line_and_nothing_is_written(flags, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "p.png", smooth())
+    save(tmp_path / "small.png", smooth(5, 5))
+    half_mask(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / "mask.png").rename(tmp_path / "m.png")
+    before = sorted(tmp_path.iterdir())
+    code, out, err = run(capsys, *flags.split())
+    assert code == 2
+    assert out == ""
+    assert BAD[flags] in err
+    assert err.startswith("dip-jax: ")
+    assert len(err.splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_help_and_presets(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    for _, name, _, _ in command.FLAGS:
+        assert f"--{name}" in out
+    assert max(len(line) for line in out.splitlines()) <= 100
+    code, out, _ = run(capsys, "--list_presets")
+    assert code == 0
+    assert out.count("\n") == 1 + len(PRESETS)
+
+
+def test_module_and_exit_code():
+    done = subprocess.run(
+        [sys.executable, "-m", "dip_jax", "--steps=0"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "dip-jax: --steps=0: must be at least 1\n"

@@ -1,0 +1,81 @@
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import dip_jax
+from dip_jax.app import presets
+from dip_jax.app.errors import UserError
+from dip_jax.app.presets import PRESETS, find_preset
+
+# Which of the original's networks (tests/golden/param_counts.json) each preset builds.
+COUNTED = {
+    ("paper", "denoise"): "denoise_F16 / sr / restoration colour: skip 5x128, skip4, in32, out3",
+    (
+        "paper",
+        "super_resolve",
+    ): "denoise_F16 / sr / restoration colour: skip 5x128, skip4, in32, out3",
+    ("x8", "super_resolve"): "denoise_F16 / sr / restoration colour: skip 5x128, skip4, in32, out3",
+    ("paper", "reconstruct"): "jpeg snail: in3 [8,16,32,64,128] skip [0,0,0,4,4]",
+    ("paper", "inpaint"): "inpaint kate: in32 5x128 skip128 nearest",
+    ("vase", "inpaint"): "inpaint vase: in2 5x128 skip0 nearest",
+    (
+        "library",
+        "inpaint",
+    ): "inpaint library: in1 [16,32,64,128,128,128] skip0 k5 down no1x1 nearest",
+    ("half", "inpaint"): "restoration barbara: same, out1",
+    ("sparse", "inpaint"): "restore kate: in32 [16,32,64,128,128] skip0 avg",
+}
+
+
+@pytest.mark.parametrize("key", COUNTED)
+def test_paper_presets_build_the_original_networks(key, golden_folder):
+    name, task = key
+    preset = find_preset(name, task)
+    counts = json.loads((golden_folder / "param_counts.json").read_text(encoding="utf-8"))
+    channels = 1 if "out1" in COUNTED[key] or key[0] == "half" else 3
+    depth = 2 if preset.input == "meshgrid" else preset.depth
+    generator = dip_jax.Skip(channels=channels, **dict(preset.options))
+    z = jax.ShapeDtypeStruct((128, 128, depth), np.float32)
+    params = jax.eval_shape(generator.init, jax.random.key(0), z)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == counts[COUNTED[key]]
+
+
+def test_every_preset_but_fast_is_the_papers():
+    assert {(p.name, p.task) for p in PRESETS} == COUNTED.keys() | {
+        ("fast", task) for task in presets.TASKS
+    }
+
+
+def test_presets_are_hashable_and_named_once():
+    assert len({(p.name, p.task) for p in PRESETS}) == len(set(PRESETS)) == len(PRESETS)
+
+
+def test_table_shows_all():
+    lines = presets.table().splitlines()
+    assert len(lines) == 1 + len(PRESETS)
+    for preset, line in zip(PRESETS, lines[1:], strict=True):
+        assert line.startswith(preset.name)
+        assert str(preset.steps) in line
+        assert preset.source in line
+        assert preset.expected
+        assert preset.expected in line
+
+
+def test_task_follows_from_a_preset_with_one():
+    assert find_preset("vase", None).task == "inpaint"
+    assert find_preset("paper", None).task == "denoise"
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "words"),
+    [
+        ("papr", "denoise", "--preset=papr: is unknown; did you mean paper?"),
+        ("zzz", None, "there are fast, paper, x8"),
+        ("vase", "denoise", "is a preset for the task inpaint, not denoise"),
+    ],
+)
+def test_unknown_presets(name, task, words):
+    with pytest.raises(UserError, match=words.replace("?", r"\?")):
+        find_preset(name, task)
