@@ -191,11 +191,11 @@ def _jitted_estimate() -> Callable:
 
 
 def _jit(function: Callable, **options: Any) -> Callable:
-    return jax.jit(function, compiler_options=_compiler_options(), **options)
+    return jax.jit(function, compiler_options=compiler_options(), **options)
 
 
 @functools.cache
-def _compiler_options() -> dict[str, str]:
+def compiler_options() -> dict[str, str]:
     """Options for the default backend, as far as this jaxlib knows them.
 
     On a CPU, XLA's own convolutions are two to three times as fast as those of the YNNPACK

@@ -11,16 +11,13 @@ Each finished curve is kept under OUT/curves, so a second call with the same set
 computes only what is missing.
 """
 
-import contextlib
-import csv
 import functools
 import hashlib
 import json
-import os
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import flags
-from PIL import Image
 from skimage import data
 from tqdm.auto import tqdm
 
@@ -37,28 +33,24 @@ import dip_jax
 from dip_jax.app import degrade
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
+from dip_jax.app.files import replacing
 from dip_jax.app.pictures import read_picture
 from dip_jax.app.results import choose_folder
-from dip_jax.app.sheet import comparison
 from dip_jax.base import Algorithm
+from experiments.noise_resistance_report import (
+    NAME,
+    Curve,
+    Curves,
+    new_figure,
+    statement,
+    table,
+    write,
+)
 
-NAME = "noise_resistance"
-LABELS = {
-    "natural": "natural picture",
-    "noisy": "picture + noise",
-    "shuffled": "pixels shuffled",
-    "noise": "noise, uniform on [0, 1]",
-}
 # The second is the paper's hourglass; the first shows the same in minutes on two CPU cores.
 SMALL = {"size": 128, "width": 32, "scales": 5, "steps": 400}
 PAPER = {"size": 512, "width": 128, "scales": 5, "steps": 5000}
-GOAL = 20  # dB to the fit's own target
 LEARNING_RATE = 0.01
-
-Curve = dict[str, np.ndarray]
-"""``loss [steps + 1]``, the mean squared error after 0, 1, ... steps; ``fit [h, w, c]``."""
-Curves = dict[tuple[str, int], Curve]
-"""By target and seed."""
 
 
 def define_flags() -> flags.FlagValues:
@@ -117,7 +109,7 @@ def _run(values: flags.FlagValues) -> None:
     }
     _check(values, sizes)
     picture = _picture(values.image, sizes["size"])
-    _figure()  # now, so that a long run does not end in vain
+    new_figure()  # now, so that a long run does not end in vain
     folder = choose_folder(values.out, NAME, overwrite=True)
     settings = {
         "version": dip_jax.__version__,
@@ -128,8 +120,10 @@ def _run(values: flags.FlagValues) -> None:
         "sigma": values.sigma,
     }
     _claim(folder, settings, overwrite=values.overwrite)
-    title = (f"hourglass {sizes['scales']}x{sizes['width']}, {settings['image']} "
-             f"{sizes['size']}x{sizes['size']}, {sizes['steps']} steps")  # fmt: skip
+    title = (
+        f"hourglass {sizes['scales']}x{sizes['width']}, {settings['image']} "
+        f"{sizes['size']}x{sizes['size']}, {sizes['steps']} steps"
+    )
     print(f"{title}, on {settings['device']}")
     algorithm = _algorithm(picture.shape[2], sizes["width"], sizes["scales"])
     curves: Curves = {}
@@ -139,15 +133,21 @@ def _run(values: flags.FlagValues) -> None:
             curve = _load(path, sizes["steps"])
             if curve is None:
                 label = f"{name}, seed {seed}"
-                curve = _fit(algorithm, target, label=label, seed=seed,
-                             steps=sizes["steps"], every=values.every)  # fmt: skip
-                with _staged(path) as partial, partial.open("wb") as file:
+                curve = _fit(
+                    algorithm,
+                    target,
+                    label=label,
+                    seed=seed,
+                    steps=sizes["steps"],
+                    every=values.every,
+                )
+                with replacing(path) as partial, partial.open("wb") as file:
                     np.savez_compressed(file, **curve)
             curves[name, seed] = curve
     targets = make_targets(picture, values.sigma, 0)
     print(table(curves, targets))
     print(statement(curves, targets))
-    _write(folder, title, curves, targets)
+    write(folder, title, curves, targets)
 
 
 def make_targets(picture: np.ndarray, sigma: float, seed: int) -> dict[str, np.ndarray]:
@@ -163,33 +163,6 @@ def make_targets(picture: np.ndarray, sigma: float, seed: int) -> dict[str, np.n
         "shuffled": draw.permutation(pixels).reshape(picture.shape),
         "noise": draw.random(picture.shape, np.float32),
     }
-
-
-def table(curves: Curves, targets: dict[str, np.ndarray]) -> str:
-    """Markdown: losses along the way, means over seeds, and the steps to GOAL dB."""
-    steps = _losses(curves, "natural").shape[1] - 1
-    marks = [round(steps * part) for part in (0.1, 0.25, 0.5, 1)]
-    cells = [f"loss after {mark}" for mark in marks]
-    rows = [["target", "best flat colour", *cells, f"steps to {GOAL} dB"]]
-    for name, target in targets.items():
-        losses = [f"{v:.4f}" for v in _losses(curves, name).mean(axis=0)[marks]]
-        flat = f"{target.var(axis=(0, 1)).mean():.4f}"
-        rows.append([LABELS[name], flat, *losses, _when(curves, name)])
-    rows.insert(1, ["---"] * len(rows[0]))
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def statement(curves: Curves, targets: dict[str, np.ndarray]) -> str:
-    """The ranking and the fate of the added noise, in words, from the numbers."""
-    final = {name: _losses(curves, name)[:, -1].mean() for name in LABELS}
-    order = sorted(final, key=final.__getitem__)
-    ranks = " < ".join(f"{LABELS[name]} {final[name]:.4f}" for name in order)
-    noisy, clean = targets["noisy"], targets["natural"]
-    error = np.mean((curves["noisy", 0]["fit"] - clean) ** 2)
-    added = np.mean((noisy - clean) ** 2)
-    return (f"Loss at the end, lowest first: {ranks}.\nThe fit to picture + noise (seed 0) "
-            f"is {-10 * np.log10(error):.1f} dB from the clean picture; its own target is "
-            f"{-10 * np.log10(added):.1f} dB from it.")  # fmt: skip
 
 
 def _check(values: flags.FlagValues, sizes: dict[str, int]) -> None:
@@ -208,8 +181,12 @@ def _check(values: flags.FlagValues, sizes: dict[str, int]) -> None:
     stride = 2 ** sizes["scales"]
     # A single pixel at the coarsest scale would normalise to nothing.
     if sizes["size"] < 2 * stride or sizes["size"] % stride:
-        raise UserError("--size", sizes["size"], f"must be a multiple of {stride} (two to "
-                        f"the power of --scales) and at least {2 * stride}")  # fmt: skip
+        raise UserError(
+            "--size",
+            sizes["size"],
+            f"must be a multiple of {stride} (two to "
+            f"the power of --scales) and at least {2 * stride}",
+        )
 
 
 def _picture(path: str | None, size: int) -> np.ndarray:
@@ -273,27 +250,20 @@ def _claim(folder: Path, settings: dict[str, Any], *, overwrite: bool) -> None:
         known = {} if fresh else json.loads(record.read_text("utf-8"))
         other = [key for key in settings if known.get(key) != settings[key]]
         if stored and other and not overwrite:
-            raise UserError("--out", folder, f"holds curves of another run ({other[0]} "
-                            f"{known.get(other[0])} there, {settings[other[0]]} here); "
-                            "name another folder or pass --overwrite")  # fmt: skip
+            raise UserError(
+                "--out",
+                folder,
+                f"holds curves of another run ({other[0]} "
+                f"{known.get(other[0])} there, {settings[other[0]]} here); "
+                "name another folder or pass --overwrite",
+            )
         for path in stored if overwrite else ():
             path.unlink()
         (folder / "curves").mkdir(parents=True, exist_ok=True)
-        with _staged(record) as partial:
+        with replacing(record) as partial:
             partial.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     except (OSError, json.JSONDecodeError) as error:
         raise UserError("--out", folder, f"can't be used ({error})") from error
-
-
-@contextlib.contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its name once it is whole."""
-    partial = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _load(path: Path, steps: int) -> Curve | None:
@@ -303,77 +273,6 @@ def _load(path: Path, steps: int) -> Curve | None:
         return curve if curve["loss"].shape == (steps + 1,) else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # absent or damaged: it is computed
-
-
-def _losses(curves: Curves, name: str) -> np.ndarray:
-    """``[seeds, steps + 1]``."""
-    return np.stack([curve["loss"] for (own, _), curve in curves.items() if own == name])
-
-
-def _when(curves: Curves, name: str) -> str:
-    """Steps until the loss first meets GOAL dB: the median over seeds."""
-    met = _losses(curves, name) <= 10 ** (-GOAL / 10)
-    steps = np.where(met.any(axis=1), met.argmax(axis=1), np.inf)
-    median = np.median(steps)
-    return f"{median:.0f}" if np.isfinite(median) else f"not in {met.shape[1] - 1}"
-
-
-def _write(folder: Path, title: str, curves: Curves, targets: dict[str, np.ndarray]) -> None:
-    last = len(curves["natural", 0]["loss"]) - 1
-    # Evenly spaced in the logarithm, as the plot is: the file stays small.
-    kept = {0, *np.rint(np.geomspace(1, last, 400)).astype(int).tolist()}
-    with (
-        _staged(folder / f"{NAME}.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["target", "seed", "step", "loss", "psnr"])
-        for (name, seed), curve in curves.items():
-            for step in sorted(kept):
-                loss = curve["loss"][step]
-                psnr = -10 * np.log10(max(loss, 1e-12))
-                writer.writerow([name, seed, step, f"{loss:.6g}", f"{psnr:.3f}"])
-    with _staged(folder / f"{NAME}.png") as partial:
-        _plot(title, curves).savefig(partial, dpi=110)
-    rows = (
-        [(LABELS[name], picture) for name, picture in targets.items()],
-        [(f"fit, loss {curves[n, 0]['loss'][-1]:.4f}", curves[n, 0]["fit"]) for n in targets],
-    )
-    # JPEG, because noise does not compress as a PNG.
-    with _staged(folder / f"{NAME}_fits.jpg") as partial:
-        sheets = [comparison(row) for row in rows]
-        Image.fromarray(np.concatenate(sheets)).save(partial, quality=50)
-    for name in (f"{NAME}.csv", f"{NAME}.png", f"{NAME}_fits.jpg"):
-        print(f"  {folder / name}")
-
-
-def _figure() -> Any:
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise UserError("matplotlib", "absent", "the plot needs it; pip install "
-                        "'dip-jax[plot]'") from error  # fmt: skip
-    return Figure(figsize=(7.5, 4.6), layout="constrained")
-
-
-def _plot(title: str, curves: Curves) -> Any:
-    """Loss against the step, both axes logarithmic; the band is the range over seeds."""
-    figure = _figure()
-    axes = figure.add_subplot(xscale="log", yscale="log")
-    for name, label in LABELS.items():
-        losses = _losses(curves, name)[:, 1:]
-        steps = np.arange(1, losses.shape[1] + 1)
-        (line,) = axes.plot(steps, losses.mean(axis=0), label=label)
-        if len(losses) > 1:
-            axes.fill_between(steps, losses.min(0), losses.max(0), alpha=0.2, lw=0,
-                              color=line.get_color())  # fmt: skip
-    seeds = max(seed for _, seed in curves) + 1
-    axes.set_title(title + (f", mean of {seeds} seeds" if seeds > 1 else ""), fontsize=11)
-    axes.set_xlabel("steps of Adam")
-    axes.set_ylabel("mean squared error to its own target")
-    axes.grid(which="both", alpha=0.25)
-    axes.legend()
-    return figure
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from dip_jax.app.errors import UserError, printable
+from dip_jax.app.files import replacing
 
 # Pillow logs some faults of a file before it raises; the error alone should tell them.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
@@ -148,14 +149,9 @@ def write_picture(path: StrPath, image: np.ndarray, alpha: np.ndarray | None = N
         raise ValueError(f"expected an image [h, w, 1 or 3], got {pixels.shape}")
     if alpha is not None:
         pixels = np.concatenate([pixels, alpha[:, :, None]], axis=2, casting="no")
-    # In the same folder, because os.replace is atomic only within one file system.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        grey = pixels.shape[2] == 1
+    grey = pixels.shape[2] == 1
+    with replacing(path) as partial:
         Image.fromarray(pixels[:, :, 0] if grey else pixels).save(partial, format="PNG")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _open(path: StrPath, flag: str) -> BinaryIO:
