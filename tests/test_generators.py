@@ -224,3 +224,37 @@ def test_lanczos_downsample_starts_as_a_filter_of_single_channels():
     np.testing.assert_allclose(result[..., 1], 0.5, atol=1e-6)
     inside = x.reshape(16, 2, 16, 2)[:, :, ::2].mean(axis=(1,))[3:-3, :, 0]
     np.testing.assert_allclose(result[3:-3, :, 0], inside, atol=1e-3)
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_folded_upsampling_equals_the_plain_one(padding):
+    """Values and gradients; also for a map of one pixel."""
+    for shape in ((5, 7, 3), (1, 1, 3)):
+        x, kernel = data(*shape), data(3, 3, 3, 4, seed=1)
+
+        def plain(x, kernel):
+            return blocks.convolve(blocks.upsample(x, "nearest"), kernel, padding=padding)
+
+        def folded(x, kernel):
+            return blocks.convolve_doubled(x, kernel, padding=padding)
+
+        expected, transpose = jax.vjp(plain, x, kernel)
+        result, folded_transpose = jax.vjp(folded, x, kernel)
+        cotangent = data(*expected.shape, seed=2)
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+        for ours, theirs in zip(folded_transpose(cotangent), transpose(cotangent), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=5e-5)
+
+
+def test_parts_stand_for_their_concatenation():
+    skip, coarse = data(8, 6, 2), data(4, 3, 5, seed=1)
+    joined = np.concatenate([skip, blocks.upsample(coarse, "nearest")], axis=-1)
+    parts = (skip, blocks.Doubled(jnp.asarray(coarse)))
+    norm, conv = blocks.Norm(), blocks.Conv(width=4)
+    scaled = {"params": {"scale": data(7, seed=2), "bias": data(7, seed=3)}}
+    first, second = norm.apply(scaled, *parts)
+    normal = np.concatenate([first, blocks.upsample(second.x, "nearest")], axis=-1)
+    np.testing.assert_allclose(normal, norm.apply(scaled, joined), atol=1e-5)
+    params = conv.init(KEY, joined)
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, conv.init(KEY, *parts))
+    np.testing.assert_allclose(conv.apply(params, *parts), conv.apply(params, joined), atol=1e-5)

@@ -11,6 +11,7 @@ from PIL import Image
 import dip_jax
 from dip_jax.app import degrade
 from experiments import noise_resistance
+from experiments import noise_resistance_report as report
 
 # One size for all tests that fit: compile time is most of their cost.
 TINY = ("--size=32", "--width=8", "--scales=1", "--steps=40")
@@ -42,7 +43,7 @@ def test_writes_every_curve_and_the_pictures(finished):
     folder, _ = finished
     rows = _rows(folder)
     assert list(rows[0]) == ["target", "seed", "step", "loss", "psnr"]
-    for name in noise_resistance.LABELS:
+    for name in report.LABELS:
         own = [row for row in rows if row["target"] == name]
         assert [int(row["step"]) for row in own] == list(range(41))
         for row in own:
@@ -177,7 +178,7 @@ def test_statement_ranks_by_the_numbers():
         (name, 0): {"loss": np.linspace(0.1, end, 11), "fit": targets[name] * 0.9}
         for name, end in ends.items()
     }
-    labels = noise_resistance.LABELS
+    labels = report.LABELS
     words = noise_resistance.statement(curves, targets)
     positions = [words.index(labels[n]) for n in ("noise", "shuffled", "noisy", "natural")]
     assert positions == sorted(positions)
