@@ -53,7 +53,7 @@ _FAST = Preset(
     task="denoise",
     source="dip_jax, for a CPU",
     expected="",
-    steps=350,
+    steps=300,
     # Narrow where maps are large; wider skip connections make up for some of it.
     options=_options(widths=(32, 48, 64, 64, 64), skip_widths=16, upsampling="nearest", bias=False),
     depth=16,
