@@ -50,7 +50,7 @@ def run(
     Returns:
       The last state, and the trace of all steps taken.
     """
-    state = _jitted_init()(algorithm, key, task, z)
+    state = _jitted_init(_platform(z))(algorithm, key, task, z)
     return advance(
         algorithm,
         state,
@@ -109,7 +109,7 @@ def advance(
 
 def estimate(algorithm: Algorithm, state: State) -> Array:
     """``algorithm.estimate(state)``, compiled; the state stays usable."""
-    return _jitted_estimate()(algorithm, state)
+    return _jitted_estimate(_platform(state))(algorithm, state)
 
 
 def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
@@ -121,7 +121,7 @@ def _host_chunk(
     algorithm: Algorithm, state: State, task: Task, length: int, every: int
 ) -> tuple[State, Trace]:
     del every
-    step = _jitted_step()
+    step = _jitted_step(_platform(state))
     records = []
     for _ in range(length):
         state, record = step(algorithm, state, task)
@@ -134,7 +134,8 @@ def _device_chunk(
     algorithm: Algorithm, state: State, task: Task, length: int, every: int
 ) -> tuple[State, Trace]:
     # The length is data, so that a shorter last chunk runs the same program.
-    state, records = _jitted_chunk()(algorithm, every, state, task, jax.device_put(length))
+    run_chunk = _jitted_chunk(_platform(state))
+    state, records = run_chunk(algorithm, every, state, task, jax.device_put(length))
     return state, {name: values[:length] for name, values in jax.device_get(records).items()}
 
 
@@ -162,50 +163,58 @@ def _chunk(
     return jax.lax.fori_loop(0, length, body, (state, records))
 
 
-# One jit object each for the whole process, so that their caches are shared by all runs.
-# Made on first use: compiler options depend on the backend, which importing must not wake.
+# One jit object each for the whole process and platform, so that all runs share their caches.
+# Made on first use: importing must not wake a backend.
 @functools.cache
-def _jitted_init() -> Callable:
+def _jitted_init(platform: str) -> Callable:
     def init(algorithm: Algorithm, key: Key, task: Task, z: Array) -> State:
-        return algorithm.init(key, task, z)
+        return jax.tree.map(_strong, algorithm.init(key, task, z))
 
-    return _jit(init, static_argnums=0)
-
-
-@functools.cache
-def _jitted_step() -> Callable:
-    return _jit(_step, static_argnums=0, donate_argnums=1)
+    return _jit(init, platform, static_argnums=0)
 
 
 @functools.cache
-def _jitted_chunk() -> Callable:
-    return _jit(_chunk, static_argnums=(0, 1), donate_argnums=2)
+def _jitted_step(platform: str) -> Callable:
+    return _jit(_step, platform, static_argnums=0, donate_argnums=1)
 
 
 @functools.cache
-def _jitted_estimate() -> Callable:
+def _jitted_chunk(platform: str) -> Callable:
+    return _jit(_chunk, platform, static_argnums=(0, 1), donate_argnums=2)
+
+
+@functools.cache
+def _jitted_estimate(platform: str) -> Callable:
     def estimate(algorithm: Algorithm, state: State) -> Array:
         return algorithm.estimate(state)
 
-    return _jit(estimate, static_argnums=0)
+    return _jit(estimate, platform, static_argnums=0)
 
 
-def _jit(function: Callable, **options: Any) -> Callable:
-    return jax.jit(function, compiler_options=compiler_options(), **options)
+def _jit(function: Callable, platform: str, **options: Any) -> Callable:
+    return jax.jit(function, compiler_options=compiler_options(platform), **options)
+
+
+def _strong(leaf: Array) -> Array:
+    """Drops a weak type, which would make the second step compile again (L-BFGS's state)."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
+    return jax.lax.convert_element_type(leaf, leaf.dtype)
 
 
 @functools.cache
-def compiler_options() -> dict[str, str]:
-    """Options for the default backend, as far as this jaxlib knows them.
+def compiler_options(platform: str) -> dict[str, str]:
+    """Options for ``platform`` ("cpu", "gpu", "tpu"), as far as this jaxlib knows them.
 
     On a CPU, XLA's own convolutions are two to three times as fast as those of the YNNPACK
     library, which recent versions prefer (docs/performance.md).
     """
-    if jax.default_backend() != "cpu":
+    if platform != "cpu":
         return {}
     options = {"xla_cpu_experimental_ynn_fusion_type": ""}
     try:
-        jax.jit(lambda: 0, compiler_options=options).lower().compile()
+        with jax.default_device(jax.devices("cpu")[0]):
+            jax.jit(lambda: 0, compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError:  # experimental: other versions may not have it
         return {}
     return options

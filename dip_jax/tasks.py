@@ -69,8 +69,8 @@ def super_resolve(
     Args:
       y: the small image.
       factor: integer ratio of sizes.
-      taps: downsampling filter, see :mod:`dip_jax.operators`; Lanczos-2 with phase 0.5 when
-        absent, which the paper uses.
+      taps: downsampling filter, see :mod:`dip_jax.operators`; Lanczos-2 when absent, which
+        the paper uses.
       reference: the true large image ``[factor * h, factor * w, c]`` if it is known.
     """
     taps = operators.lanczos_taps(factor) if taps is None else taps
@@ -80,7 +80,9 @@ def super_resolve(
     )
     return Task(
         Partial(_squared_error, Partial(_resampled, rows, columns), y),
-        Partial(_no_metrics) if reference is None else Partial(_luma_scores, reference),
+        Partial(_luma_scores, reference)
+        if reference is not None and y.shape[-1] in (1, 3)
+        else _report(reference),
     )
 
 
@@ -104,7 +106,13 @@ def through(operator: Callable[[Image], Image], task: Task) -> Task:
 
 
 def _squared_error(operator: Callable, y: Array, image: Image) -> Scalar:
-    return jnp.mean((operator(image) - y) ** 2)
+    measured = operator(image)
+    if measured.shape != y.shape:  # else grey and RGB would be broadcast in silence
+        raise ValueError(
+            f"y has shape {y.shape}, but the image measures as {measured.shape}: check the "
+            "generator's channels and the operator"
+        )
+    return jnp.mean((measured - y) ** 2)
 
 
 def _identity(image: Image) -> Image:

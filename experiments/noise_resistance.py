@@ -17,6 +17,7 @@ import json
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,6 @@ from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 from dip_jax.app.pictures import read_picture
-from dip_jax.app.results import choose_folder
 from dip_jax.base import Algorithm
 from experiments.noise_resistance_report import (
     NAME,
@@ -110,7 +110,7 @@ def _run(values: flags.FlagValues) -> None:
     _check(values, sizes)
     picture = _picture(values.image, sizes["size"])
     new_figure()  # now, so that a long run does not end in vain
-    folder = choose_folder(values.out, NAME, overwrite=True)
+    folder = Path(values.out)
     settings = {
         "version": dip_jax.__version__,
         "device": choose_device(values.backend),
@@ -271,7 +271,7 @@ def _load(path: Path, steps: int) -> Curve | None:
         with np.load(path) as arrays:
             curve = dict(arrays)
         return curve if curve["loss"].shape == (steps + 1,) else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None  # absent or damaged: it is computed
 
 

@@ -127,9 +127,27 @@ def test_no_step_of_a_cpu_fit_lies_in_a_compiled_loop(monkeypatch):
 def test_the_step_compiles_once_and_the_second_step_not_again():
     algorithm = fit()
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1, device_loop=False)
-    size = loop._jitted_step()._cache_size()
+    size = loop._jitted_step("cpu")._cache_size()
     dip_jax.advance(algorithm, state, TASK, steps=3, device_loop=False)
-    assert loop._jitted_step()._cache_size() == size
+    assert loop._jitted_step("cpu")._cache_size() == size
+
+
+@pytest.mark.parametrize("optimizer", [optax.adam(0.1), optax.lbfgs()])
+@pytest.mark.parametrize("device_loop", [False, True])
+def test_the_second_step_is_not_traced_again(device_loop, optimizer):
+    traces = []
+
+    class Counting(Toy):
+        def apply(self, params, z):
+            traces.append(1)
+            return super().apply(params, z)
+
+    algorithm = dip_jax.dip(Counting(), optimizer, jitter=0)
+    options = {"every": 2, "device_loop": device_loop}
+    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1, **options)
+    count = len(traces)
+    dip_jax.advance(algorithm, state, TASK, steps=3, **options)
+    assert len(traces) == count
 
 
 def test_compiler_options_change_no_gradient():
@@ -143,7 +161,7 @@ def test_compiler_options_change_no_gradient():
         loss = lambda params: task.loss(generator.apply(params, z))  # noqa: E731
         return jax.jit(jax.grad(loss), compiler_options=options)(params)
 
-    plain, ours = gradient({}), gradient(loop.compiler_options())
+    plain, ours = gradient({}), gradient(loop.compiler_options("cpu"))
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(ours), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * largest)

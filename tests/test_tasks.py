@@ -107,6 +107,11 @@ def test_total_variation_is_added():
     assert task.metrics(y) == {}
 
 
+def test_grey_and_rgb_are_not_broadcast():
+    with pytest.raises(ValueError, match=r"y has shape \(12, 10, 1\)"):
+        dip_jax.denoise(picture()).loss(picture(channels=3))
+
+
 def test_tasks_batch_under_vmap():
     ys = jnp.stack([picture(), 0.5 * picture()])
     batch = jax.vmap(dip_jax.denoise)(ys)

@@ -94,7 +94,7 @@ def test_average_is_the_debiased_exponential_mean():
 
 
 def test_best_keeps_the_lowest_finite_score():
-    losses = [5.0, 3.0, jnp.nan, 4.0, 1.0, 2.0]
+    losses = [5.0, 3.0, jnp.nan, -jnp.inf, 1.0, 2.0]
     algorithm = dip_jax.best(script(losses), lambda info: info.loss)
     state, _ = play(algorithm, 4)
     np.testing.assert_array_equal(algorithm.estimate(state), 1.0)
@@ -121,8 +121,9 @@ def test_backtrack_restores_everything_inside(bad):
     assert int(state.restores) == int(infos[-1].metrics["restores"]) == 1
     # Snapshots are taken before steps 0 and 3 (age 2), so the fit is back before step 3.
     assert int(state.inner.inner.count) == 3
-    np.testing.assert_array_equal(state.inner.total, good.saved.total)
-    np.testing.assert_array_equal(state.inner.weight, good.saved.weight)
+    np.testing.assert_allclose(state.inner.total, good.saved.total, rtol=1e-5)
+    np.testing.assert_allclose(state.inner.weight, good.saved.weight, rtol=1e-5)
+    assert state.inner.weight != good.saved.weight  # a fit without keys gets another course
     np.testing.assert_array_equal(infos[-1].image, algorithm.estimate(state))
     # Another course than the first time: the key has changed.
     assert jnp.any(jax.random.key_data(state.inner.inner.key) != jax.random.key_data(KEY))

@@ -1,5 +1,6 @@
 """The command ``dip-jax``: flags -> pieces -> fit -> files."""
 
+import io
 import sys
 import textwrap
 
@@ -7,6 +8,7 @@ from absl import flags
 
 from dip_jax.app import presets
 from dip_jax.app.errors import UserError
+from dip_jax.app.job import run_job
 
 USAGE = """\
 dip-jax: restores one damaged picture with Deep Image Prior, without training data.
@@ -32,7 +34,7 @@ FLAGS = (
     ),
     (bool, "invert_mask", False, "Black is known, white is to be filled."),
     (bool, "keep_known", True, "For inpaint: put known pixels back into the result."),
-    (int, "factor", 4, "For super_resolve: how many times larger."),
+    (int, "factor", None, "For super_resolve: how many times larger [the preset's]."),
     (float, "sigma", None, "Noise level in 8-bit levels, if known; of --add_noise [25]."),
     (str, "reference", None, "The true picture; for scores only."),
     (bool, "add_noise", False, "Demonstration: --image is clean; add noise to it first."),
@@ -99,8 +101,6 @@ def main(argv: list[str]) -> int:
         if values.list_presets:
             print(presets.table())
             return 0
-        from dip_jax.app.job import run_job
-
         return run_job(values)
     except UserError as error:
         print(f"dip-jax: {error}", file=sys.stderr)
@@ -114,11 +114,14 @@ def _parse(values: flags.FlagValues, argv: list[str]) -> None:
     try:
         rest = values(["dip-jax", *argv])[1:]
     except flags.Error as error:
-        raise UserError("flags", " ".join(argv), f"{error}; see --help") from error
+        raise UserError("flags", "", f"{error}; see --help") from error
     if rest:
         raise UserError("flags", rest[0], "is no flag; write --image=FILE, see --help")
 
 
 def entry() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):  # file names may hold what the terminal can't show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

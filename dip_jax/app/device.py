@@ -1,5 +1,6 @@
 """Where to compute, and where compiled programs are kept."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def choose_device(backend: str) -> str:
         raise UserError(
             "--backend",
             backend,
-            "jax finds no such device here; use --backend=auto, or see BUILD.md for how to "
-            "install jax for it",
+            f"jax finds no such device here ({str(error).splitlines()[0]}); use --backend=cpu, "
+            "or see BUILD.md for how to install jax for it",
         ) from error
     jax.config.update("jax_default_device", device)
     _keep_programs()
@@ -34,8 +35,10 @@ def choose_device(backend: str) -> str:
 
 
 def _keep_programs() -> None:
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is not None:
+        return  # the user's own
+    with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dip_jax"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
-    # The network's programs, not the hundred small ones.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+        cache.mkdir(parents=True, exist_ok=True)
+        if os.access(cache, os.W_OK):
+            jax.config.update("jax_compilation_cache_dir", str(cache))

@@ -12,13 +12,11 @@ from tqdm.auto import tqdm
 import dip_jax
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import Preset, find_preset
+from dip_jax.app.presets import Preset, changed, find_preset
 from dip_jax.app.problem import (
-    MAX_FACTOR,
     as_image,
     as_mask,
     canvas,
-    check_settings,
     make_input,
     make_task,
 )
@@ -48,9 +46,8 @@ class Restoration(NamedTuple):
 def restore(
     picture: np.ndarray,
     *,
-    task: str = "denoise",
+    task: str | None = None,
     mask: np.ndarray | None = None,
-    factor: int = 4,
     sigma: float | None = None,
     reference: np.ndarray | None = None,
     preset: str | Preset = "fast",
@@ -72,44 +69,57 @@ def restore(
     Args:
       picture: uint8, or float in [0, 1], ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``, of any
         size.
-      task: "denoise", "reconstruct", "inpaint" or "super_resolve".
+      task: "denoise", "reconstruct", "inpaint" or "super_resolve"; when absent, the first
+        that the preset is for ("denoise" for most).
       mask: for inpainting, ``[h, w]`` or ``[h, w, 1]``: 1 (or True) known, 0 to be filled.
-      factor: for super-resolution, from 2 to 16.
-      sigma: noise level in 8-bit levels, if it is known.
+      sigma: for denoising, the noise level in 8-bit levels, if it is known.
       reference: the true picture, if it is known; reported, never fitted.
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
-      seed: decides everything random.
+      seed: decides everything random; from 0 to 2**32 - 1.
       keep_known: for inpainting, whether known pixels are put back into the result.
       progress: whether a bar is shown.
       **changes: fields of :class:`~dip_jax.app.presets.Preset` to change, such as
-        ``steps=200``.
+        ``steps=200``, ``generator="unet"``, or ``factor=2`` for super-resolution.
 
     Raises:
       UserError: a ValueError that names the argument, its value and the mend.
     """
-    if isinstance(preset, str):
-        preset = find_preset(preset, task, flag="preset")
-    preset = check_settings(preset._replace(**changes))
+    preset = changed(
+        find_preset(preset, task, flag="preset") if isinstance(preset, str) else preset,
+        **changes,
+    )
+    if task not in (None, preset.task):
+        raise UserError("task", task, f"the preset is for {preset.task}")
+    if not 0 <= seed < 2**32:
+        raise UserError("seed", seed, "must be from 0 to 2**32 - 1")
     y = as_image("picture", picture)
-    truth = None if reference is None else as_image("reference", reference)
     known = None
-    if task == "inpaint":
+    if preset.task == "inpaint":
         if mask is None:
             raise UserError("mask", mask, "is needed for inpainting; give the known pixels")
         known = as_mask(mask, y)
-    elif task == "super_resolve" and not 2 <= factor <= MAX_FACTOR:
-        raise UserError("factor", factor, f"must be from 2 to {MAX_FACTOR}")
-    seen = enlarge(y, factor) if task == "super_resolve" else y
+    elif mask is not None:
+        raise UserError("mask", "given", f"has no meaning for {preset.task}; drop it")
+    if sigma is not None and preset.task != "denoise":
+        raise UserError("sigma", sigma, f"has no meaning for {preset.task}; drop it")
+    if preset.jitter_strong is not None and (sigma or 0) >= 50:
+        preset = preset._replace(jitter=preset.jitter_strong)
+    seen = enlarge(y, preset.factor) if preset.task == "super_resolve" else y
+    truth = None if reference is None else as_image("reference", reference)
     if truth is not None and truth.shape != seen.shape:
         raise UserError(
             "reference", truth.shape, f"the restored picture's shape will be {seen.shape}"
         )
-    if (sigma or 0) >= 50 and preset.jitter_strong is not None:
-        preset = preset._replace(jitter=preset.jitter_strong)
 
-    algorithm, stride = _algorithm(preset, y.shape[2])
+    # Without the fields that change no program, else they would compile another.
+    algorithm, stride = _algorithm(
+        preset._replace(
+            name="", task="", source="", expected="", every=1, depth=0, factor=0, missing=0
+        ),
+        y.shape[2],
+    )
     window = canvas(seen.shape[0], seen.shape[1], stride)
-    inner = make_task(task, y, known, factor, truth)
+    inner = make_task(preset, y, known, truth)
     outcome = _fit(
         algorithm,
         dip_jax.through(window.crop, inner),
@@ -168,8 +178,8 @@ def _fit(
 
         def look(done: int, state: Any, trace: dict[str, np.ndarray]) -> None:
             nonlocal picture
-            picture = np.asarray(crop(dip_jax.estimate(algorithm, state)))
             traces.append(trace)
+            picture = np.asarray(crop(dip_jax.estimate(algorithm, state)))
             shown = {"loss": f"{trace['loss'][-1]:.2e}"}
             if "average_psnr" in trace:
                 shown["psnr"] = f"{trace['average_psnr'][-1]:.2f}"

@@ -1,22 +1,27 @@
 """One run of the command: reads what the flags name, restores, scores, writes, reports."""
 
+import contextlib
 import datetime
 import platform
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from absl import flags
 
 import dip_jax
 from dip_jax.app import degrade
 from dip_jax.app.device import choose_device
+from dip_jax.app.errors import UserError, printable
 from dip_jax.app.fitting import Restoration, restore
-from dip_jax.app.presets import GENERATORS, Preset, find_preset
-from dip_jax.app.problem import check_settings
-from dip_jax.app.results import choose_folder, psnr_8_bit, write_results
+from dip_jax.app.presets import Preset, changed, find_preset
+from dip_jax.app.results import claimed_folder, psnr_8_bit, write_results
 from dip_jax.app.sources import Inputs, read_inputs
 
 LUMA_BORDER = 4
@@ -29,72 +34,94 @@ def run_job(values: flags.FlagValues) -> int:
       UserError: for anything that the user can mend, before anything is written.
     """
     preset = _preset(values)
-    inputs = read_inputs(values, preset.task)
-    folder = choose_folder(values.out, f"{inputs.name}-{preset.task}", overwrite=values.overwrite)
+    inputs = read_inputs(values, preset)
     device = choose_device(values.backend)
-    height, width, channels = inputs.observed.shape
-    print(f"dip-jax {dip_jax.__version__}: {preset.task}, preset {preset.name}, on {device}")
-    print(
-        f"{inputs.name}: {width}x{height}, {'grey' if channels == 1 else 'RGB'}"
-        f"{', ' + inputs.damage if inputs.damage else ''}"
-    )
-    result = restore(
-        inputs.observed,
-        task=preset.task,
-        mask=inputs.mask,
-        factor=values.factor,
-        sigma=inputs.sigma,
-        reference=inputs.reference,
-        preset=preset,
-        seed=values.seed,
-        keep_known=values.keep_known,
-    )
-    if not np.isfinite(result.image).all():
+    with claimed_folder(
+        values.out, f"{inputs.name}-{preset.task}", overwrite=values.overwrite
+    ) as folder:
+        height, width, channels = inputs.observed.shape
+        print(f"dip-jax {dip_jax.__version__}: {preset.task}, preset {preset.name}, on {device}")
         print(
-            "dip-jax: the fit diverged beyond recovery; nothing was written. Try another "
-            "--seed or --preset",
-            file=sys.stderr,
+            f"{printable(inputs.name)}: {width}x{height}, "
+            f"{'grey' if channels == 1 else 'RGB'}{', ' + inputs.damage if inputs.damage else ''}"
         )
-        return 1
-    before = _before(inputs, preset.task, values.factor)
-    scores = _scores(inputs, preset.task, before, result)
-    paths = write_results(
-        folder,
-        restored=result.image,
-        alpha=_alpha(inputs.alpha, result.image),
-        panels=_panels(inputs, before, result, scores),
-        trace=result.trace,
-        record=_record(values, inputs, result, scores, device),
-    )
-    _report(result, scores, paths)
+        result = _restored(values, inputs, preset)
+        if not np.isfinite(result.image).all():
+            print(
+                "dip-jax: the fit diverged beyond recovery; nothing was written. Try another "
+                "--seed or --preset",
+                file=sys.stderr,
+            )
+            return 1
+        with _uninterrupted():
+            before = _before(inputs, result.preset)
+            scores = _scores(inputs, before, result)
+            paths = write_results(
+                folder,
+                restored=result.image,
+                alpha=_alpha(inputs.alpha, result.image),
+                panels=_panels(inputs, before, result, scores),
+                trace=result.trace,
+                record=_record(values, inputs, result, scores, device),
+            )
+            _report(result, scores, paths)
     return 130 if result.interrupted else 0
+
+
+def _restored(values: flags.FlagValues, inputs: Inputs, preset: Preset) -> Restoration:
+    height, width, _ = inputs.observed.shape
+    try:
+        return restore(
+            inputs.observed,
+            mask=inputs.mask,
+            sigma=inputs.sigma,
+            reference=inputs.reference,
+            preset=preset,
+            seed=values.seed,
+            keep_known=values.keep_known,
+        )
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            raise UserError(
+                "--image",
+                f"{width}x{height}",
+                f"does not fit the device's memory with --preset={preset.name}; take a "
+                "narrower preset or a smaller picture",
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignores Ctrl-C: who pressed it twice still wants the picture."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _preset(values: flags.FlagValues) -> Preset:
     task = values.task
     if task is None and values.preset is None:
         task = "denoise"
-    preset = find_preset(values.preset or "fast", task)
-    changes: dict[str, Any] = {
-        name: values[name].value
-        for name in ("steps", "every", "input", "generator")
-        if values[name].value is not None
-    }
-    generator = changes.get("generator", preset.generator)
-    if generator != preset.generator and generator in GENERATORS:
-        changes["options"], changes["learning_rate"] = GENERATORS[generator]
-    return check_settings(preset._replace(**changes), prefix="--")
+    names = ("steps", "every", "input", "generator", "factor", "missing")
+    changes = {name: values[name].value for name in names if values[name].value is not None}
+    return changed(find_preset(values.preset or "fast", task), prefix="--", **changes)
 
 
-def _before(inputs: Inputs, task: str, factor: int) -> tuple[str, np.ndarray]:
+def _before(inputs: Inputs, preset: Preset) -> tuple[str, np.ndarray]:
     """Name and picture that the restoration is compared with."""
-    if task == "super_resolve":
-        return "bicubic", degrade.enlarge(inputs.observed, factor)
+    if preset.task == "super_resolve":
+        return "bicubic", degrade.enlarge(inputs.observed, preset.factor)
     return "degraded", inputs.observed
 
 
 def _scores(
-    inputs: Inputs, task: str, before: tuple[str, np.ndarray], result: Restoration
+    inputs: Inputs, before: tuple[str, np.ndarray], result: Restoration
 ) -> dict[str, dict[str, float]]:
     """PSNR of the 8-bit pictures; for super-resolution also of the luma, border off."""
     if inputs.reference is None:
@@ -105,7 +132,7 @@ def _scores(
     scores = {
         name: {"psnr": psnr_8_bit(picture, inputs.reference)} for name, picture in pictures.items()
     }
-    if task == "super_resolve":
+    if result.preset.task == "super_resolve":
         for name, picture in pictures.items():
             luma = dip_jax.metrics.psnr_luma(picture, inputs.reference, LUMA_BORDER)
             scores[name]["psnr_luma"] = float(luma)
@@ -142,7 +169,7 @@ def _record(
     scores: dict[str, dict[str, float]],
     device: str,
 ) -> dict[str, Any]:
-    packages = ("dip-jax", "jax", "jaxlib", "flax", "optax", "numpy")
+    packages = ("jax", "jaxlib", "flax", "optax", "dm-pix", "numpy", "pillow", "scikit-image")
     preset = result.preset._asdict()
     preset["options"] = dict(preset["options"])
     return {
@@ -158,7 +185,7 @@ def _record(
             "sigma": inputs.sigma,
         },
         "versions": {name: version(name) for name in packages}
-        | {"python": platform.python_version()},
+        | {"dip_jax": dip_jax.__version__, "python": platform.python_version()},
         "device": device,
         "seconds": {"compile": result.compile_seconds, "fit": result.fit_seconds},
         "steps": len(result.trace["loss"]),
@@ -171,7 +198,7 @@ def _record(
 def _finite(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float | str]]:
     """JSON has no infinity (the PSNR of equal pictures): it becomes a word."""
     return {
-        name: {key: value if np.isfinite(value) else "inf" for key, value in row.items()}
+        name: {key: value if np.isfinite(value) else str(value) for key, value in row.items()}
         for name, row in scores.items()
     }
 
@@ -190,4 +217,4 @@ def _report(result: Restoration, scores: dict[str, dict[str, float]], paths: lis
         cells = [f"{value:6.2f} dB {key.replace('_', ' ')}" for key, value in row.items()]
         print(f"  {name.ljust(width)}  {'   '.join(cells)}")
     for path in paths:
-        print(f"  {path}")
+        print(f"  {printable(str(path))}")

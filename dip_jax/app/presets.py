@@ -11,6 +11,7 @@ from dip_jax.app.errors import UserError
 
 TASKS = ("denoise", "reconstruct", "inpaint", "super_resolve")
 INPUTS = ("noise", "meshgrid", "image")
+MAX_FACTOR = 16
 
 
 class Preset(NamedTuple):
@@ -41,6 +42,10 @@ class Preset(NamedTuple):
     """Of the exponential average of the outputs."""
     every: int = 10
     """Steps between looks at the fit."""
+    factor: int = 4
+    """For super-resolution: how many times larger."""
+    missing: float = 50.0
+    """For inpainting demonstrations: percentage of pixels to hide."""
 
 
 def _options(**options: Any) -> tuple[tuple[str, Any], ...]:
@@ -115,6 +120,7 @@ PRESETS = (
         steps=4000,
         options=_HOURGLASS,
         jitter=0.05,
+        factor=8,
     ),
     Preset(
         name="vase",
@@ -163,6 +169,7 @@ PRESETS = (
             downsampling="average",
         ),
         jitter=0.0,
+        missing=98.0,
     ),
 )
 
@@ -188,6 +195,9 @@ def find_preset(name: str, task: str | None, *, flag: str = "--preset") -> Prese
     for preset in named:
         if task in (None, preset.task):
             return preset
+    if task not in TASKS:
+        prefix = flag.removesuffix("preset")
+        raise UserError(f"{prefix}task", task, "is unknown; " + nearest(str(task), list(TASKS)))
     tasks = " or ".join(preset.task for preset in named)
     others = ", ".join(preset.name for preset in PRESETS if preset.task == task)
     raise UserError(
@@ -195,6 +205,44 @@ def find_preset(name: str, task: str | None, *, flag: str = "--preset") -> Prese
         name,
         f"is a preset for the task {tasks}, not {task}; for that there are {others}",
     )
+
+
+def changed(preset: Preset, prefix: str = "", **changes: Any) -> Preset:
+    """The preset with some fields changed and checked.
+
+    Another generator than the preset's comes with its own options and learning rate, unless
+    these are given too.
+
+    Raises:
+      UserError: for an unknown field or a value out of range.
+    """
+    for name, value in changes.items():
+        if name not in Preset._fields:
+            known = nearest(name, list(Preset._fields))
+            raise UserError(f"{prefix}{name}", value, f"is no setting; {known}")
+    generator = changes.get("generator", preset.generator)
+    if generator not in GENERATORS:
+        known = nearest(str(generator), list(GENERATORS))
+        raise UserError(f"{prefix}generator", generator, f"is unknown; {known}")
+    if generator != preset.generator:
+        options, learning_rate = GENERATORS[generator]
+        changes = {"options": options, "learning_rate": learning_rate, **changes}
+    if isinstance(changes.get("options"), dict):
+        changes["options"] = tuple(changes["options"].items())
+    preset = preset._replace(**changes)
+    if preset.input not in INPUTS:
+        known = nearest(str(preset.input), list(INPUTS))
+        raise UserError(f"{prefix}input", preset.input, f"is unknown; {known}")
+    for name in ("steps", "every"):
+        if getattr(preset, name) < 1:
+            raise UserError(f"{prefix}{name}", getattr(preset, name), "must be at least 1")
+    if not 2 <= preset.factor <= MAX_FACTOR:
+        raise UserError(f"{prefix}factor", preset.factor, f"must be from 2 to {MAX_FACTOR}")
+    if not 0 < preset.missing < 100:
+        raise UserError(
+            f"{prefix}missing", preset.missing, "must be a percentage between 0 and 100"
+        )
+    return preset
 
 
 def nearest(name: str, choices: list[str]) -> str:

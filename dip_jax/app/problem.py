@@ -8,29 +8,9 @@ import numpy as np
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import GENERATORS, INPUTS, Preset, nearest
+from dip_jax.app.presets import Preset
 from dip_jax.base import Task
 from dip_jax.operators import Crop
-
-MAX_FACTOR = 16
-
-
-def check_settings(preset: Preset, prefix: str = "") -> Preset:
-    """Returns the preset, or raises a UserError for a value out of range."""
-    if preset.steps < 1:
-        raise UserError(f"{prefix}steps", preset.steps, "must be at least 1")
-    if preset.every < 1:
-        raise UserError(f"{prefix}every", preset.every, "must be at least 1")
-    if preset.input not in INPUTS:
-        raise UserError(
-            f"{prefix}input",
-            preset.input,
-            "is unknown; " + nearest(preset.input, list(INPUTS)),
-        )
-    if preset.generator not in GENERATORS:
-        known = nearest(preset.generator, list(GENERATORS))
-        raise UserError(f"{prefix}generator", preset.generator, f"is unknown; {known}")
-    return preset
 
 
 def as_image(name: str, picture: np.ndarray) -> np.ndarray:
@@ -94,20 +74,16 @@ def canvas(height: int, width: int, stride: int) -> Window:
 
 
 def make_task(
-    task: str,
-    y: np.ndarray,
-    known: np.ndarray | None,
-    factor: int,
-    truth: np.ndarray | None,
+    preset: Preset, y: np.ndarray, known: np.ndarray | None, truth: np.ndarray | None
 ) -> Task:
-    """The task of that name; ``known`` is for inpainting, ``factor`` for super-resolution."""
+    """The preset's task for the picture ``y``; ``known`` is the mask of an inpainting."""
     reference = None if truth is None else jnp.asarray(truth)
     observed = jnp.asarray(y)
-    if task == "inpaint":
+    if preset.task == "inpaint":
         return dip_jax.inpaint(observed, jnp.asarray(known), reference=reference)
-    if task == "super_resolve":
-        return dip_jax.super_resolve(observed, factor, reference=reference)
-    build = {"denoise": dip_jax.denoise, "reconstruct": dip_jax.reconstruct}[task]
+    if preset.task == "super_resolve":
+        return dip_jax.super_resolve(observed, preset.factor, reference=reference)
+    build = {"denoise": dip_jax.denoise, "reconstruct": dip_jax.reconstruct}[preset.task]
     return build(observed, reference=reference)
 
 

@@ -2,9 +2,9 @@
 
 import contextlib
 import csv
+import itertools
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,29 +29,58 @@ def psnr_8_bit(image: np.ndarray, reference: np.ndarray, border: int = 0) -> flo
     return float(peak_signal_noise_ratio(b, a, data_range=255))
 
 
-def choose_folder(wanted: str | None, default: str, *, overwrite: bool) -> Path:
-    """The folder to write to; checked now, so that a long run does not end in vain.
+@contextlib.contextmanager
+def claimed_folder(wanted: str | None, default: str, *, overwrite: bool) -> Iterator[Path]:
+    """The folder to write to, made and checked now, lest a long run end in vain.
 
-    Without ``wanted`` it is ``dip-jax-results/<default>``, numbered if that exists.
+    Without ``wanted`` it is ``dip-jax-results/<default>``, numbered if that exists. Folders
+    made here go again if nothing is written to them.
 
     Raises:
       UserError: if ``wanted`` holds something and ``overwrite`` is not set, if it is a file,
         or can't be written.
     """
-    if wanted is None:
-        base = Path("dip-jax-results") / default
-        names = [base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))]
-        folder = next(name for name in names if not name.exists())
-    else:
-        folder = Path(wanted)
-        if folder.exists() and not folder.is_dir():
-            raise UserError("--out", wanted, "is a file; name a folder")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise UserError("--out", wanted, "holds files; name another folder or pass --overwrite")
-    above = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not os.access(folder if folder.is_dir() else above, os.W_OK) or not above.is_dir():
-        raise UserError("--out", folder, f"can't be written in {above}; name another folder")
-    return folder
+    shown = wanted or "dip-jax-results"
+    try:
+        folder, made = _wanted(Path(wanted)) if wanted else _numbered(default)
+        if not overwrite and any(folder.iterdir()):
+            raise UserError("--out", shown, "holds files; name another folder or pass --overwrite")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileExistsError as error:
+        raise UserError("--out", shown, "is a file; name a folder") from error
+    except OSError as error:
+        raise UserError("--out", shown, f"can't be written ({_words(error)})") from error
+    try:
+        yield folder
+    finally:
+        for path in made:  # innermost first; one that holds something stays
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _wanted(folder: Path) -> tuple[Path, list[Path]]:
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, made
+
+
+def _numbered(default: str) -> tuple[Path, list[Path]]:
+    """A new folder under ``dip-jax-results``; two runs at once get two."""
+    base = Path("dip-jax-results")
+    made = [] if base.exists() else [base]
+    base.mkdir(exist_ok=True)
+    stem = default[-100:]  # a file system allows 255 bytes
+    for number in itertools.count(1):
+        folder = base / (stem if number == 1 else f"{stem}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder, [folder, *made]
+    raise AssertionError("unreachable")
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
 
 
 def write_results(
@@ -66,7 +95,7 @@ def write_results(
     """Writes the folder's files, all of them or none.
 
     Args:
-      folder: made if it does not exist; of its files only those of this run are replaced.
+      folder: from :func:`claimed_folder`; of its files only those of this run are replaced.
       restored: float ``[h, w, 1 | 3]``.
       alpha: uint8 ``[h, w]`` or None.
       panels: label and picture of each panel of the comparison.
@@ -80,29 +109,18 @@ def write_results(
       UserError: if the disk or the folder refuses.
     """
     try:
-        with _staged(folder) as stage:
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
+            stage = Path(partial)
             write_picture(stage / "restored.png", restored, alpha)
             write_picture(stage / "comparison.png", comparison(panels) / 255)
             _write_trace(stage / "trace.csv", trace)
             text = json.dumps(record, indent=2, allow_nan=False) + "\n"
             (stage / "run.json").write_text(text, encoding="utf-8")
+            for name in FILES:
+                os.replace(stage / name, folder / name)
     except OSError as error:
-        raise UserError("--out", folder, f"can't be written ({error.strerror})") from error
+        raise UserError("--out", folder, f"can't be written ({_words(error)})") from error
     return [folder / name for name in FILES]
-
-
-@contextlib.contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` whose files are moved there at the end."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        yield stage
-        folder.mkdir(exist_ok=True)
-        for name in FILES:
-            os.replace(stage / name, folder / name)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:

@@ -209,7 +209,8 @@ class Norm(nn.Module):
         # subtraction of some value that the channel takes.
         x = x - lax.stop_gradient(x[:1, :1])
         mean = jnp.mean(x, axis=(0, 1), keepdims=True)
-        variance = jnp.mean(x * x, axis=(0, 1), keepdims=True) - mean * mean
+        square = jnp.mean(x * x, axis=(0, 1), keepdims=True)
+        variance = jnp.maximum(square - mean * mean, 0.0)
         return (x - mean) * lax.rsqrt(variance + self.epsilon)
 
 

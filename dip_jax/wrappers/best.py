@@ -40,7 +40,7 @@ def best(algorithm: Algorithm, score: Callable[[Info], Scalar]) -> Algorithm:
     def step(state: BestState, task: Task) -> tuple[BestState, Info]:
         inner, info = algorithm.step(state.inner, task)
         value = score(info)
-        better = value < state.score
+        better = (value < state.score) & jnp.isfinite(value)
         image = jnp.where(better, info.image, state.image)
         return BestState(inner, image, jnp.where(better, value, state.score)), info
 

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from PIL import Image
 
 from dip_jax.app import command, fitting, job, presets
 from dip_jax.app.presets import PRESETS
-from dip_jax.app.results import FILES
+from dip_jax.app.results import FILES, claimed_folder
 
 
 def smooth(height=20, width=27, channels=3):
@@ -58,7 +61,7 @@ def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
     image = save(tmp_path / "picture.png", smooth())
     flags = {
         "inpaint": ["--mask=" + half_mask(tmp_path)],
-        "super_resolve": ["--factor=2"],
+        # Without --factor the preset's holds, as it should: 4 or 8.
     }
     code, out, _ = run(
         capsys,
@@ -71,12 +74,13 @@ def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
     )
     assert code == 0
     restored, trace, record = results(tmp_path / "out")
-    factor = 2 if preset.task == "super_resolve" else 1
+    factor = preset.factor if preset.task == "super_resolve" else 1
     assert restored.shape == (20 * factor, 27 * factor, 3)
     assert [row["step"] for row in trace] == ["0", "1"]
     assert all(np.isfinite(float(row["loss"])) for row in trace)
     assert record["settings"]["name"] == preset.name
     assert record["settings"]["jitter"] == preset.jitter
+    assert ("8" in preset.name) == (preset.factor == 8)
     assert record["scores"] == {}
     assert record["steps"] == 2
     for name in FILES:
@@ -153,7 +157,6 @@ def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
     for flag in flags[:1]:
         name, value = flag[2:].split("=")
         assert settings[name] == value
-    assert settings["jitter"] == (1 / 20 if "--sigma=60" in flags else 1 / 30)
 
 
 def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, monkeypatch):
@@ -171,6 +174,50 @@ def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, mon
     assert len(trace) == 4
     assert "interrupted after 4 steps" in out
     assert restored.shape == (20, 27, 3)
+
+
+def test_ctrl_c_while_writing_loses_nothing(small_presets, tmp_path, capsys, monkeypatch):
+    def write(*args, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return write_results(*args, **options)
+
+    write_results = job.write_results
+    monkeypatch.setattr(job, "write_results", write)
+    image = save(tmp_path / "p.png", smooth())
+    assert run(capsys, f"--image={image}", "--steps=2", f"--out={tmp_path / 'a'}")[0] == 0
+    results(tmp_path / "a")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_two_runs_at_once_take_two_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with (
+        claimed_folder(None, "name", overwrite=False) as first,
+        claimed_folder(None, "name", overwrite=False) as second,
+    ):
+        assert first != second
+        assert first.is_dir()
+    assert list(tmp_path.iterdir()) == []  # nothing was written: nothing stays
+
+
+def test_out_may_be_a_link_to_another_place(small_presets, tmp_path, capsys):
+    image = save(tmp_path / "p.png", smooth())
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far")
+    assert run(capsys, f"--image={image}", "--steps=2", f"--out={tmp_path / 'link'}")[0] == 0
+    results(tmp_path / "far")
+
+
+def test_memory_that_does_not_suffice_is_told(small_presets, tmp_path, capsys, monkeypatch):
+    def restore(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(job, "restore", restore)
+    image = save(tmp_path / "p.png", smooth())
+    code, _, err = run(capsys, f"--image={image}", f"--out={tmp_path / 'a'}")
+    assert code == 2
+    assert "--image=27x20: does not fit the device's memory" in err
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_diverged_picture_is_not_written(small_presets, tmp_path, capsys, monkeypatch):
@@ -217,7 +264,13 @@ BAD = {
     "--image=p.png --preset=vase --task=denoise": "is a preset for the task inpaint",
     "--image=p.png --generator=skp": "did you mean skip?",
     "--image=p.png --task=inpaint": "--mask=None: is needed",
-    "--image=p.png --task=inpaint --mask=p.png": "--mask=p.png: leaves nothing missing",
+    "--image=p.png --task=inpaint --mask=white.png": "--mask=white.png: leaves nothing to fill",
+    "--image=p.png --task=inpaint --mask=w.png --invert_mask": "does not exist",
+    "--image=p.png --task=inpaint --missing=30 --invert_mask": "--invert_mask=True: needs a --mask",
+    "--image=p.png --factor=8": "has no meaning for --task=denoise",
+    "--image=p.png --nokeep_known": "has no meaning for --task=denoise",
+    "--image=p.png --task=reconstruct --sigma=80": "has no meaning for --task=reconstruct",
+    "--image=p.png --seed=100000000000000000000": "--seed=100000000000000000000: must be from 0",
     "--image=p.png --task=inpaint --mask=small.png": "is 5x5, but the picture is 27x20",
     "--image=p.png --mask=p.png": "has no meaning for --task=denoise",
     "--image=p.png --task=inpaint --missing=100": "--missing=100.0",
@@ -228,6 +281,8 @@ BAD = {
     "--reference=p.png": "needs an --image",
     "--image=p.png --backend=tpu": "--backend=tpu: jax finds no such device",
     "--image=p.png --out=p.png": "--out=p.png: is a file",
+    "--image=p.png --out=p.png/below": "--out=p.png/below: can't be written",
+    f"--image=p.png --out={'x' * 300}": "File name too long",
     "--image=p.png --imgae=q": "Unknown command line flag 'imgae'",
     "p.png": "flags=p.png: is no flag; write --image=FILE",
 }
@@ -238,9 +293,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(flags, tmp_path, capsys, m
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "p.png", smooth())
     save(tmp_path / "small.png", smooth(5, 5))
-    half_mask(tmp_path)
-    before = sorted(tmp_path.iterdir())
-    (tmp_path / "mask.png").rename(tmp_path / "m.png")
+    save(tmp_path / "white.png", np.full((20, 27, 1), 255, np.uint8))
+    Path(half_mask(tmp_path)).rename(tmp_path / "m.png")
+    monkeypatch.setattr(job, "restore", None)  # nothing may come to a fit
     before = sorted(tmp_path.iterdir())
     code, out, err = run(capsys, *flags.split())
     assert code == 2

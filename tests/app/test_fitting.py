@@ -1,0 +1,106 @@
+"""The notebook call; what it shares with the command is tested there."""
+
+import numpy as np
+import pytest
+
+import dip_jax
+from dip_jax.app import presets
+from dip_jax.app.errors import UserError
+from dip_jax.app.fitting import restore
+from dip_jax.app.presets import changed, find_preset
+from dip_jax.app.problem import canvas
+
+PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
+MASK = np.ones((9, 13))
+MASK[2:4, 3:7] = 0
+
+
+@pytest.fixture(autouse=True)
+def small(small_presets):
+    pass
+
+
+def test_a_second_picture_compiles_nothing():
+    options = {"steps": 3, "progress": False, "reference": PICTURE}
+    first = restore(PICTURE, **options)
+    size = dip_jax.loop._jitted_step("cpu")._cache_size()
+    second = restore(PICTURE[::-1], seed=1, every=2, **options)
+    assert dip_jax.loop._jitted_step("cpu")._cache_size() == size
+    assert np.any(first.image != second.image)
+    again = restore(PICTURE, every=1, **options)
+    np.testing.assert_array_equal(first.image, again.image)
+
+
+def test_the_reference_changes_nothing_but_the_report():
+    plain = restore(PICTURE, steps=4, progress=False)
+    scored = restore(PICTURE, steps=4, progress=False, reference=1 - PICTURE)
+    np.testing.assert_allclose(plain.image, scored.image, atol=1e-6)
+    assert scored.trace.keys() - plain.trace.keys() == {"psnr", "average_psnr"}
+
+
+def test_uint8_grey_and_rank_two():
+    grey = (255 * PICTURE[..., 0]).astype(np.uint8)
+    result = restore(grey, steps=2, progress=False)
+    assert result.image.shape == (9, 13, 1)
+    assert result.image.dtype == np.float32
+
+
+def test_task_follows_from_a_preset_record():
+    preset = find_preset("vase", None)
+    result = restore(PICTURE, mask=MASK, preset=preset, steps=2, progress=False)
+    np.testing.assert_array_equal(result.image[0], PICTURE[0])
+    assert np.any(result.raw[0] != PICTURE[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"task": "denose"}, "task=denose: is unknown; did you mean denoise"),
+        ({"task": "inpaint"}, "mask=None: is needed"),
+        ({"mask": MASK}, "mask=given: has no meaning for denoise"),
+        ({"task": "inpaint", "mask": MASK + 0.5}, "must hold 0 .fill. and 1"),
+        ({"task": "inpaint", "mask": MASK[1:]}, "must be"),
+        ({"task": "inpaint", "mask": np.ones((9, 13))}, "nothing is missing"),
+        ({"sigma": 25, "task": "reconstruct"}, "sigma=25: has no meaning"),
+        ({"factor": 1, "task": "super_resolve"}, "factor=1: must be from 2"),
+        ({"steps": 0}, "steps=0: must be at least 1"),
+        ({"step": 10}, "step=10: is no setting; did you mean steps"),
+        ({"generator": "unett"}, "did you mean unet"),
+        ({"input": "nose"}, "did you mean noise"),
+        ({"seed": -1}, "seed=-1"),
+        ({"reference": PICTURE[1:]}, "the restored picture's shape"),
+        ({"preset": find_preset("vase", None), "task": "denoise"}, "the preset is for inpaint"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, words):
+    with pytest.raises(UserError, match=words):
+        restore(PICTURE, progress=False, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (PICTURE[None], "must be .h, w."),
+        (np.zeros((0, 4, 3)), "must be .h, w."),
+        (PICTURE * np.nan, "without NaN"),
+        (PICTURE * 255, "must be in .0, 1."),
+        ((PICTURE * 255).astype(np.int32), "must be uint8"),
+    ],
+)
+def test_bad_pictures_are_told(picture, words):
+    with pytest.raises(ValueError, match=words):
+        restore(picture, progress=False)
+
+
+def test_another_generator_brings_its_own_options():
+    preset = changed(find_preset("fast", "denoise"), generator="resnet")
+    assert (preset.options, preset.learning_rate) == presets.GENERATORS["resnet"]
+    assert changed(preset, options={"blocks": 2}).options == (("blocks", 2),)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(1, 64), (64, 64), (65, 96), (100, 128)])
+def test_canvas_holds_the_picture_in_its_middle(size, expected):
+    window = canvas(size, 70, 32)
+    assert (window.height, window.width) == (expected, 96)
+    below = window.height - window.crop.top - size
+    assert 0 <= below - window.crop.top <= 1
