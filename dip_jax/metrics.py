@@ -8,7 +8,7 @@ from dip_jax.base import Image, Scalar
 
 def psnr(image: Image, reference: Image) -> Scalar:
     """Peak signal-to-noise ratio in dB over all pixels and channels; peak 1."""
-    return dm_pix.psnr(image, reference)
+    return jnp.asarray(dm_pix.psnr(image, reference))
 
 
 def luma(image: Image) -> Image:

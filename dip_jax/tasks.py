@@ -10,6 +10,7 @@ A *reference* (the clean picture, in demonstrations and experiments) reaches the
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from dip_jax import metrics, operators
@@ -61,7 +62,7 @@ def super_resolve(
     y: Image,
     factor: int,
     *,
-    taps: Array | None = None,
+    taps: np.ndarray | None = None,
     reference: Image | None = None,
 ) -> Task:
     """Finds an image ``factor`` times larger whose downsampling is ``y [h, w, c]``.
@@ -130,7 +131,7 @@ def _resampled(rows: Array, columns: Array, image: Image) -> Image:
     return operators.resample(image, rows, columns)
 
 
-def _plus_variation(loss: Callable, weight: Scalar, beta: Scalar, image: Image) -> Scalar:
+def _plus_variation(loss: Callable, weight: float, beta: float, image: Image) -> Scalar:
     return loss(image) + weight * metrics.total_variation(image, beta) / image.size
 
 

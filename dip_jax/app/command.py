@@ -3,6 +3,7 @@
 import io
 import sys
 import textwrap
+from typing import Any
 
 from absl import flags
 
@@ -22,7 +23,7 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
 Flags [what holds without them]:
 """
 # Kind or choices, name, default, help; in the order that --help shows.
-FLAGS = (
+FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     (presets.TASKS, "task", None, "What to do [denoise, or what the preset is for]."),
     (str, "image", None, "The picture [scikit-image's astronaut, damaged for the task]."),
     (

@@ -31,11 +31,12 @@ def choose_device(backend: str) -> str:
         ) from error
     jax.config.update("jax_default_device", device)
     _keep_programs()
-    return f"{device.platform} ({device.device_kind})"
+    kind = f"{os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind
+    return f"{device.platform} ({kind})"
 
 
 def _keep_programs() -> None:
-    if jax.config.jax_compilation_cache_dir is not None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return  # the user's own
     with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dip_jax"

@@ -199,6 +199,7 @@ def _fit(
             interrupted = True
             if picture is None:
                 raise
+    assert picture is not None  # there is at least one step
     trace = {name: np.concatenate([t[name] for t in traces]) for name in traces[0]}
     return Restoration(
         image=picture,

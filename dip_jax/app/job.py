@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
@@ -59,6 +60,7 @@ def run_job(values: flags.FlagValues) -> int:
             paths = write_results(
                 folder,
                 restored=result.image,
+                full_depth=inputs.full_depth,
                 alpha=_alpha(inputs.alpha, result.image),
                 panels=_panels(inputs, before, result, scores),
                 trace=result.trace,
@@ -134,7 +136,9 @@ def _scores(
     }
     if result.preset.task == "super_resolve":
         for name, picture in pictures.items():
-            luma = dip_jax.metrics.psnr_luma(picture, inputs.reference, LUMA_BORDER)
+            luma = dip_jax.metrics.psnr_luma(
+                jnp.asarray(picture), jnp.asarray(inputs.reference), LUMA_BORDER
+            )
             scores[name]["psnr_luma"] = float(luma)
     return scores
 

@@ -17,6 +17,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import to_uint8, write_picture
 from dip_jax.app.sheet import comparison
 
+FULL_DEPTH = "restored.npy"
 FILES = ("restored.png", "comparison.png", "trace.csv", "run.json")
 
 
@@ -87,6 +88,7 @@ def write_results(
     folder: Path,
     *,
     restored: np.ndarray,
+    full_depth: bool,
     alpha: np.ndarray | None,
     panels: list[tuple[str, np.ndarray]],
     trace: dict[str, np.ndarray],
@@ -97,6 +99,7 @@ def write_results(
     Args:
       folder: from :func:`claimed_folder`; of its files only those of this run are replaced.
       restored: float ``[h, w, 1 | 3]``.
+      full_depth: whether to write it as ``restored.npy``, float32, too.
       alpha: uint8 ``[h, w]`` or None.
       panels: label and picture of each panel of the comparison.
       trace: one value a step and name.
@@ -116,11 +119,14 @@ def write_results(
             _write_trace(stage / "trace.csv", trace)
             text = json.dumps(record, indent=2, allow_nan=False) + "\n"
             (stage / "run.json").write_text(text, encoding="utf-8")
-            for name in FILES:
+            if full_depth:
+                np.save(stage / FULL_DEPTH, restored.astype(np.float32))
+            names = [*FILES, FULL_DEPTH] if full_depth else FILES
+            for name in names:
                 os.replace(stage / name, folder / name)
     except OSError as error:
         raise UserError("--out", folder, f"can't be written ({_words(error)})") from error
-    return [folder / name for name in FILES]
+    return [folder / name for name in names]
 
 
 def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:

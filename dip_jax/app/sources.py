@@ -22,6 +22,8 @@ class Inputs(NamedTuple):
     mask: np.ndarray | None
     reference: np.ndarray | None
     sigma: float | None
+    full_depth: bool
+    """Whether the picture came with more than 8 bits, and so should go."""
     damage: str
     """What was done to a clean picture, in words; empty for a real one."""
 
@@ -121,7 +123,8 @@ def _inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
         damage = f"as JPEG of quality {quality}"
     else:
         reference = _reference(values, image, factor if task == "super_resolve" else 1)
-    return Inputs(name, observed, alpha, None, reference, sigma, damage)
+    deep = _is_array(values.image)
+    return Inputs(name, observed, alpha, None, reference, sigma, deep, damage)
 
 
 def _inputs_with_holes(
@@ -145,7 +148,12 @@ def _inputs_with_holes(
         for remark in remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
         reference, damage = _reference(values, image, 1), ""
-    return Inputs(name, image * mask, alpha, mask, reference, values.sigma, damage)
+    deep = _is_array(values.image)
+    return Inputs(name, image * mask, alpha, mask, reference, None, deep, damage)
+
+
+def _is_array(path: str | None) -> bool:
+    return path is not None and Path(path).suffix.lower() == ".npy"
 
 
 def _reference(values: flags.FlagValues, image: np.ndarray, factor: int) -> np.ndarray | None:

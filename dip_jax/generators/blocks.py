@@ -5,8 +5,9 @@ array without a batch axis they take the height for the batch, and because the o
 convolutions have another initialisation and reflection padding.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -18,7 +19,7 @@ from dip_jax.base import Array, Key
 from dip_jax.operators import lanczos_kernel
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "leaky_relu": partial(nn.leaky_relu, negative_slope=0.2),
+    "leaky_relu": functools.partial(nn.leaky_relu, negative_slope=0.2),
     "elu": nn.elu,
     "swish": nn.swish,
     "relu": nn.relu,
@@ -139,10 +140,11 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, slices[-1].stop, self.width)
         init = uniform_fan_in(shape[0] * shape[1] * shape[2])
         kernel = self.param("kernel", init, shape)
-        y = sum(
+        terms = [
             self._convolve(part, kernel[:, :, channels])
             for part, channels in zip(parts, slices, strict=True)
-        )
+        ]
+        y = functools.reduce(operator.add, terms)
         if not self.use_bias:
             return y
         return y + self.param("bias", init, (self.width,))[None, None]

@@ -159,6 +159,19 @@ def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
         assert settings[name] == value
 
 
+def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):
+    np.save(tmp_path / "deep.npy", smooth().astype(np.float32) / 256)
+    flags = [f"--image={tmp_path / 'deep.npy'}", "--steps=2", f"--out={tmp_path / 'a'}"]
+    assert run(capsys, *flags)[0] == 0
+    deep = np.load(tmp_path / "a" / "restored.npy")
+    assert deep.shape == (20, 27, 3)
+    assert deep.dtype == np.float32
+    np.testing.assert_array_equal(
+        np.rint(deep * 255).astype(np.uint8), pixels(tmp_path / "a" / "restored.png")
+    )
+    assert np.any(deep * 255 % 1 != 0)
+
+
 def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, monkeypatch):
     def interrupted(*args, callback, **options):
         advance(*args, callback=callback, **{**options, "steps": 3})
