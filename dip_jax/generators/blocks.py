@@ -256,7 +256,12 @@ def pool(x: Array, kind: str) -> Array:
     """Halves ``[h, w, c]`` by the ``"average"`` or the ``"max"`` of 2x2 pixels."""
     height, width, channels = x.shape
     blocks = x.reshape(height // 2, 2, width // 2, 2, channels)
-    return blocks.max(axis=(1, 3)) if kind == "max" else blocks.mean(axis=(1, 3))
+    if kind == "average":
+        return blocks.mean(axis=(1, 3))
+    # Not blocks.max: its gradient divides by how many values equal the maximum, and these
+    # are none where XLA has computed the block twice with different rounding.
+    corners = [blocks[:, a, :, b] for a in (0, 1) for b in (0, 1)]
+    return functools.reduce(jnp.maximum, corners)
 
 
 def upsample(x: Array, kind: str) -> Array:
