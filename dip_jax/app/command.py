@@ -1,12 +1,15 @@
 """The command ``dip-jax``: flags -> pieces -> fit -> files."""
 
 import io
+import os
+import signal
 import sys
 import textwrap
 from typing import Any
 
 from absl import flags
 
+import dip_jax
 from dip_jax.app import presets
 from dip_jax.app.errors import UserError
 from dip_jax.app.job import run_job
@@ -52,6 +55,7 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     (("auto", "cpu", "gpu", "tpu"), "backend", "auto", "Where to compute."),
     (str, "out", None, "Folder for the results [dip-jax-results/<picture>-<task>]."),
     (bool, "overwrite", False, "Let --out hold files; those of the same names are replaced."),
+    (bool, "version", False, "Show the version."),
     (bool, "help", False, "Show this text."),
 )
 
@@ -69,7 +73,8 @@ def define_flags() -> flags.FlagValues:
         if isinstance(kind, tuple):
             flags.DEFINE_enum(name, default, kind, text, flag_values=values)
         else:
-            define[kind](name, default, text, flag_values=values)
+            short = "h" if name == "help" else None
+            define[kind](name, default, text, flag_values=values, short_name=short)
     return values
 
 
@@ -99,6 +104,9 @@ def main(argv: list[str]) -> int:
         if values.help:
             print(help_text())
             return 0
+        if values.version:
+            print(dip_jax.__version__)
+            return 0
         if values.list_presets:
             print(presets.table())
             return 0
@@ -114,10 +122,12 @@ def main(argv: list[str]) -> int:
 def _parse(values: flags.FlagValues, argv: list[str]) -> None:
     try:
         rest = values(["dip-jax", *argv])[1:]
-    except flags.Error as error:
-        raise UserError("flags", "", f"{error}; see --help") from error
+    # ValueError and OSError: a value for --noFLAG, a --flagfile that is none.
+    except (flags.Error, ValueError, OSError) as error:
+        problem = "is no text file" if isinstance(error, UnicodeDecodeError) else error
+        raise UserError("", "", f"{problem}; see --help") from error
     if rest:
-        raise UserError("flags", rest[0], "is no flag; write --image=FILE, see --help")
+        raise UserError(rest[0], "", "is no flag; write --image=FILE, see --help")
 
 
 def entry() -> None:
@@ -125,4 +135,14 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):  # file names may hold what the terminal can't show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(main(sys.argv[1:]))
+    # A batch queue's end is like Ctrl-C: the picture so far is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except OSError as error:  # the output's reader has gone, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"dip-jax: {error}", file=sys.stderr)
+        code = 1
+    sys.exit(code)

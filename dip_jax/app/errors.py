@@ -5,8 +5,8 @@ class UserError(ValueError):
     """A mistake of the user's, told in one line: what, its value, and the mend.
 
     Args:
-      name: the flag or argument at fault, such as "--image".
-      value: what the user gave for it.
+      name: the flag or argument at fault, such as "--image"; "" if there is no single one.
+      value: what the user gave for it; None or "" if nothing.
       problem_and_mend: what is wrong and what to do instead, such as
         "does not exist; check the path".
     """
@@ -18,7 +18,8 @@ class UserError(ValueError):
         self.problem_and_mend = problem_and_mend
 
     def __str__(self) -> str:
-        return printable(f"{self.name}={self.value}: {self.problem_and_mend}")
+        head = self.name if self.value in (None, "") else f"{self.name}={self.value}"
+        return printable(f"{head}: {self.problem_and_mend}" if head else self.problem_and_mend)
 
 
 def printable(text: str) -> str:

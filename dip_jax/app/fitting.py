@@ -1,6 +1,8 @@
 """From a picture and a preset to a restored picture: the public pieces, put together."""
 
 import functools
+import numbers
+import sys
 import time
 from typing import Any, NamedTuple
 
@@ -72,7 +74,8 @@ def restore(
       task: "denoise", "reconstruct", "inpaint" or "super_resolve"; when absent, the first
         that the preset is for ("denoise" for most).
       mask: for inpainting, ``[h, w]`` or ``[h, w, 1]``: 1 (or True) known, 0 to be filled.
-      sigma: for denoising, the noise level in 8-bit levels, if it is known.
+      sigma: for denoising, the noise level in 8-bit levels, if it is known: the jitter of
+        "paper" follows it; the number of steps does not, choose it with ``steps``.
       reference: the true picture, if it is known; reported, never fitted.
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
@@ -90,7 +93,7 @@ def restore(
     )
     if task not in (None, preset.task):
         raise UserError("task", task, f"the preset is for {preset.task}")
-    if not 0 <= seed < 2**32:
+    if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise UserError("seed", seed, "must be from 0 to 2**32 - 1")
     y = as_image("picture", picture)
     known = None
@@ -102,6 +105,8 @@ def restore(
         raise UserError("mask", "given", f"has no meaning for {preset.task}; drop it")
     if sigma is not None and preset.task != "denoise":
         raise UserError("sigma", sigma, f"has no meaning for {preset.task}; drop it")
+    if sigma is not None and not (isinstance(sigma, numbers.Real) and 0 < sigma <= 255):
+        raise UserError("sigma", sigma, "must be above 0 and at most 255 levels")
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
     seen = enlarge(y, preset.factor) if preset.task == "super_resolve" else y
@@ -114,7 +119,8 @@ def restore(
     # Without the fields that change no program, else they would compile another.
     algorithm, stride = _algorithm(
         preset._replace(
-            name="", task="", source="", expected="", every=1, depth=0, factor=0, missing=0
+            **dict.fromkeys(("name", "task", "source", "expected"), ""),
+            **dict.fromkeys(("steps", "every", "depth", "factor", "missing"), 0),
         ),
         y.shape[2],
     )
@@ -154,8 +160,8 @@ def _schedule(preset: Preset) -> optax.ScalarOrSchedule:
     return optax.warmup_cosine_decay_schedule(
         init_value=peak / max(1, preset.warmup),
         peak_value=peak,
-        warmup_steps=min(preset.warmup, preset.steps - 1),
-        decay_steps=preset.steps,
+        warmup_steps=min(preset.warmup, preset.decay_steps - 1),
+        decay_steps=preset.decay_steps,
         end_value=peak if final is None else final,
     )
 
@@ -174,7 +180,9 @@ def _fit(
     picture, traces = None, []
     compiled = started = time.perf_counter()
     interrupted = False
-    with tqdm(total=preset.steps, desc="compiling", disable=not progress) as bar:
+    with tqdm(
+        total=preset.steps, desc="compiling", disable=not progress or sys.stderr is None
+    ) as bar:
 
         def look(done: int, state: Any, trace: dict[str, np.ndarray]) -> None:
             nonlocal picture

@@ -46,6 +46,8 @@ def run_job(values: flags.FlagValues) -> int:
             f"{printable(inputs.name)}: {width}x{height}, "
             f"{'grey' if channels == 1 else 'RGB'}{', ' + inputs.damage if inputs.damage else ''}"
         )
+        if values.sigma is not None and values.steps is None:
+            print("note: the number of steps does not follow --sigma; choose it with --steps")
         result = _restored(values, inputs, preset)
         if not np.isfinite(result.image).all():
             print(

@@ -156,14 +156,17 @@ def write_picture(path: StrPath, image: np.ndarray, alpha: np.ndarray | None = N
 
 def _open(path: StrPath, flag: str) -> BinaryIO:
     """Opens a regular file that is not empty."""
+    problem = None
     try:
         info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode):
-            what = "a folder" if stat.S_ISDIR(info.st_mode) else "not a regular file"
-            raise UserError(flag, path, f"is {what}; name one picture file")
-        if info.st_size == 0:
-            raise UserError(flag, path, "is an empty file; save or download it again")
-        return open(path, "rb")
+        if stat.S_ISDIR(info.st_mode):
+            problem = "is a folder; name one picture file"
+        elif not stat.S_ISREG(info.st_mode):
+            problem = "is not a regular file; name one picture file"
+        elif info.st_size == 0:
+            problem = "is an empty file; save or download it again"
+        else:
+            return open(path, "rb")
     except FileNotFoundError:
         problem = "does not exist; check the path"
     except PermissionError:

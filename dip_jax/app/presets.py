@@ -5,6 +5,7 @@ the notebooks of the original code (DmitryUlyanov/deep-image-prior @ 042e0d4c).
 """
 
 import difflib
+import numbers
 from typing import Any, NamedTuple
 
 from dip_jax.app.errors import UserError
@@ -12,6 +13,7 @@ from dip_jax.app.errors import UserError
 TASKS = ("denoise", "reconstruct", "inpaint", "super_resolve")
 INPUTS = ("noise", "meshgrid", "image")
 MAX_FACTOR = 16
+MAX_STEPS = 10**9
 
 
 class Preset(NamedTuple):
@@ -35,6 +37,8 @@ class Preset(NamedTuple):
     """Steps of linear warm-up of the learning rate."""
     final_learning_rate: float | None = None
     """Where a cosine decay ends; None keeps the rate constant."""
+    decay_steps: int = 300
+    """When the decay ends. No part of ``steps``: another ``steps`` runs the same program."""
     jitter: float = 0.03
     jitter_strong: float | None = None
     """Takes the place of ``jitter`` from sigma 50 on."""
@@ -235,9 +239,13 @@ def changed(preset: Preset, prefix: str = "", **changes: Any) -> Preset:
     if preset.input not in INPUTS:
         known = nearest(str(preset.input), list(INPUTS))
         raise UserError(f"{prefix}input", preset.input, f"is unknown; {known}")
+    for name in ("steps", "every", "factor"):
+        if not isinstance(getattr(preset, name), numbers.Integral):
+            raise UserError(f"{prefix}{name}", getattr(preset, name), "must be an integer")
     for name in ("steps", "every"):
-        if getattr(preset, name) < 1:
-            raise UserError(f"{prefix}{name}", getattr(preset, name), "must be at least 1")
+        if not 1 <= getattr(preset, name) <= MAX_STEPS:
+            problem = f"must be at least 1 and at most {MAX_STEPS}"
+            raise UserError(f"{prefix}{name}", getattr(preset, name), problem)
     if not 2 <= preset.factor <= MAX_FACTOR:
         raise UserError(f"{prefix}factor", preset.factor, f"must be from 2 to {MAX_FACTOR}")
     if not 0 < preset.missing < 100:
@@ -256,12 +264,10 @@ def nearest(name: str, choices: list[str]) -> str:
 
 
 def table() -> str:
-    """All presets as a text table."""
-    rows = [("preset", "task", "steps", "source", "expected")]
-    rows += [(p.name, p.task, str(p.steps), p.source, p.expected) for p in PRESETS]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    """All presets as text, two lines each."""
+    widths = [max(len(getattr(p, field)) for p in PRESETS) for field in ("name", "task")]
     lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[4]]).rstrip())
+    for p in PRESETS:
+        head = f"{p.name.ljust(widths[0])}  {p.task.ljust(widths[1])}  {p.steps:5} steps  "
+        lines += [head + p.source, " " * len(head) + p.expected]
     return "\n".join(lines)

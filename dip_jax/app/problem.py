@@ -46,7 +46,11 @@ def as_mask(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
     if mask.shape != (*image.shape[:2], 1):
         raise UserError("mask", f"array of shape {mask.shape}", f"must be {(*image.shape[:2], 1)}")
     if not np.isin(mask, (0, 1)).all():
-        raise UserError("mask", f"array of {mask.dtype}", "must hold 0 (fill) and 1 (known) only")
+        raise UserError(
+            "mask",
+            f"array of {mask.dtype}",
+            "must hold 0 (fill) and 1 (known) only; of a picture, mask > 127",
+        )
     mask = mask.astype(np.float32)
     if mask.min() == mask.max():
         state = "missing" if mask.max() else "known"

@@ -111,7 +111,9 @@ def _inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
         damage = f"with noise of sigma {sigma:g} added"
     elif task == "super_resolve" and (demonstration or values.downsample):
         if min(image.shape[:2]) < factor:
-            raise UserError("--factor", factor, f"is more than {name} has pixels")
+            raise UserError(
+                "--factor", factor, "the picture has fewer pixels than that; take a smaller one"
+            )
         rows, columns = (size - size % factor for size in image.shape[:2])
         reference = image[:rows, :columns]
         alpha = None if alpha is None else alpha[:rows, :columns]

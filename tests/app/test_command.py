@@ -276,7 +276,7 @@ BAD = {
     "--image=p.png --preset=fats": "did you mean fast?",
     "--image=p.png --preset=vase --task=denoise": "is a preset for the task inpaint",
     "--image=p.png --generator=skp": "did you mean skip?",
-    "--image=p.png --task=inpaint": "--mask=None: is needed",
+    "--image=p.png --task=inpaint": "--mask: is needed",
     "--image=p.png --task=inpaint --mask=white.png": "--mask=white.png: leaves nothing to fill",
     "--image=p.png --task=inpaint --mask=w.png --invert_mask": "does not exist",
     "--image=p.png --task=inpaint --missing=30 --invert_mask": "--invert_mask=True: needs a --mask",
@@ -297,7 +297,12 @@ BAD = {
     "--image=p.png --out=p.png/below": "--out=p.png/below: can't be written",
     f"--image=p.png --out={'x' * 300}": "File name too long",
     "--image=p.png --imgae=q": "Unknown command line flag 'imgae'",
-    "p.png": "flags=p.png: is no flag; write --image=FILE",
+    "p.png": "dip-jax: p.png: is no flag; write --image=FILE",
+    "--nokeep_known=3": "does not take an argument",
+    "--flagfile=p.png": "dip-jax: is no text file; see --help",
+    "--image=p.png --steps=99999999999999999999": "and at most 1000000000",
+    "--image=empty.png": "dip-jax: --image=empty.png: is an empty file; save",
+    "--image=.": "dip-jax: --image=.: is a folder; name one picture file\n",
 }
 
 
@@ -306,6 +311,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(flags, tmp_path, capsys, m
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "p.png", smooth())
     save(tmp_path / "small.png", smooth(5, 5))
+    (tmp_path / "empty.png").touch()
     save(tmp_path / "white.png", np.full((20, 27, 1), 255, np.uint8))
     Path(half_mask(tmp_path)).rename(tmp_path / "m.png")
     monkeypatch.setattr(job, "restore", None)  # nothing may come to a fit
@@ -327,7 +333,9 @@ def test_help_and_presets(capsys):
     assert max(len(line) for line in out.splitlines()) <= 100
     code, out, _ = run(capsys, "--list_presets")
     assert code == 0
-    assert out.count("\n") == 1 + len(PRESETS)
+    assert out.count("\n") == 2 * len(PRESETS)
+    assert max(len(line) for line in out.splitlines()) <= 100
+    assert run(capsys, "--version")[1] == "0.1.0\n"
 
 
 def test_module_and_exit_code():
@@ -335,4 +343,4 @@ def test_module_and_exit_code():
         [sys.executable, "-m", "dip_jax", "--steps=0"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "dip-jax: --steps=0: must be at least 1\n"
+    assert done.stderr == "dip-jax: --steps=0: must be at least 1 and at most 1000000000\n"

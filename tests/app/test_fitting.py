@@ -27,6 +27,8 @@ def test_a_second_picture_compiles_nothing():
     second = restore(PICTURE[::-1], seed=1, every=2, **options)
     assert dip_jax.loop._jitted_step("cpu")._cache_size() == size
     assert np.any(first.image != second.image)
+    restore(PICTURE, **{**options, "steps": 5})
+    assert dip_jax.loop._jitted_step("cpu")._cache_size() == size
     again = restore(PICTURE, every=1, **options)
     np.testing.assert_array_equal(first.image, again.image)
 
@@ -56,7 +58,7 @@ def test_task_follows_from_a_preset_record():
     ("arguments", "words"),
     [
         ({"task": "denose"}, "task=denose: is unknown; did you mean denoise"),
-        ({"task": "inpaint"}, "mask=None: is needed"),
+        ({"task": "inpaint"}, "mask: is needed"),
         ({"mask": MASK}, "mask=given: has no meaning for denoise"),
         ({"task": "inpaint", "mask": MASK + 0.5}, "must hold 0 .fill. and 1"),
         ({"task": "inpaint", "mask": MASK[1:]}, "must be"),
@@ -68,6 +70,10 @@ def test_task_follows_from_a_preset_record():
         ({"generator": "unett"}, "did you mean unet"),
         ({"input": "nose"}, "did you mean noise"),
         ({"seed": -1}, "seed=-1"),
+        ({"seed": 1.5}, "seed=1.5"),
+        ({"steps": 2.5}, "steps=2.5: must be an integer"),
+        ({"sigma": -1}, "sigma=-1: must be above 0"),
+        ({"sigma": "25"}, "sigma=25: must be above 0"),
         ({"reference": PICTURE[1:]}, "the restored picture's shape"),
         ({"preset": find_preset("vase", None), "task": "denoise"}, "the preset is for inpaint"),
     ],
