@@ -165,3 +165,15 @@ def test_compiler_options_change_no_gradient():
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(ours), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * largest)
+
+
+def test_both_loops_fit_a_network_alike():
+    generator = dip_jax.Skip(widths=(4,), upsampling="nearest", bias=False)
+    algorithm = dip_jax.average(dip_jax.dip(generator, optax.adam(0.01)))
+    task, z = dip_jax.denoise(picture(16, 16, 3)), dip_jax.inputs.uniform(KEY, 16, 16, depth=3)
+    losses = [
+        dip_jax.run(algorithm, KEY, task, z, steps=5, every=2, device_loop=device_loop)[1]["loss"]
+        for device_loop in (False, True)
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+    assert losses[0][-1] < losses[0][0]

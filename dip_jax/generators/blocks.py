@@ -284,28 +284,3 @@ def _double_bilinear(x: Array, axis: int) -> Array:
     even, odd = 0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after
     shape = (*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
     return jnp.stack([even, odd], axis + 1).reshape(shape)
-
-
-def check_choice(field: str, value: object, choices: Sequence[str]) -> None:
-    """Raises a ValueError that names ``field`` unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        allowed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{field}={value!r}: must be one of {allowed}")
-
-
-def check_integer(field: str, value: object, *, least: int) -> None:
-    """Raises a ValueError that names ``field`` unless ``value`` is an int >= ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{field}={value!r}: must be an integer of at least {least}")
-
-
-def check_input(z: Array, stride: int) -> None:
-    """Raises a ValueError unless ``z`` is ``[h, w, depth]``, multiples of ``stride``."""
-    if z.ndim != 3:
-        raise ValueError(f"z has shape {z.shape}: must be [height, width, depth], no batch")
-    height, width, _ = z.shape
-    if min(height, width) < 1 or height % stride or width % stride:
-        raise ValueError(
-            f"z is {height}x{width} pixels: height and width must be multiples of {stride} "
-            "for this generator; pad the image and crop the result"
-        )

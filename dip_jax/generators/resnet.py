@@ -8,10 +8,8 @@ from dip_jax.generators.blocks import (
     PADDINGS,
     Conv,
     Norm,
-    check_choice,
-    check_input,
-    check_integer,
 )
+from dip_jax.generators.checks import check_choice, check_input, check_integer
 
 
 class Block(nn.Module):

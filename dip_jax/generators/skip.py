@@ -14,12 +14,10 @@ from dip_jax.generators.blocks import (
     Doubled,
     LanczosDownsample,
     Norm,
-    check_choice,
-    check_input,
-    check_integer,
     pool,
     upsample,
 )
+from dip_jax.generators.checks import check_choice, check_input, check_integer, check_kernel
 
 
 class Level(nn.Module, kw_only=True):
@@ -172,7 +170,7 @@ class Skip(nn.Module, kw_only=True):
         check_integer("channels", self.channels, least=1)
         check_choice("padding", self.padding, PADDINGS)
         check_choice("activation", self.activation, tuple(ACTIVATIONS))
-        _check_kernel("kernel_skip", self.kernel_skip)
+        check_kernel("kernel_skip", self.kernel_skip)
         for field in ("widths", "widths_up"):
             for width in self._per_scale(field):
                 check_integer(field, width, least=1)
@@ -180,7 +178,7 @@ class Skip(nn.Module, kw_only=True):
             check_integer("skip_widths", width, least=0)
         for field in ("kernel_down", "kernel_up"):
             for size in self._per_scale(field):
-                _check_kernel(field, size)
+                check_kernel(field, size)
         for field, choices in (
             ("upsampling", UPSAMPLINGS),
             ("downsampling", DOWNSAMPLINGS),
@@ -236,8 +234,3 @@ class Skip(nn.Module, kw_only=True):
                 f"{field}={value!r}: must be a tuple of {len(self.widths)}, one per scale"
             )
         return value
-
-
-def _check_kernel(field: str, size: object) -> None:
-    if not isinstance(size, int) or size < 1 or size % 2 == 0:
-        raise ValueError(f"{field}={size!r}: must be an odd positive integer")

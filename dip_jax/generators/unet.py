@@ -10,12 +10,10 @@ from dip_jax.generators.blocks import (
     Conv,
     Deconv,
     Norm,
-    check_choice,
-    check_input,
-    check_integer,
     pool,
     upsample,
 )
+from dip_jax.generators.checks import check_choice, check_input, check_integer
 
 NORMS = ("batch", "instance", "none")
 _WIDTHS = (64, 128, 256, 512, 1024)

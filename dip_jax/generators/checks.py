@@ -1,0 +1,36 @@
+"""Checks of a generator's fields and input."""
+
+from collections.abc import Sequence
+
+from dip_jax.base import Array
+
+
+def check_choice(field: str, value: object, choices: Sequence[str]) -> None:
+    """Raises a ValueError that names ``field`` unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        allowed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{field}={value!r}: must be one of {allowed}")
+
+
+def check_integer(field: str, value: object, *, least: int) -> None:
+    """Raises a ValueError that names ``field`` unless ``value`` is an int >= ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{field}={value!r}: must be an integer of at least {least}")
+
+
+def check_input(z: Array, stride: int) -> None:
+    """Raises a ValueError unless ``z`` is ``[h, w, depth]``, multiples of ``stride``."""
+    if z.ndim != 3:
+        raise ValueError(f"z has shape {z.shape}: must be [height, width, depth], no batch")
+    height, width, _ = z.shape
+    if min(height, width) < 1 or height % stride or width % stride:
+        raise ValueError(
+            f"z is {height}x{width} pixels: height and width must be multiples of {stride} "
+            "for this generator; pad the image and crop the result"
+        )
+
+
+def check_kernel(field: str, size: object) -> None:
+    """Raises a ValueError that names ``field`` unless ``size`` is odd and positive."""
+    if not isinstance(size, int) or size < 1 or size % 2 == 0:
+        raise ValueError(f"{field}={size!r}: must be an odd positive integer")
