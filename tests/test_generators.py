@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dip_jax.generators import ResNet, Skip, UNet, blocks
+from dip_jax.generators.linear import smooth
 
 KEY = jax.random.key(0)
 Z = jax.random.uniform(jax.random.key(1), (16, 8, 2))
@@ -127,7 +128,7 @@ def test_coarsest_map_may_be_one_pixel():
         (UNet, {"norm": "layer"}, ["norm='layer'", "'batch'", "'instance'"]),
         (UNet, {"upsampling": "max"}, ["upsampling='max'", "'deconv'"]),
         (UNet, {"feature_scale": 65}, ["feature_scale=65", "64"]),
-        (ResNet, {"padding": "edge"}, ["padding='edge'", "'zero'"]),
+        (ResNet, {"padding": "wrap"}, ["padding='wrap'", "'zero'"]),
         (ResNet, {"blocks": -1}, ["blocks=-1", "at least 0"]),
     ],
 )
@@ -167,7 +168,9 @@ def test_convolutions_start_as_in_torch():
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(("padding", "mode"), [("zero", "constant"), ("reflect", "reflect")])
+@pytest.mark.parametrize(
+    ("padding", "mode"), [("zero", "constant"), ("reflect", "reflect"), ("edge", "edge")]
+)
 def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     x, kernel = data(8, 6, 2), data(5, 5, 2, 3, seed=1)
     padded = np.pad(x, ((2, 2), (2, 2), (0, 0)), mode=mode)
@@ -234,35 +237,61 @@ def test_lanczos_downsample_starts_as_a_filter_of_single_channels():
     np.testing.assert_allclose(result[3:-3, :, 0], inside, atol=1e-3)
 
 
-@pytest.mark.parametrize("padding", ["zero", "reflect"])
-def test_folded_upsampling_equals_the_plain_one(padding):
+@pytest.mark.parametrize("padding", blocks.PADDINGS)
+@pytest.mark.parametrize("kind", blocks.UPSAMPLINGS)
+@pytest.mark.parametrize("shape", [(5, 7, 3), (2, 1, 3), (1, 1, 3)])
+def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
     """Values and gradients; also for a map of one pixel."""
-    for shape in ((5, 7, 3), (1, 1, 3)):
-        x, kernel = data(*shape), data(3, 3, 3, 4, seed=1)
+    x, kernel = data(*shape), data(3, 3, 3, 4, seed=1)
 
-        def plain(x, kernel):
-            return blocks.convolve(blocks.upsample(x, "nearest"), kernel, padding=padding)
+    @jax.jit
+    def plain(x, kernel):
+        return blocks.convolve(blocks.upsample(x, kind), kernel, padding=padding)
 
-        def folded(x, kernel):
-            return blocks.convolve_doubled(x, kernel, padding=padding)
+    @jax.jit
+    def folded(x, kernel):
+        return blocks.convolve_doubled(blocks.Doubled(x, kind), kernel, padding=padding)
 
-        expected, transpose = jax.vjp(plain, x, kernel)
-        result, folded_transpose = jax.vjp(folded, x, kernel)
-        cotangent = data(*expected.shape, seed=2)
-        np.testing.assert_allclose(result, expected, atol=1e-5)
-        for ours, theirs in zip(folded_transpose(cotangent), transpose(cotangent), strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=5e-5)
+    expected, transpose = jax.vjp(plain, x, kernel)
+    result, folded_transpose = jax.vjp(folded, x, kernel)
+    cotangent = data(*expected.shape, seed=2)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    for ours, theirs in zip(folded_transpose(cotangent), transpose(cotangent), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=5e-5)
 
 
-def test_parts_stand_for_their_concatenation():
+@pytest.mark.parametrize("kind", blocks.UPSAMPLINGS)
+def test_parts_stand_for_their_concatenation(kind):
     skip, coarse = data(8, 6, 2), data(4, 3, 5, seed=1)
-    joined = np.concatenate([skip, blocks.upsample(coarse, "nearest")], axis=-1)
-    parts = (skip, blocks.Doubled(jnp.asarray(coarse)))
+    joined = np.concatenate([skip, blocks.upsample(coarse, kind)], axis=-1)
+    parts = (skip, blocks.Doubled(jnp.asarray(coarse), kind))
     norm, conv = blocks.Norm(), blocks.Conv(width=4)
     scaled = {"params": {"scale": data(7, seed=2), "bias": data(7, seed=3)}}
     first, second = norm.apply(scaled, *parts)
-    normal = np.concatenate([first, blocks.upsample(second.x, "nearest")], axis=-1)
+    normal = np.concatenate([first, blocks.upsample(second.x, kind)], axis=-1)
     np.testing.assert_allclose(normal, norm.apply(scaled, joined), atol=1e-5)
     params = conv.init(KEY, joined)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, conv.init(KEY, *parts))
     np.testing.assert_allclose(conv.apply(params, *parts), conv.apply(params, joined), atol=1e-5)
+
+
+def test_smooth_is_linear_and_composes():
+    """Forward mode, reverse mode and vmap agree with the same filter written plainly."""
+    taps = (0.2, 0.5, 0.2)
+    x, v = data(6, 7, 2), data(6, 7, 2, seed=1)
+
+    def plain(x):
+        window = np.outer(taps, taps)
+        return sum(window[i, j] * x[i : i + 4, j : j + 5] for i in range(3) for j in range(3))
+
+    smoothed = jax.jit(lambda x: smooth(x, taps))
+    np.testing.assert_allclose(smoothed(x), plain(x), atol=1e-6)
+    np.testing.assert_allclose(jax.jvp(smoothed, (x,), (v,))[1], plain(v), atol=1e-6)
+    cotangent = data(4, 5, 2, seed=2)
+    for function in (smoothed, lambda x: smooth(x, taps)):
+        ours, theirs = (jax.vjp(f, x)[1](cotangent)[0] for f in (function, plain))
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    batch = jax.vmap(smoothed, in_axes=2, out_axes=1)(x)
+    np.testing.assert_allclose(batch, np.moveaxis(plain(x), 2, 1), atol=1e-6)
+    curvature = jax.hessian(lambda x: jnp.sum(smoothed(x) ** 2))(x[:, :, 0])
+    assert curvature.shape == (6, 7, 6, 7)

@@ -300,7 +300,7 @@ TOLERANCES = {
     "loss": 1e-5,
     "gradient": 1e-5,
     # The sum of n float32 terms that cancel is rounding noise of up to 6e-8 n; n <= 4096.
-    "vanishing": 5e-5,
+    "vanishing": 1e-4,
     "ten losses": 1e-4,
     "output after": 1e-4,
 }

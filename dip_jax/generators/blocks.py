@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dip_jax.base import Array, Key
+from dip_jax.generators.linear import smooth
 from dip_jax.operators import lanczos_kernel
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -25,7 +26,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": nn.relu,
     "none": lambda x: x,
 }
-PADDINGS = ("zero", "reflect")
+PADDINGS = ("zero", "reflect", "edge")
 DOWNSAMPLINGS = ("stride", "average", "max", "lanczos2")
 UPSAMPLINGS = ("nearest", "bilinear")
 
@@ -33,13 +34,15 @@ _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 class Doubled(NamedTuple):
-    """Stands for the nearest upsampling of ``x [h, w, c]`` to ``[2h, 2w, c]``.
+    """Stands for the upsampling of ``x [h, w, c]`` to ``[2h, 2w, c]``.
 
-    It is never made: a norm of it is the norm of ``x``, and a 3x3 convolution of it comes
-    down to one of ``x`` with fewer products, see :func:`convolve_doubled`.
+    It is never made: a norm of it needs ``x`` alone, and a 3x3 convolution of it comes down
+    to one of ``x`` with fewer products, see :func:`convolve_doubled`.
     """
 
     x: Array
+    kind: str
+    """``"nearest"`` or ``"bilinear"``, see :func:`upsample`."""
 
 
 Part = Array | Doubled
@@ -68,13 +71,16 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
     """Convolves ``[h, w, c_in]`` with an odd ``[k, k, c_in, c_out]``.
 
     ``padding`` keeps the size at stride 1 and halves an even size at stride 2.
-    ``"reflect"`` mirrors about the border pixel. A map smaller than the padding is mirrored
-    repeatedly, and a map of one pixel repeats it (``jnp.pad`` follows NumPy here), so that
-    the coarsest scale may be one pixel wide.
+    ``"edge"`` repeats the border pixel, ``"reflect"`` mirrors about it. A map smaller than
+    the padding is mirrored repeatedly, and a map of one pixel repeats it (``jnp.pad``
+    follows NumPy here), so that the coarsest scale may be one pixel wide.
     """
+    if kernel.shape[:2] == (1, 1) and stride == 1:
+        # On a CPU, XLA's convolution would transpose the whole map for the gradient.
+        return (x.reshape(-1, x.shape[2]) @ kernel[0, 0]).reshape(*x.shape[:2], -1)
     border = kernel.shape[0] // 2
-    if padding == "reflect" and border > 0:
-        x = jnp.pad(x, ((border, border), (border, border), (0, 0)), mode="reflect")
+    if padding != "zero" and border > 0:
+        x = jnp.pad(x, ((border, border), (border, border), (0, 0)), mode=padding)
         border = 0
     return lax.conv_general_dilated(
         x[None],
@@ -86,24 +92,31 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
     )[0]
 
 
-# What taps i of a 3-tap kernel reach pixel t of a coarse pair, for fine pixels of phase a:
-# [a, t, i]. The even fine pixel sees two of its three neighbours in one coarse pixel.
-_TAPS_OF_PHASE = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
+# Of a 3-tap kernel on a map of doubled pixels: which taps i fall on coarse pixel t of two
+# neighbours, for the fine pixel before (0) and the one behind (1) the seam: [phase, t, i].
+_TAPS_OF_PHASE = (((1, 1, 0), (0, 0, 1)), ((1, 0, 0), (0, 1, 1)))
+# Bilinear upsampling is nearest upsampling, then this filter along each axis.
+_BILINEAR = (1 / 4, 1 / 2, 1 / 4)
+# Bilinear upsampling, then its transpose, over 2: along one axis, at the coarse scale.
+_BILINEAR_TWICE = (3 / 16, 5 / 8, 3 / 16)
 
 
-def convolve_doubled(x: Array, kernel: Array, *, padding: str) -> Array:
-    """``convolve`` of the nearest upsampling of ``x`` by a 3x3 kernel, at the coarse scale.
+def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
+    """``convolve`` of the upsampling of ``part.x`` by a 3x3 kernel, at the coarse scale.
 
-    Each of the four phases of the result is a 2x2 convolution of ``x [h, w, c_in]``, whose
-    taps are sums of the kernel's: 16 products instead of 36, equal up to rounding. Mirroring
-    the fine map about its border pixel is repeating the coarse border pixel.
+    Nearest: the four fine pixels around a corner of coarse pixels see the same 2x2 of these,
+    so that each is a 2x2 convolution of ``x``, whose taps are sums of the kernel's: 16
+    products instead of 36. Mirroring the fine map about its border pixel is repeating the
+    coarse border pixel. Bilinear: the filter that makes it from nearest may as well follow
+    the convolution, save at the border. Both are equal to the plain form up to rounding.
     """
+    x, kind = part
     height, width, channels = x.shape
     features = kernel.shape[-1]
     taps = jnp.array(_TAPS_OF_PHASE, x.dtype)
     # One convolution for all phases: an accelerator prefers it, a CPU does not mind.
     phases = jnp.einsum("ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST)
-    mode = "edge" if padding == "reflect" else "constant"
+    mode = "constant" if (kind, padding) == ("nearest", "zero") else "edge"
     y = lax.conv_general_dilated(
         jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)[None],
         phases.reshape(2, 2, channels, 4 * features),
@@ -111,10 +124,37 @@ def convolve_doubled(x: Array, kernel: Array, *, padding: str) -> Array:
         padding="VALID",
         dimension_numbers=_LAYOUT,
     )[0].reshape(height + 1, width + 1, 2, 2, features)
-    rows = [
-        jnp.stack([y[a : a + height, b : b + width, a, b] for b in (0, 1)], axis=2) for a in (0, 1)
-    ]
-    return jnp.stack(rows, axis=1).reshape(2 * height, 2 * width, features)
+    # The fine map with one more pixel on each side.
+    y = y.transpose(0, 2, 1, 3, 4).reshape(2 * height + 2, 2 * width + 2, features)
+    if kind == "nearest":
+        return y[1:-1, 1:-1]
+    y = smooth(y, _BILINEAR)
+    return y if padding == "edge" else _with_border(y, x, kernel, padding)
+
+
+def _with_border(y: Array, x: Array, kernel: Array, padding: str) -> Array:
+    """``y`` with its outermost pixels replaced: ``convolve`` of ``x`` upsampled, done there."""
+    mode = "constant" if padding == "zero" else padding
+    for axis in (0, 1):
+        lines = []
+        for first in (True, False):
+            # Two coarse lines give the two outermost fine ones.
+            size = x.shape[axis]
+            start, stop = (0, min(2, size)) if first else (max(0, size - 2), size)
+            fine = upsample(lax.slice_in_dim(x, start, stop, axis=axis), "bilinear")
+            size = fine.shape[axis]
+            start, stop = (0, 2) if first else (size - 2, size)
+            fine = lax.slice_in_dim(fine, start, stop, axis=axis)
+            pads = [(1, 1), (1, 1), (0, 0)]
+            pads[axis] = (1, 0) if first else (0, 1)
+            lines.append(jnp.pad(fine, pads, mode=mode))
+        ends = lax.conv_general_dilated(
+            jnp.stack(lines), kernel, (1, 1), "VALID", dimension_numbers=_LAYOUT
+        )
+        last = y.shape[axis] - 1
+        y = lax.dynamic_update_slice_in_dim(y, ends[0], 0, axis)
+        y = lax.dynamic_update_slice_in_dim(y, ends[1], last, axis)
+    return y
 
 
 class Conv(nn.Module):
@@ -151,7 +191,7 @@ class Conv(nn.Module):
 
     def _convolve(self, part: Part, kernel: Array) -> Array:
         if isinstance(part, Doubled):
-            return convolve_doubled(part.x, kernel, padding=self.padding)
+            return convolve_doubled(part, kernel, padding=self.padding)
         return convolve(part, kernel, stride=self.stride, padding=self.padding)
 
 
@@ -198,22 +238,29 @@ class Norm(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, (slices[-1].stop,))
         normal = []
         for part, channels in zip(parts, slices, strict=True):
-            doubled = isinstance(part, Doubled)
-            x = self._standardize(part.x if doubled else part)
-            if scale is not None and bias is not None:
-                x = x * scale[None, None, channels] + bias[None, None, channels]
-            normal.append(Doubled(x) if doubled else x)
+            x = self._normalize(
+                part,
+                1.0 if scale is None else scale[channels],
+                0.0 if bias is None else bias[channels],
+            )
+            normal.append(part._replace(x=x) if isinstance(part, Doubled) else x)
         return normal[0] if len(normal) == 1 else normal
 
-    def _standardize(self, x: Array) -> Array:
+    def _normalize(self, part: Part, scale: Array | float, bias: Array | float) -> Array:
+        x = part.x if isinstance(part, Doubled) else part
         # One pass over the data, as E[x^2] - E[x]^2, of which float32 loses all digits if
         # the mean is far from 0 (biases before a norm drift freely); not so after
         # subtraction of some value that the channel takes.
         x = x - lax.stop_gradient(x[:1, :1])
-        mean = jnp.mean(x, axis=(0, 1), keepdims=True)
-        square = jnp.mean(x * x, axis=(0, 1), keepdims=True)
-        variance = jnp.maximum(square - mean * mean, 0.0)
-        return (x - mean) * lax.rsqrt(variance + self.epsilon)
+        both = x
+        if isinstance(part, Doubled) and part.kind == "bilinear":
+            # Upsampling and its transpose, which repeats the border as upsampling does.
+            both = smooth(jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge"), _BILINEAR_TWICE)
+        mean = jnp.mean(x, axis=(0, 1))
+        square = jnp.mean(x * both, axis=(0, 1))
+        # As one multiplication and addition: the gradient too is then two sums and one pass.
+        factor = scale * lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + self.epsilon)
+        return x * factor[None, None] + (bias - mean * factor)[None, None]
 
 
 def _channel_slices(parts: Sequence[Part]) -> list[slice]:

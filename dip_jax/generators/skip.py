@@ -81,10 +81,10 @@ class Level(nn.Module, kw_only=True):
         """Upsample, join with the skip channels (these first), normalise, convolve.
 
         The costliest lines of the network, the only ones that know that ``x`` is coarse.
-        Nothing is concatenated, and nearest upsampling is folded into the convolution.
+        Nothing is concatenated, and the upsampling is folded into the convolution.
         """
-        fold = self.upsampling == "nearest" and self.kernel_up == 3
-        parts = [Doubled(x) if fold else upsample(x, self.upsampling)]
+        fold = self.kernel_up == 3
+        parts = [Doubled(x, self.upsampling) if fold else upsample(x, self.upsampling)]
         if skip is not None:
             parts.insert(0, skip)
         normal = self.merge_norm(*parts)
@@ -123,7 +123,7 @@ class Skip(nn.Module, kw_only=True):
         kernel_down: per scale; size of the encoder's kernels, odd.
         kernel_up: per scale; size of the decoder's kernels, odd.
         kernel_skip: size of the skip connections' kernels, odd.
-        padding: ``"zero"`` or ``"reflect"``.
+        padding: ``"zero"``, ``"reflect"`` or ``"edge"``.
         upsampling: per scale; ``"nearest"`` or ``"bilinear"``.
         downsampling: per scale; ``"stride"``, ``"average"``, ``"max"`` or ``"lanczos2"``
             (which learns its filter).

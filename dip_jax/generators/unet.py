@@ -74,7 +74,7 @@ class UNet(nn.Module, kw_only=True):
             channels (they are part of the scale's width).
         upsampling: ``"deconv"`` (learned 4x4, which always has a bias), ``"nearest"`` or
             ``"bilinear"``, the latter two followed by a 3x3 convolution.
-        padding: ``"zero"`` or ``"reflect"``.
+        padding: ``"zero"``, ``"reflect"`` or ``"edge"``.
         norm: of the encoder: ``"instance"`` (without scale and shift), ``"batch"`` (with)
             or ``"none"``.
         sigmoid: whether the output passes a sigmoid.

@@ -1,0 +1,182 @@
+"""The skip network and its fit in PyTorch, written for comparison with :class:`dip_jax.Skip`.
+
+It is what the original code does (DmitryUlyanov/deep-image-prior, ``models/skip.py`` and the
+loop of ``denoising.ipynb``), layer by layer; ``tests/benchmarks/test_peer.py`` proves that with
+the same weights it computes the same picture, loss and gradient. PyTorch is imported here and
+nowhere else: import this module only after :func:`benchmarks.report.require`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax
+import numpy as np
+import torch
+from torch import nn
+
+from dip_jax import Skip
+from dip_jax.app.presets import Preset
+
+
+class Level(nn.Module):
+    """One scale, as :class:`dip_jax.generators.skip.Level`: the names of the layers are equal."""
+
+    def __init__(self, net: Skip, scale: int, channels: int, deeper: int) -> None:
+        """``channels`` come in; ``deeper`` come from the next coarser level."""
+        super().__init__()
+        width, skip = net.widths[scale], _per_scale(net.skip_widths, scale)
+        self.skip_conv = _conv(net, channels, skip, net.kernel_skip) if skip else None
+        self.skip_norm = nn.BatchNorm2d(skip) if skip else None
+        kernel = _per_scale(net.kernel_down, scale)
+        self.down_conv = _conv(net, channels, width, kernel, stride=2)
+        self.down_norm = nn.BatchNorm2d(width)
+        self.deep_conv = _conv(net, width, width, kernel)
+        self.deep_norm = nn.BatchNorm2d(width)
+        self.upsampling = nn.Upsample(
+            scale_factor=2,
+            mode=_per_scale(net.upsampling, scale),
+            **({"align_corners": False} if "bilinear" in net.upsampling else {}),
+        )
+        self.merge_norm = nn.BatchNorm2d(skip + deeper)
+        self.up_conv = _conv(net, skip + deeper, width, _per_scale(net.kernel_up, scale))
+        self.up_norm = nn.BatchNorm2d(width)
+        self.mix_conv = _conv(net, width, width, 1)
+        self.mix_norm = nn.BatchNorm2d(width)
+        self.activate = nn.LeakyReLU(0.2, inplace=True)
+
+    def down(self, x: torch.Tensor) -> torch.Tensor:
+        """To half the size."""
+        x = self.activate(self.down_norm(self.down_conv(x)))
+        return self.activate(self.deep_norm(self.deep_conv(x)))
+
+    def skip(self, x: torch.Tensor) -> torch.Tensor | None:
+        """What bypasses the coarser levels."""
+        return None if self.skip_conv is None else self.activate(self.skip_norm(self.skip_conv(x)))
+
+    def up(self, x: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
+        """To twice the size."""
+        x = self.upsampling(x)
+        if skip is not None:
+            x = torch.cat([skip, x], dim=1)
+        x = self.activate(self.up_norm(self.up_conv(self.merge_norm(x))))
+        return self.activate(self.mix_norm(self.mix_conv(x)))
+
+
+class TorchSkip(nn.Module):
+    """The network of ``net``, ``[1, depth, h, w] -> [1, channels, h, w]``.
+
+    Of the options, those of the presets ``paper`` and ``fast`` for denoising.
+
+    Raises:
+      ValueError: for a ``net`` with other options.
+    """
+
+    def __init__(self, net: Skip, depth: int) -> None:
+        """Draws parameters by PyTorch's defaults."""
+        super().__init__()
+        plain = (net.widths_up, net.downsampling, net.activation, net.conv1x1_up, net.sigmoid)
+        if plain != (None, "stride", "leaky_relu", True, True) or net.padding != "reflect":
+            raise ValueError(f"{net}: the peer lacks some of these options")
+        ins = (depth, *net.widths[:-1])
+        deeper = (*net.widths[1:], net.widths[-1])
+        self.levels = nn.ModuleList(
+            Level(net, scale, ins[scale], deeper[scale]) for scale in range(len(net.widths))
+        )
+        self.out_conv = nn.Conv2d(net.widths[0], net.channels, 1, bias=net.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The picture of ``x``."""
+        skips = []
+        for level in self.levels:
+            skips.append(level.skip(x))
+            x = level.down(x)
+        for level, skip in zip(reversed(self.levels), reversed(skips), strict=True):
+            x = level.up(x, skip)
+        return torch.sigmoid(self.out_conv(x))
+
+    def load(self, params: Mapping[str, Any]) -> None:
+        """Takes the parameters of the Flax network."""
+        state = dict(self.state_dict())
+        for path, value in flax.traverse_util.flatten_dict(params["params"], sep="/").items():
+            name, array = torch_name(path), np.asarray(value)
+            state[name] = torch.tensor(array.transpose(3, 2, 0, 1) if array.ndim == 4 else array)
+        self.load_state_dict(state)
+
+
+def torch_name(path: str) -> str:
+    """``level0/up_conv/kernel -> levels.0.up_conv.weight``."""
+    *layer, leaf = path.split("/")
+    layer = ["levels", layer[0].removeprefix("level"), *layer[1:]] if len(layer) > 1 else layer
+    return ".".join([*layer, {"kernel": "weight", "scale": "weight", "bias": "bias"}[leaf]])
+
+
+def network_of(preset: Preset, channels: int) -> Skip:
+    """The Flax network of a preset, which describes the peer's."""
+    return Skip(channels=channels, **dict(preset.options))
+
+
+class Fit:
+    """The original's loop for denoising: mean squared error, Adam, fresh jitter each step."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        z: torch.Tensor,
+        y: torch.Tensor,
+        *,
+        learning_rate: float,
+        jitter: float,
+    ) -> None:
+        """``z`` is ``[1, depth, h, w]``, ``y`` ``[1, channels, h, w]``."""
+        self.network, self.z, self.y, self.jitter = network, z, y, jitter
+        self.noise = torch.empty_like(z)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss and picture at a jittered input."""
+        out = self.network(self.z + self.noise.normal_() * self.jitter)
+        return torch.nn.functional.mse_loss(out, self.y), out
+
+    def step(self) -> torch.Tensor:
+        """One step; returns the picture, ``[1, channels, h, w]``."""
+        self.optimizer.zero_grad()
+        loss, out = self.forward()
+        loss.backward()
+        self.optimizer.step()
+        return out.detach()
+
+    def state(self) -> dict[str, Any]:
+        """All that a later process needs to go on."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "z": self.z,
+            "random": torch.get_rng_state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what :meth:`state` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.z = state["z"]
+        torch.set_rng_state(state["random"])
+
+
+def _per_scale(value: Any, scale: int) -> Any:
+    return value[scale] if isinstance(value, tuple) else value
+
+
+def _conv(net: Skip, ins: int, outs: int, kernel: int, stride: int = 1) -> nn.Module:
+    return nn.Conv2d(
+        ins, outs, kernel, stride, padding=kernel // 2, padding_mode="reflect", bias=net.bias
+    )
+
+
+def tensor(image: Any) -> torch.Tensor:
+    """``[h, w, c]`` to ``[1, c, h, w]``."""
+    return torch.tensor(np.asarray(image).transpose(2, 0, 1)[None].copy())
+
+
+def array(image: torch.Tensor) -> np.ndarray:
+    """``[1, c, h, w]`` to ``[h, w, c]``."""
+    return image[0].numpy().transpose(1, 2, 0)

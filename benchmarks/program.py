@@ -1,0 +1,159 @@
+"""What every benchmark shares: flags, one-line errors, and tables on disk."""
+
+import csv
+import datetime
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from dip_jax.app.errors import UserError
+from dip_jax.app.files import replacing
+
+PACKAGES = ("dip-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
+
+
+class Table(NamedTuple):
+    """A result: a title, named columns and rows of equal length."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+
+def run_program(
+    name: str,
+    text: str,
+    define: Callable[[flags.FlagValues], None],
+    body: Callable[[flags.FlagValues], None],
+    argv: Sequence[str],
+) -> int:
+    """Parses ``argv`` (without the program's name) and calls ``body``; returns the exit code.
+
+    A mistake of the user's is one line on standard error and the code 2.
+    """
+    values = flags.FlagValues()
+    define(values)
+    flags.DEFINE_bool("help", False, "Show this text.", flag_values=values)
+    try:
+        try:
+            rest = values([name, *argv])[1:]
+        except flags.Error as error:
+            raise UserError("flags", " ".join(argv), f"{error}; see --help") from error
+        if rest:
+            raise UserError("flags", rest[0], "is no flag; see --help")
+        if values.help:
+            print(f"{text}\n{values.get_help(include_special_flags=False)}")
+            return 0
+        body(values)
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def define_common(values: flags.FlagValues) -> None:
+    """``--backend`` and ``--out``."""
+    backends = ("auto", "cpu", "gpu", "tpu")
+    flags.DEFINE_enum("backend", "auto", backends, "Device.", flag_values=values)
+    flags.DEFINE_string("out", None, "Folder to save the tables in [none].", flag_values=values)
+
+
+def require_torch(flag: str, value: str) -> None:
+    """Tells how to get the peer if it is not installed.
+
+    Raises:
+      UserError: if PyTorch cannot be imported.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(
+            flag, value, "PyTorch is not installed; pip install 'dip-jax[bench]', or leave it out"
+        )
+
+
+def integers(flag: str, values: Sequence[str], *, least: int = 1) -> list[int]:
+    """The integers of a list flag.
+
+    Raises:
+      UserError: if one is none, or too small.
+    """
+    for value in values:
+        if not value.strip().isdecimal() or int(value) < least:
+            raise UserError(flag, value, f"must be integers of at least {least}, as in 128,256")
+    return [int(value) for value in values]
+
+
+def describe(device: str) -> dict[str, str]:
+    """What a number depends on: device, versions, date."""
+    versions = []
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "device": device,
+        "processor": f"{_processor()}, {os.cpu_count()} cores seen",
+        "python": platform.python_version(),
+        "versions": ", ".join(versions),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def publish(
+    tables: Sequence[Table], name: str, argv: Sequence[str], device: str, out: str | None
+) -> None:
+    """Prints the tables as Markdown; with ``out`` also saves them, with one CSV each."""
+    facts = {"command": " ".join(["python -m", f"benchmarks.{name}", *argv]), **describe(device)}
+    lines = [f"- {key}: {value}" for key, value in facts.items()]
+    for table in tables:
+        lines += ["", f"## {table.title}", "", markdown(table)]
+        if table.note:
+            lines += ["", table.note]
+    text = "\n".join([f"# {name}", "", *lines, ""])
+    print(text)
+    if out is None:
+        return
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / f"{name}.md") as partial:
+        partial.write_text(text, encoding="utf-8")
+    with (
+        replacing(folder / f"{name}.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow([*facts, "table", "column", "row", "value"])
+        for table in tables:
+            for row in table.rows:
+                for column, value in list(zip(table.columns, row, strict=True))[1:]:
+                    writer.writerow([*facts.values(), table.title, column, row[0], value])
+
+
+def markdown(table: Table) -> str:
+    """The table's columns and rows in Markdown."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,222 @@
+"""Seconds of one optimisation step: ours against the PyTorch peer, interleaved in one run.
+
+  python -m benchmarks.step --sizes=128,256,512 --networks=paper,nearest,fast
+
+Network, size, optimiser (Adam) and jitter are equal. ``paper`` is the network of the preset
+``paper`` for denoising, ``nearest`` the same with nearest upsampling, ``fast`` the network of
+the preset ``fast``. Each round takes one measurement of each kind in turn, so that whatever
+else the machine does falls on all; medians are shown, and ratios of medians.
+"""
+
+import functools
+import gc
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from absl import flags
+
+import dip_jax
+from benchmarks.program import (
+    Table,
+    define_common,
+    integers,
+    publish,
+    require_torch,
+    run_program,
+)
+from dip_jax.app.device import choose_device
+from dip_jax.app.errors import UserError
+from dip_jax.app.presets import Preset, find_preset
+
+NAME = "step"
+NETWORKS = ("paper", "nearest", "fast")
+PEERS = ("eager", "compile")
+PARTS = ("forward", "backward", "optimiser", "step")
+
+
+class Subject(NamedTuple):
+    """One implementation, ready to be timed: each call returns seconds of the parts."""
+
+    name: str
+    measure: Callable[[], dict[str, float]]
+
+
+def define(values: flags.FlagValues) -> None:
+    """The program's flags."""
+    text = {"flag_values": values}
+    flags.DEFINE_list("sizes", ["128", "256"], "Heights and widths.", **text)
+    flags.DEFINE_list("networks", list(NETWORKS), "Of " + ", ".join(NETWORKS) + ".", **text)
+    flags.DEFINE_list("peers", ["eager"], "PyTorch: eager, compile; empty for none.", **text)
+    flags.DEFINE_integer("rounds", 7, "Measurements of each.", lower_bound=1, **text)
+    flags.DEFINE_integer("steps", 2, "Steps in one measurement.", lower_bound=1, **text)
+    define_common(values)
+
+
+def main(argv: list[str]) -> int:
+    """Runs with ``argv``; returns the exit code."""
+    return run_program(NAME, __doc__ or "", define, functools.partial(_run, argv), argv)
+
+
+def _run(argv: list[str], values: flags.FlagValues) -> None:
+    sizes = integers("--sizes", values.sizes, least=64)
+    peers = [peer for peer in values.peers if peer]
+    for flag, given, known in (
+        ("--networks", values.networks, NETWORKS),
+        ("--peers", peers, PEERS),
+    ):
+        for name in given:
+            if name not in known:
+                raise UserError(flag, name, "is unknown; there are " + ", ".join(known))
+    if peers:
+        require_torch("--peers", ",".join(peers))
+    device = choose_device(values.backend)
+    rows, notes = [], []
+    for network in values.networks:
+        for size in sizes:
+            subjects = [ours(network, size, values.steps)]
+            for peer in peers:
+                try:
+                    subjects.append(theirs(network, size, values.steps, compiled=peer == "compile"))
+                except Exception as error:  # whatever torch.compile raises: no number then
+                    reason = str(error).strip().splitlines() or [type(error).__name__]
+                    notes.append(f"{network} {size}, PyTorch {peer}: did not run ({reason[0]})")
+            times = interleave(subjects, values.rounds)
+            base = times[subjects[0].name]
+            for subject in subjects:
+                parts = times[subject.name]
+                ratio = f"{base['step'] / parts['step']:.2f}"
+                cells = [f"{parts[part]:.4f}" for part in PARTS]
+                rows.append([f"{network} {size}x{size}", subject.name, *cells, ratio])
+                print(" ".join(rows[-1]), file=sys.stderr)
+            del subjects
+            gc.collect()
+    columns = ["network", "implementation", *(f"{part}, s" for part in PARTS), "ours / it"]
+    table = Table("Seconds a step", columns, rows, note="  \n".join(notes))
+    publish([table], NAME, argv, device, values.out)
+
+
+def interleave(subjects: list[Subject], rounds: int) -> dict[str, dict[str, float]]:
+    """Medians of each subject's parts over ``rounds``, after one round not counted."""
+    records: dict[str, list[dict[str, float]]] = {subject.name: [] for subject in subjects}
+    for number in range(rounds + 1):
+        for subject in subjects:
+            parts = subject.measure()
+            if number:
+                records[subject.name].append(parts)
+    return {
+        name: {part: float(np.median([r[part] for r in parts])) for part in PARTS}
+        for name, parts in records.items()
+    }
+
+
+def preset_of(network: str) -> Preset:
+    """The settings that a network's name stands for."""
+    preset = find_preset("fast" if network == "fast" else "paper", "denoise")
+    if network != "nearest":
+        return preset
+    return preset._replace(options=(*dict(preset.options, upsampling="nearest").items(),))
+
+
+def ours(network: str, size: int, steps: int) -> Subject:
+    """Our step. The parts are differences between three compiled programs."""
+    preset = preset_of(network)
+    generator = dip_jax.Skip(**dict(preset.options))
+    algorithm = dip_jax.dip(generator, optax.adam(preset.learning_rate), jitter=preset.jitter)
+    task = dip_jax.denoise(jax.random.uniform(jax.random.key(1), (size, size, 3)))
+    z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
+    options = dip_jax.loop.compiler_options(jax.default_backend())
+    jit = functools.partial(jax.jit, compiler_options=options)
+
+    def loss(params: Any) -> jax.Array:
+        return task.loss(generator.apply(params, z))
+
+    forward, gradient = jit(loss), jit(jax.value_and_grad(loss))
+    step = jit(algorithm.step, donate_argnums=0)
+    kept = {"state": jit(algorithm.init)(jax.random.key(0), task, z)}
+
+    def take_step() -> Any:
+        kept["state"], info = step(kept["state"], task)
+        return info.loss
+
+    def measure() -> dict[str, float]:
+        seconds = {
+            name: seconds_of(call, steps, jax.block_until_ready)
+            for name, call in {
+                "forward": lambda: forward(kept["state"].params),
+                "gradient": lambda: gradient(kept["state"].params),
+                "step": take_step,
+            }.items()
+        }
+        gradient_seconds = seconds.pop("gradient")
+        return {
+            **seconds,
+            "backward": gradient_seconds - seconds["forward"],
+            "optimiser": seconds["step"] - gradient_seconds,
+        }
+
+    return Subject("dip_jax", measure)
+
+
+def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:
+    """The peer's step, its parts one after the other."""
+    import torch
+
+    from benchmarks import peer
+
+    preset = preset_of(network)
+    where = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    if where == "cuda" and not torch.cuda.is_available():
+        raise UserError("--peers", "eager", "this PyTorch sees no GPU; install one that does")
+    torch.manual_seed(0)
+    net = peer.TorchSkip(peer.network_of(preset, 3), preset.depth).to(where)
+    fit = peer.Fit(
+        torch.compile(net) if compiled else net,
+        (0.1 * torch.rand(1, preset.depth, size, size)).to(where),
+        torch.rand(1, 3, size, size).to(where),
+        learning_rate=preset.learning_rate,
+        jitter=preset.jitter,
+    )
+
+    def wait(_: Any) -> None:
+        if where == "cuda":
+            torch.cuda.synchronize()
+
+    def measure() -> dict[str, float]:
+        total = dict.fromkeys(PARTS, 0.0)
+        for _ in range(steps):
+            fit.optimizer.zero_grad()
+            marks = [time.perf_counter()]
+            loss, _ = fit.forward()
+            wait(None)
+            marks.append(time.perf_counter())
+            loss.backward()
+            wait(None)
+            marks.append(time.perf_counter())
+            fit.optimizer.step()
+            wait(None)
+            marks.append(time.perf_counter())
+            for part, start, stop in zip(PARTS, marks[:-1], marks[1:], strict=False):
+                total[part] += (stop - start) / steps
+        total["step"] = seconds_of(fit.step, steps, wait)
+        return total
+
+    measure()  # compiles, or says why it cannot
+    return Subject("PyTorch " + ("torch.compile" if compiled else "eager"), measure)
+
+
+def seconds_of(call: Callable[[], Any], times: int, wait: Callable[[Any], Any]) -> float:
+    """Mean seconds of a call, all its results waited for."""
+    start = time.perf_counter()
+    for _ in range(times):
+        result = call()
+    wait(result)
+    return (time.perf_counter() - start) / times
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
