@@ -1,79 +1,182 @@
-"""What the loop costs: ``dip_jax.run`` against the bare jitted step, interleaved in one run.
+"""What the loop costs: ways to take steps against the bare jitted step, interleaved in one run.
 
-python -m benchmarks.loop --size=128 --rounds=7
+  python -m benchmarks.loop --size=128 --kinds=host,device,scan,map
+
+``host`` and ``device`` are :func:`dip_jax.advance`, with its loop in Python and compiled.
+``scan`` is a user's own ``jax.lax.scan`` over the algorithm's step, ``map`` a user's
+``jax.lax.map`` of it over two fits; its seconds are those of one fit. The bare step, compiled
+and called by a Python loop, is always measured.
 """
 
+import functools
 import sys
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import optax
-from absl import app, flags
+from absl import flags
 
 import dip_jax
+from benchmarks.program import Table, define_common, publish, run_program
+from benchmarks.subject import (
+    Subject,
+    check_size,
+    initial_state,
+    jit,
+    preset_named,
+    subject_of,
+)
 from dip_jax.app.device import choose_device
-from dip_jax.app.presets import find_preset
+from dip_jax.app.errors import UserError
+from dip_jax.canonical import canonical
 
-_SIZE = flags.DEFINE_integer("size", 128, "Height and width.", lower_bound=64)
-_STEPS = flags.DEFINE_integer("steps", 20, "Steps in one measurement.", lower_bound=1)
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "Measurements of each; the median counts.")
-_BACKEND = flags.DEFINE_enum("backend", "auto", ("auto", "cpu", "gpu", "tpu"), "Device.")
-_DEVICE_LOOP = flags.DEFINE_bool("device_loop", False, "Also time the compiled loop.")
+NAME = "loop"
+MEMBERS = 2
 
 
-def main(argv: list[str]) -> None:
-    """Prints one Markdown table."""
-    del argv
-    device = choose_device(_BACKEND.value)
-    size, steps = _SIZE.value, _STEPS.value
-    preset = find_preset("fast", "denoise")
-    fit = dip_jax.dip(dip_jax.Skip(**dict(preset.options)), optax.adam(0.01))
-    fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit)))
-    y = jax.random.uniform(jax.random.key(1), (size, size, 3))
-    task = dip_jax.denoise(y, reference=y)
-    z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
-    step = jax.jit(
-        fit.step,
-        donate_argnums=0,
-        compiler_options=dip_jax.loop.compiler_options(jax.default_backend()),
-    )
+class Kind(NamedTuple):
+    """One way to take steps."""
 
-    def bare(state: dip_jax.base.State) -> dip_jax.base.State:
+    name: str
+    start: Callable[[], Any]
+    """Makes the state."""
+    advance: Callable[[Any], Any]
+    """Takes ``--steps`` steps of each fit in a state, and waits for them."""
+    fits: int = 1
+
+
+def define(values: flags.FlagValues) -> None:
+    """The program's flags."""
+    text = {"flag_values": values}
+    flags.DEFINE_integer("size", 128, "Height and width.", lower_bound=64, **text)
+    flags.DEFINE_string("preset", "fast", "A preset for denoising.", **text)
+    flags.DEFINE_list("kinds", list(KINDS), "Of " + ", ".join(KINDS) + ".", **text)
+    flags.DEFINE_integer("steps", 10, "Steps in one measurement.", lower_bound=1, **text)
+    flags.DEFINE_integer("rounds", 7, "Measurements of each.", lower_bound=1, **text)
+    define_common(values)
+
+
+def main(argv: list[str]) -> int:
+    """Runs with ``argv``; returns the exit code."""
+    return run_program(NAME, __doc__ or "", define, functools.partial(_run, argv), argv)
+
+
+def _run(argv: list[str], values: flags.FlagValues) -> None:
+    for name in values.kinds:
+        if name not in KINDS:
+            raise UserError("--kinds", name, "is unknown; there are " + ", ".join(KINDS))
+    preset = preset_named(values.preset, "--preset")
+    check_size("--size", values.size, preset)
+    device = choose_device(values.backend)
+    subject, steps = subject_of(preset, values.size), values.steps
+    kinds = [_bare(subject, steps), *(KINDS[name](subject, steps) for name in values.kinds)]
+    times = interleave(kinds, steps, values.rounds)
+    base = np.median(times[0])
+    rows = [
+        [kind.name, f"{np.median(seconds):.5f}", f"{np.median(seconds) / base:.3f}"]
+        for kind, seconds in zip(kinds, times, strict=True)
+    ]
+    title = f"Seconds a step of the preset {preset.name}, {values.size}x{values.size}"
+    note = f"Medians of {values.rounds} measurements of {steps} steps."
+    table = Table(title, ["loop", "seconds a step", "over the bare step"], rows, note)
+    publish([table], NAME, argv, device, values.out)
+
+
+def interleave(kinds: list[Kind], steps: int, rounds: int) -> list[list[float]]:
+    """Seconds a step and fit, of each kind in each round, after a round that compiles."""
+    states = [kind.advance(kind.start()) for kind in kinds]
+    times: list[list[float]] = [[] for _ in kinds]
+    for _ in range(rounds):
+        for index, kind in enumerate(kinds):
+            start = time.perf_counter()
+            states[index] = kind.advance(states[index])
+            times[index].append((time.perf_counter() - start) / (steps * kind.fits))
+    return times
+
+
+def _bare(subject: Subject, steps: int) -> Kind:
+    step = jit(subject.algorithm.step, donate_argnums=0)
+
+    def advance(state: Any) -> Any:
         for _ in range(steps):
-            state, info = step(state, task)
+            state, info = step(state, subject.task)
         jax.block_until_ready(info.loss)
         return state
 
-    def looped(device_loop: bool) -> Callable:
-        def run(state: dip_jax.base.State) -> dip_jax.base.State:
-            return dip_jax.advance(
-                fit, state, task, steps=steps, every=10, device_loop=device_loop
-            )[0]
+    return Kind("bare jitted step", functools.partial(initial_state, subject), advance)
 
-        return run
 
-    kinds = {"bare jitted step": bare, "run, loop on the host": looped(False)}
-    if _DEVICE_LOOP.value:
-        kinds["run, loop on the device"] = looped(True)
-    states = {}
-    for name, kind in kinds.items():  # compiles
-        start, _ = dip_jax.run(fit, jax.random.key(0), task, z, steps=0)
-        states[name] = kind(start)
-    times: dict[str, list[float]] = {name: [] for name in kinds}
-    for _ in range(_ROUNDS.value):
-        for name, kind in kinds.items():
-            start = time.perf_counter()
-            states[name] = kind(states[name])
-            times[name].append((time.perf_counter() - start) / steps)
-    base = np.median(times["bare jitted step"])
-    print(f"fast preset, {size}x{size}, {device}, jax {jax.__version__}, "
-          f"median of {_ROUNDS.value} x {steps} steps: {' '.join(sys.argv[1:])}\n")  # fmt: skip
-    print("| | seconds a step | ratio |\n|---|---|---|")
-    for name, values in times.items():
-        print(f"| {name} | {np.median(values):.4f} | {np.median(values) / base:.3f} |")
+def _advance(subject: Subject, steps: int, *, device_loop: bool) -> Kind:
+    def advance(state: Any) -> Any:
+        return dip_jax.advance(
+            subject.algorithm,
+            state,
+            subject.task,
+            steps=steps,
+            every=steps,
+            device_loop=device_loop,
+        )[0]
 
+    name = f"dip_jax.advance, loop {'compiled' if device_loop else 'on the host'}"
+    return Kind(name, functools.partial(initial_state, subject), advance)
+
+
+def _scan(subject: Subject, steps: int) -> Kind:
+    def scan(state: Any, task: dip_jax.Task) -> Any:
+        def body(state: Any, _: None) -> Any:
+            state, info = subject.algorithm.step(state, task)
+            return state, info.loss
+
+        return jax.lax.scan(body, state, None, length=steps)
+
+    compiled = _jit_loop(scan)
+
+    def advance(state: Any) -> Any:
+        state, losses = compiled(state, subject.task)
+        jax.block_until_ready(losses)
+        return state
+
+    return Kind("jax.lax.scan over steps", functools.partial(initial_state, subject), advance)
+
+
+def _map(subject: Subject, steps: int) -> Kind:
+    def map_(states: Any, task: dip_jax.Task) -> Any:
+        def one(state: Any) -> Any:
+            state, info = subject.algorithm.step(state, task)
+            return state, info.loss
+
+        return jax.lax.map(one, states)
+
+    compiled = _jit_loop(map_)
+
+    def start() -> Any:
+        states = [initial_state(subject, seed) for seed in range(MEMBERS)]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+    def advance(states: Any) -> Any:
+        for _ in range(steps):
+            states, losses = compiled(states, subject.task)
+        jax.block_until_ready(losses)
+        return states
+
+    return Kind(f"jax.lax.map over {MEMBERS} fits, one", start, advance, fits=MEMBERS)
+
+
+def _jit_loop(function: Callable) -> Any:
+    """As docs/performance.md tells users to compile loops of their own."""
+    on_cpu = jax.default_backend() == "cpu"
+    return jit(canonical(function) if on_cpu else function, donate_argnums=0)
+
+
+KINDS: dict[str, Callable[[Subject, int], Kind]] = {
+    "host": functools.partial(_advance, device_loop=False),
+    "device": functools.partial(_advance, device_loop=True),
+    "scan": _scan,
+    "map": _map,
+}
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(sys.argv[1:]))

@@ -13,9 +13,10 @@
 
 from dip_jax import inputs, metrics, operators
 from dip_jax.base import Algorithm, Generator, Info, Task
+from dip_jax.canonical import canonical
 from dip_jax.generators import ResNet, Skip, UNet
 from dip_jax.loop import advance, estimate, run
-from dip_jax.prior import dip
+from dip_jax.prior import dip, recorrupted
 from dip_jax.tasks import (
     denoise,
     inpaint,
@@ -41,6 +42,7 @@ __all__ = [
     "average",
     "backtrack",
     "best",
+    "canonical",
     "denoise",
     "dip",
     "estimate",
@@ -51,6 +53,7 @@ __all__ = [
     "observe",
     "operators",
     "reconstruct",
+    "recorrupted",
     "run",
     "super_resolve",
     "through",

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.base import Algorithm, Array, Info, Key, State, Task
+from dip_jax.canonical import canonical
 
 Trace = dict[str, np.ndarray]
 """``loss`` and every metric, one value a step: float arrays ``[steps]``."""
@@ -82,9 +83,9 @@ def advance(
       every: as for :func:`run`.
       callback: as for :func:`run`; its count starts at 0 here.
       device_loop: True runs a chunk as one compiled loop on the device, False as a Python
-        loop over one compiled step. Default: False on a CPU, where XLA leaves convolution
-        gradients inside loops unoptimised (jax issue 12868) and a call costs little beside
-        a step; True elsewhere, where the calls would dominate.
+        loop over one compiled step. Default: False on a CPU, where a call costs little
+        beside a step and the loop takes longer to compile; True elsewhere, where the calls
+        would dominate.
 
     Returns:
       The last state, and the trace of these steps.
@@ -175,12 +176,22 @@ def _jitted_init(platform: str) -> Callable:
 
 @functools.cache
 def _jitted_step(platform: str) -> Callable:
-    return _jit(_step, platform, static_argnums=0, donate_argnums=1)
+    def step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array]]:
+        # An optimiser's line search is a loop too.
+        return _fast_loops(functools.partial(_step, algorithm), platform)(state, task)
+
+    return _jit(step, platform, static_argnums=0, donate_argnums=1)
 
 
 @functools.cache
 def _jitted_chunk(platform: str) -> Callable:
-    return _jit(_chunk, platform, static_argnums=(0, 1), donate_argnums=2)
+    def chunk(
+        algorithm: Algorithm, every: int, state: State, task: Task, length: Array
+    ) -> tuple[State, dict[str, Array]]:
+        function = functools.partial(_chunk, algorithm, every)
+        return _fast_loops(function, platform)(state, task, length)
+
+    return _jit(chunk, platform, static_argnums=(0, 1), donate_argnums=2)
 
 
 @functools.cache
@@ -189,6 +200,10 @@ def _jitted_estimate(platform: str) -> Callable:
         return algorithm.estimate(state)
 
     return _jit(estimate, platform, static_argnums=0)
+
+
+def _fast_loops(function: Callable, platform: str) -> Callable:
+    return canonical(function) if platform == "cpu" else function
 
 
 def _jit(function: Callable, platform: str, **options: Any) -> Callable:

@@ -1,5 +1,6 @@
 """The method: a generator fitted to one image by gradient descent on its parameters."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -10,12 +11,12 @@ from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, 
 
 
 class DipState(NamedTuple):
-    """State of :func:`dip`."""
+    """State of :func:`dip` and :func:`recorrupted`."""
 
     params: Params
     opt_state: optax.OptState
     z: Array
-    """The generator's input without jitter, ``[height, width, depth]``."""
+    """As it was given to ``init``, ``[height, width, depth]``."""
     key: Key
     """Folded with ``count`` at each step: results do not depend on how steps are grouped."""
     count: Scalar
@@ -47,9 +48,7 @@ def dip(
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        params_key, key = jax.random.split(key)
-        params = generator.init(params_key, z)
-        return DipState(params, optimizer.init(params), z, key, jnp.zeros((), jnp.int32))
+        return _start(generator, optimizer, key, z, z)
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         z = state.z
@@ -61,20 +60,105 @@ def dip(
             image = generator.apply(params, z)
             return task.loss(image), image
 
-        (loss, image), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(
-            grads,
-            state.opt_state,
-            state.params,
-            value=loss,
-            grad=grads,
-            value_fn=lambda params: objective(params)[0],
-        )
-        params = optax.apply_updates(state.params, updates)
-        state = state._replace(params=params, opt_state=opt_state, count=state.count + 1)
-        return state, Info(loss, image, {})
+        return _descend(optimizer, state, objective)
 
     def estimate(state: DipState) -> Image:
         return generator.apply(state.params, state.z)
 
     return Algorithm(init, step, estimate)
+
+
+def recorrupted(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    *,
+    alpha: float = 0.2,
+    pad: Callable[[Image], Image] = lambda image: image,
+) -> Algorithm:
+    """The generator as a denoiser: fitted to turn one noisy copy of the image into another.
+
+    From the noisy image ``y`` with noise of standard deviation s, each step draws w from
+    N(0, s^2) and makes two images whose noises are independent,
+    ``y1 = y + sqrt(alpha / (1 - alpha)) w`` and ``y2 = y - sqrt((1 - alpha) / alpha) w``. The
+    generator gets y1 and is fitted to y2: having no way to foresee the noise of y2 it does
+    not learn it, however long the fit (for Gaussian noise of known s that no clipping cut).
+
+    Its input is ``z [h, w, c + 1]``: the noisy image, and in the last channel s, in the
+    image's units; s may vary over the image. The task is :func:`~dip_jax.tasks.denoise` of
+    the same image.
+
+    Args:
+      generator: a network for inputs of c channels. It sees the image less 1/2.
+      optimizer: any optax optimiser without a line search.
+      alpha: above 0 and below 1. More adds noise to the input, less to the target.
+      pad: from the image's size to the generator's, by mirroring or the like, if that is
+        larger; the task is then ``through`` the crop that undoes it.
+
+    Returns:
+      An Algorithm. ``info.image`` is the output for the y1 of that step, ``estimate`` for one
+      more draw; averages of outputs come out better than either.
+
+    Source: Pang et al., Recorrupted-to-Recorrupted, CVPR 2021; Monroy et al., Generalized
+    R2R, ICLR 2025.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r}: must be above 0 and below 1")
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def split(state: DipState) -> tuple[Image, Image]:
+        """The generator's input y1, and y - y2."""
+        y, deviation = state.z[..., :-1], state.z[..., -1:]
+        key = jax.random.fold_in(state.key, state.count)
+        w = deviation * jax.random.normal(key, y.shape)
+        ratio = (alpha / (1 - alpha)) ** 0.5
+        return pad(y + ratio * w - 0.5), pad(w / ratio)
+
+    def init(key: Key, task: Task, z: Array) -> DipState:
+        del task
+        return _start(generator, optimizer, key, z, pad(z[..., :-1]))
+
+    def step(state: DipState, task: Task) -> tuple[DipState, Info]:
+        y1, difference = split(state)
+
+        def objective(params: Params) -> tuple[Scalar, Image]:
+            image = generator.apply(params, y1)
+            # The task compares with y; so compared, the image is compared with y2.
+            return task.loss(image + difference), image
+
+        return _descend(optimizer, state, objective)
+
+    def estimate(state: DipState) -> Image:
+        return generator.apply(state.params, split(state)[0])
+
+    return Algorithm(init, step, estimate)
+
+
+def _start(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    key: Key,
+    z: Array,
+    example: Array,
+) -> DipState:
+    params_key, key = jax.random.split(key)
+    params = generator.init(params_key, example)
+    return DipState(params, optimizer.init(params), z, key, jnp.zeros((), jnp.int32))
+
+
+def _descend(
+    optimizer: optax.GradientTransformationExtraArgs,
+    state: DipState,
+    objective: Callable[[Params], tuple[Scalar, Image]],
+) -> tuple[DipState, Info]:
+    (loss, image), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(
+        grads,
+        state.opt_state,
+        state.params,
+        value=loss,
+        grad=grads,
+        value_fn=lambda params: objective(params)[0],
+    )
+    params = optax.apply_updates(state.params, updates)
+    state = state._replace(params=params, opt_state=opt_state, count=state.count + 1)
+    return state, Info(loss, image, {})

@@ -49,3 +49,69 @@ def test_keys_decide():
 def test_negative_jitter_is_refused():
     with pytest.raises(ValueError, match=r"jitter=-0\.1"):
         dip_jax.dip(Toy(), optax.adam(0.1), jitter=-0.1)
+
+
+class Gain:
+    """A generator that multiplies the picture's contrast by one parameter."""
+
+    def init(self, key, z):
+        del key, z
+        return {"gain": jnp.ones(())}
+
+    def apply(self, params, z):
+        return 0.5 + params["gain"] * z
+
+
+def noise_around_grey(sigma):
+    """Grey with noise, and the input that says how much."""
+    y = 0.5 + sigma * jax.random.normal(jax.random.key(3), (64, 64, 3))
+    return y, jnp.concatenate([y, jnp.full((64, 64, 1), sigma)], axis=-1)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5])
+def test_the_two_recorrupted_images_have_the_variances_of_theory(alpha):
+    sigma = 0.2
+    y, z = noise_around_grey(sigma)
+    fit = dip_jax.recorrupted(Gain(), optax.sgd(0.0), alpha=alpha)
+    state = fit.init(KEY, dip_jax.denoise(y), z)
+    state, info = fit.step(state, dip_jax.denoise(y))
+    assert jnp.var(info.image) == pytest.approx(sigma**2 / (1 - alpha), rel=0.05)
+    # Of y1 - y2, which are independent, y2's variance being sigma^2 / alpha.
+    assert info.loss == pytest.approx(sigma**2 / (1 - alpha) + sigma**2 / alpha, rel=0.05)
+    again = fit.step(state, dip_jax.denoise(y))[1].image
+    assert not np.allclose(again, info.image)
+
+
+def test_recorrupted_does_not_learn_noise():
+    """The least squares gain for pure noise is 0; fitting y to itself would keep it 1."""
+    y, z = noise_around_grey(0.2)
+    fit = dip_jax.recorrupted(Gain(), optax.adam(0.02), alpha=0.2)
+    state, _ = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=300)
+    assert abs(state.params["gain"]) < 0.05
+
+
+def test_recorrupted_pads_input_and_target_alike():
+    """With the crop that undoes the padding, the loss is that of the picture alone."""
+    y, z = noise_around_grey(0.2)
+    window = dip_jax.operators.Crop(3, 4, 64, 64)
+
+    def pad(image):
+        return jnp.pad(image, ((3, 5), (4, 2), (0, 0)), mode="reflect")
+
+    losses = [
+        fit.step(fit.init(KEY, task, z), task)[1].loss
+        for fit, task in (
+            (dip_jax.recorrupted(Gain(), optax.sgd(0.0)), dip_jax.denoise(y)),
+            (
+                dip_jax.recorrupted(Gain(), optax.sgd(0.0), pad=pad),
+                dip_jax.through(window, dip_jax.denoise(y)),
+            ),
+        )
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.5])
+def test_alpha_out_of_range_is_refused(alpha):
+    with pytest.raises(ValueError, match=f"alpha={alpha}"):
+        dip_jax.recorrupted(Toy(), optax.adam(0.1), alpha=alpha)

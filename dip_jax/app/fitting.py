@@ -16,11 +16,13 @@ from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
 from dip_jax.app.presets import Preset, changed, find_preset
 from dip_jax.app.problem import (
+    Window,
     as_image,
     as_mask,
     canvas,
     make_input,
     make_task,
+    noise_level,
 )
 from dip_jax.base import Algorithm, Task
 from dip_jax.operators import Crop
@@ -38,6 +40,8 @@ class Restoration(NamedTuple):
     ``average_psnr`` of the average; ``restores`` after a divergence."""
     preset: Preset
     """The settings in force."""
+    sigma: float | None
+    """The noise level in 8-bit levels: as given, or estimated where the preset needs it."""
     compile_seconds: float
     """Until the first step was done."""
     fit_seconds: float
@@ -74,8 +78,8 @@ def restore(
       task: "denoise", "reconstruct", "inpaint" or "super_resolve"; when absent, the first
         that the preset is for ("denoise" for most).
       mask: for inpainting, ``[h, w]`` or ``[h, w, 1]``: 1 (or True) known, 0 to be filled.
-      sigma: for denoising, the noise level in 8-bit levels, if it is known: the jitter of
-        "paper" follows it; the number of steps does not, choose it with ``steps``.
+      sigma: for denoising, the noise level in 8-bit levels. "fast" estimates it when absent;
+        the jitter of "paper" follows it, but not the number of steps: choose it with ``steps``.
       reference: the true picture, if it is known; reported, never fitted.
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
@@ -116,41 +120,52 @@ def restore(
             "reference", truth.shape, f"the restored picture's shape will be {seen.shape}"
         )
 
+    generator = _generator(preset.generator, preset.options, y.shape[2])
+    window = canvas(seen.shape[0], seen.shape[1], generator.stride)
     # Without the fields that change no program, else they would compile another.
-    algorithm, stride = _algorithm(
+    algorithm = _algorithm(
         preset._replace(
             **dict.fromkeys(("name", "task", "source", "expected"), ""),
             **dict.fromkeys(("steps", "every", "depth", "factor", "missing"), 0),
         ),
-        y.shape[2],
+        generator,
+        window if preset.alpha else None,
     )
-    window = canvas(seen.shape[0], seen.shape[1], stride)
+    if preset.alpha and sigma is None:
+        sigma = noise_level(y)
     inner = make_task(preset, y, known, truth)
     outcome = _fit(
         algorithm,
         dip_jax.through(window.crop, inner),
         jax.random.key(seed),
-        functools.partial(make_input, preset, seen, window),
+        functools.partial(make_input, preset, seen, window, sigma),
         preset,
         window.crop,
         progress,
     )
     raw = outcome.raw
     image = raw if known is None or not keep_known else known * y + (1 - known) * raw
-    return outcome._replace(image=image)
+    return outcome._replace(image=image, sigma=sigma)
+
+
+def _generator(kind: str, options: tuple[tuple[str, Any], ...], channels: int) -> Any:
+    kinds = {"skip": dip_jax.Skip, "unet": dip_jax.UNet, "resnet": dip_jax.ResNet}
+    return kinds[kind](channels=channels, **dict(options))
 
 
 @functools.lru_cache(maxsize=32)
-def _algorithm(preset: Preset, channels: int) -> tuple[Algorithm, int]:
-    """The algorithm of a preset, and its generator's stride.
+def _algorithm(preset: Preset, generator: Any, window: Window | None) -> Algorithm:
+    """The algorithm of a preset; ``window`` where it pads the picture itself.
 
     Cached, because programs are compiled for the algorithm object.
     """
-    kinds = {"skip": dip_jax.Skip, "unet": dip_jax.UNet, "resnet": dip_jax.ResNet}
-    generator = kinds[preset.generator](channels=channels, **dict(preset.options))
-    fit = dip_jax.dip(generator, optax.adam(_schedule(preset)), jitter=preset.jitter)
+    optimizer = optax.adam(_schedule(preset))
+    if window is None:
+        fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
+    else:
+        fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, pad=window.pad)
     fit = dip_jax.measured(dip_jax.average(dip_jax.measured(fit), preset.decay), "average_")
-    return dip_jax.backtrack(fit), generator.stride
+    return dip_jax.backtrack(fit)
 
 
 def _schedule(preset: Preset) -> optax.ScalarOrSchedule:
@@ -214,6 +229,7 @@ def _fit(
         raw=picture,
         trace=trace,
         preset=preset,
+        sigma=None,
         compile_seconds=compiled - started,
         fit_seconds=time.perf_counter() - compiled,
         interrupted=interrupted,

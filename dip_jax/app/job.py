@@ -46,7 +46,7 @@ def run_job(values: flags.FlagValues) -> int:
             f"{printable(inputs.name)}: {width}x{height}, "
             f"{'grey' if channels == 1 else 'RGB'}{', ' + inputs.damage if inputs.damage else ''}"
         )
-        if values.sigma is not None and values.steps is None:
+        if values.sigma is not None and values.steps is None and not preset.alpha:
             print("note: the number of steps does not follow --sigma; choose it with --steps")
         result = _restored(values, inputs, preset)
         if not np.isfinite(result.image).all():
@@ -188,7 +188,8 @@ def _record(
             "name": inputs.name,
             "shape": inputs.observed.shape,
             "damage": inputs.damage,
-            "sigma": inputs.sigma,
+            "sigma": result.sigma,
+            "sigma_estimated": inputs.sigma is None and result.sigma is not None,
         },
         "versions": {name: version(name) for name in packages}
         | {"dip_jax": dip_jax.__version__, "python": platform.python_version()},

@@ -42,6 +42,9 @@ class Preset(NamedTuple):
     jitter: float = 0.03
     jitter_strong: float | None = None
     """Takes the place of ``jitter`` from sigma 50 on."""
+    alpha: float = 0.0
+    """Above 0, the generator is fed the picture with noise added, and ``input``, ``depth`` and
+    ``jitter`` mean nothing: see :func:`dip_jax.recorrupted`. For denoising alone."""
     decay: float = 0.99
     """Of the exponential average of the outputs."""
     every: int = 10
@@ -74,7 +77,11 @@ _FAST = Preset(
 )
 
 PRESETS = (
-    _FAST._replace(expected="astronaut 256x256, sigma 25: 20.6 to 29.1 dB"),
+    _FAST._replace(
+        expected="astronaut 256x256, sigma 25: 20.6 to 29.1 dB",
+        alpha=0.2,
+        options=(*dict(_FAST.options, padding="zero").items(),),
+    ),
     _FAST._replace(task="reconstruct", expected="astronaut, JPEG quality 10: 27.1 to 27.7 dB"),
     _FAST._replace(
         task="inpaint", expected="kate (text): 18.0 to 41.1 dB, 31.6 without known pixels"
@@ -236,6 +243,11 @@ def changed(preset: Preset, prefix: str = "", **changes: Any) -> Preset:
     if isinstance(changes.get("options"), dict):
         changes["options"] = tuple(changes["options"].items())
     preset = preset._replace(**changes)
+    _check(preset, prefix)
+    return preset
+
+
+def _check(preset: Preset, prefix: str) -> None:
     if preset.input not in INPUTS:
         known = nearest(str(preset.input), list(INPUTS))
         raise UserError(f"{prefix}input", preset.input, f"is unknown; {known}")
@@ -246,13 +258,16 @@ def changed(preset: Preset, prefix: str = "", **changes: Any) -> Preset:
         if not 1 <= getattr(preset, name) <= MAX_STEPS:
             problem = f"must be at least 1 and at most {MAX_STEPS}"
             raise UserError(f"{prefix}{name}", getattr(preset, name), problem)
+    if not 0 <= preset.alpha < 1:
+        raise UserError(f"{prefix}alpha", preset.alpha, "must be at least 0 and below 1")
+    if preset.alpha and preset.task != "denoise":
+        raise UserError(f"{prefix}alpha", preset.alpha, f"must be 0 for the task {preset.task}")
     if not 2 <= preset.factor <= MAX_FACTOR:
         raise UserError(f"{prefix}factor", preset.factor, f"must be from 2 to {MAX_FACTOR}")
     if not 0 < preset.missing < 100:
         raise UserError(
             f"{prefix}missing", preset.missing, "must be a percentage between 0 and 100"
         )
-    return preset
 
 
 def nearest(name: str, choices: list[str]) -> str:

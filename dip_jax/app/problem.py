@@ -65,6 +65,12 @@ class Window(NamedTuple):
     width: int
     crop: Crop
 
+    def pad(self, image: jax.Array) -> jax.Array:
+        """Mirrors the picture ``[h, w, c]`` into the margins; undone by ``crop``."""
+        crop = self.crop
+        below, right = self.height - crop.top - crop.height, self.width - crop.left - crop.width
+        return jnp.pad(image, ((crop.top, below), (crop.left, right), (0, 0)), mode="reflect")
+
 
 def canvas(height: int, width: int, stride: int) -> Window:
     """The generator's size for a picture: a multiple of the stride, the picture centred.
@@ -91,13 +97,28 @@ def make_task(
     return build(observed, reference=reference)
 
 
-def make_input(preset: Preset, seen: np.ndarray, window: Window, key: jax.Array) -> jax.Array:
+def noise_level(y: np.ndarray) -> float:
+    """Standard deviation of Gaussian noise in ``y``, estimated, in 8-bit levels.
+
+    The median of the finest wavelet coefficients (Donoho and Johnstone 1994): noise that is
+    not independent from pixel to pixel is underestimated, fine texture counts as noise.
+    """
+    from skimage.restoration import estimate_sigma
+
+    if min(y.shape[:2]) < 2:
+        return 0.0
+    return 255 * float(estimate_sigma(y, average_sigmas=True, channel_axis=2))
+
+
+def make_input(
+    preset: Preset, seen: np.ndarray, window: Window, sigma: float | None, key: jax.Array
+) -> jax.Array:
     """The preset's z for a window; ``seen`` is the degraded picture at the result's size."""
-    height, width, crop = window
+    if preset.alpha:
+        deviation = np.full((*seen.shape[:2], 1), (sigma or 0.0) / 255, np.float32)
+        return jnp.asarray(np.concatenate([seen, deviation], axis=2))
     if preset.input == "meshgrid":
-        return dip_jax.inputs.meshgrid(height, width)
+        return dip_jax.inputs.meshgrid(window.height, window.width)
     if preset.input == "noise":
-        return dip_jax.inputs.uniform(key, height, width, preset.depth)
-    below, right = height - crop.top - crop.height, width - crop.left - crop.width
-    margins = ((crop.top, below), (crop.left, right), (0, 0))
-    return jnp.asarray(np.pad(seen, margins, mode="reflect"))
+        return dip_jax.inputs.uniform(key, window.height, window.width, preset.depth)
+    return window.pad(jnp.asarray(seen))

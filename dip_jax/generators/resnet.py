@@ -44,7 +44,7 @@ class ResNet(nn.Module, kw_only=True):
         residual: whether blocks add their input to their output.
         activation: ``"leaky_relu"`` (slope 0.2), ``"elu"``, ``"swish"``, ``"relu"`` or
             ``"none"``.
-        padding: ``"zero"``, ``"reflect"`` or ``"edge"``, of the first and the last convolution; those
+        padding: ``"zero"``, ``"reflect"`` or ``"edge"``, of the first and last convolution; those
             between pad with zeros.
         sigmoid: whether the output passes a sigmoid.
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# All benchmarks that matter on a GPU, in about ten minutes, most important first:
+#
+#   bash benchmarks/gpu.sh [folder, default benchmarks/results/gpu]
+#
+# Run it from the repository's root. PYTHON names the interpreter [python3], LIMIT the seconds
+# that everything may take [570]. A program that fails or takes too long is noted in
+# failures.txt, its output is in logs/, and the others still run.
+set -euo pipefail
+
+PYTHON="${PYTHON:-python3}"
+LIMIT="${LIMIT:-570}"
+OUT="${1:-benchmarks/results/gpu}"
+# PyTorch and the programs' processes share the GPU with jax.
+export XLA_PYTHON_CLIENT_PREALLOCATE=false
+
+if ! "$PYTHON" -c "import jax; jax.devices('gpu')" >/dev/null 2>&1; then
+  echo "gpu.sh: jax of $PYTHON finds no GPU here; pip install 'dip-jax[cuda12]'" >&2
+  exit 2
+fi
+
+mkdir -p "$OUT/logs"
+rm -f "$OUT/failures.txt"
+{
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+  "$PYTHON" --version
+  "$PYTHON" - <<'CODE'
+import importlib.metadata as metadata
+import jax
+print(jax.devices())
+wanted = "jax jaxlib jax-cuda12-plugin jax-cuda13-plugin flax optax numpy torch".split()
+for name in wanted:
+    try:
+        print(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        print(name, "is not installed")
+CODE
+} >"$OUT/machine.txt" 2>&1
+cat "$OUT/machine.txt"
+
+# measure NAME SECONDS PROGRAM FLAGS...: results in $OUT/NAME, at most so many seconds.
+measure() {
+  local name="$1" most="$2" program="$3" code=0
+  shift 3
+  local left=$((LIMIT - SECONDS))
+  if ((left < 10)); then
+    echo "$name: not run, $LIMIT s were over" | tee -a "$OUT/failures.txt"
+    return
+  fi
+  local start=$SECONDS
+  timeout --kill-after=5 "$((most < left ? most : left))" \
+    "$PYTHON" -m "benchmarks.$program" --backend=gpu --out="$OUT/$name" "$@" \
+    >"$OUT/logs/$name.txt" 2>&1 || code=$?
+  echo "$name: exit code $code after $((SECONDS - start)) s"
+  if ((code != 0)); then
+    echo "$name: exit code $code: $(tail -n 1 "$OUT/logs/$name.txt")" >>"$OUT/failures.txt"
+  fi
+}
+
+peers=""
+if "$PYTHON" -c "import torch" >/dev/null 2>&1; then
+  peers="eager,compile"
+fi
+
+# One network at a time: what is done when time is over is kept.
+for network in paper fast; do
+  measure "step-$network" 150 step --sizes=256,512 "--networks=$network" "--peers=$peers" --steps=10
+done
+measure loop 100 loop --size=512 --kinds=host,device,scan,map
+measure roofline 80 roofline --size=512
+measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
+measure startup 100 startup --size=512 --rounds=3
+measure step-nearest 150 step --sizes=256,512 --networks=nearest "--peers=$peers" --steps=10
+measure memory-fast 100 memory --presets=fast --sizes=256,512,1024,2048
+
+if [[ -s "$OUT/failures.txt" ]]; then
+  cat "$OUT/failures.txt" >&2
+  exit 1
+fi

@@ -1,0 +1,57 @@
+"""Python code in a process of its own: what one process costs from its start, or at its peak."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dip_jax.app.errors import UserError
+
+_ROOT = Path(__file__).parents[1]
+
+
+class Finished(NamedTuple):
+    """What a process left."""
+
+    seconds: float
+    """From its start to its end."""
+    result: Any
+    """The JSON in its last line of output; None if it printed nothing."""
+
+
+def run_code(code: str, *arguments: Any, environment: Mapping[str, str] | None = None) -> Finished:
+    """Runs ``code`` in a new interpreter, which finds this checkout's packages.
+
+    Args:
+      code: reads its arguments with ``json.loads(sys.argv[1])`` and may print JSON at the end.
+      *arguments: anything that JSON holds.
+      environment: added to that of this process.
+
+    Raises:
+      UserError: if ``code`` raised one.
+      ChildProcessError: if it ended in any other way than by itself.
+    """
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    start = time.perf_counter()
+    process = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(arguments)],
+        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    if process.returncode < 0:
+        raise ChildProcessError(f"a process was ended by signal {-process.returncode}")
+    if process.returncode > 0:
+        last = (process.stderr.strip().splitlines() or ["no message"])[-1]
+        name = f"{UserError.__module__}.{UserError.__name__}: "
+        if last.startswith(name):
+            raise UserError("", None, last.removeprefix(name))
+        raise ChildProcessError(f"a process failed: {last}")
+    lines = process.stdout.strip().splitlines()
+    return Finished(seconds, json.loads(lines[-1]) if lines else None)

@@ -1,0 +1,72 @@
+"""What most benchmarks time: the compiled step of a preset's fit, on a synthetic picture."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+import dip_jax
+from dip_jax.app.errors import UserError
+from dip_jax.app.presets import Preset, find_preset
+
+
+class Subject(NamedTuple):
+    """A fit of a picture, ready to be compiled."""
+
+    generator: dip_jax.Skip
+    algorithm: dip_jax.Algorithm
+    task: dip_jax.Task
+    z: jax.Array
+
+
+def preset_named(name: str, flag: str) -> Preset:
+    """The preset of that name for denoising.
+
+    Raises:
+      UserError: if there is none.
+    """
+    return find_preset(name, "denoise", flag=flag)
+
+
+def subject_of(preset: Preset, size: int) -> Subject:
+    """The fit that ``dip-jax`` makes of a preset, to a random picture ``[size, size, 3]``."""
+    generator = dip_jax.Skip(**dict(preset.options))
+    fit = dip_jax.dip(generator, optax.adam(preset.learning_rate), jitter=preset.jitter)
+    fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit, preset.decay)))
+    y = jax.random.uniform(jax.random.key(1), (size, size, 3))
+    z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
+    return Subject(generator, fit, dip_jax.denoise(y, reference=y), z)
+
+
+def check_size(flag: str, size: int, preset: Preset) -> None:
+    """Refuses what the preset's network cannot take unpadded.
+
+    Raises:
+      UserError: for such a size.
+    """
+    stride = dip_jax.Skip(**dict(preset.options)).stride
+    if size % stride:
+        raise UserError(flag, size, f"must be a multiple of {stride} for {preset.name}")
+
+
+def jit(function: Callable, **options: Any) -> Any:
+    """``jax.jit`` with the options that the loop compiles with."""
+    chosen = dip_jax.loop.compiler_options(jax.default_backend())
+    return jax.jit(function, compiler_options=chosen, **options)
+
+
+def step_of(algorithm: dip_jax.Algorithm) -> Any:
+    """The step that :func:`dip_jax.advance` runs: ``(state, task) -> (state, record)``."""
+
+    def step(state: Any, task: dip_jax.Task) -> tuple[Any, dict[str, jax.Array]]:
+        state, info = algorithm.step(state, task)
+        return state, {"loss": info.loss, **info.metrics}
+
+    return jit(step, donate_argnums=0)
+
+
+def initial_state(subject: Subject, seed: int = 0) -> Any:
+    """Where the fit starts."""
+    key = jax.random.key(seed)
+    return dip_jax.run(subject.algorithm, key, subject.task, subject.z, steps=0)[0]

@@ -1,0 +1,147 @@
+"""The benchmark programs' surroundings: flags, tables on disk, counts. Nothing is timed."""
+
+import csv
+import importlib
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import pytest
+
+from benchmarks import layers, memory, process, program, startup, step
+from dip_jax import Skip
+from dip_jax.app.errors import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("step", "--sizes=abc"),
+        ("step", "--sizes=7"),
+        ("step", "--networks=wide"),
+        ("loop", "--kinds=host,while"),
+        ("startup", "--size=7"),
+        ("startup", "--preset=fats"),
+        ("memory", "--sizes=abc"),
+        ("memory", "--sizes=7"),
+        ("memory", "--sizes=65"),
+        ("memory", "--presets=fats"),
+        ("memory", "--limit_gb=-1"),
+        ("roofline", "--size=7"),
+        ("roofline", "--size=65"),
+        ("roofline", "--sizes=64"),
+        ("roofline", "64"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(name, flag, capsys):
+    assert importlib.import_module(f"benchmarks.{name}").main([flag]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{name}: ")
+    assert flag.split("=", maxsplit=1)[0].lstrip("-") in lines[0]
+
+
+@pytest.mark.parametrize("name", ["step", "loop", "startup", "memory", "roofline"])
+def test_help_shows_a_command_line(name, capsys):
+    assert importlib.import_module(f"benchmarks.{name}").main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"python -m benchmarks.{name}" in text
+    assert "--out" in text
+
+
+def test_step_without_torch_tells_how_to_get_it(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "torch" else find(name, *a)
+    )
+    assert step.main(["--peers=eager"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "'dip-jax[bench]'" in line
+
+
+def test_published_numbers_are_the_tables(tmp_path, capsys):
+    rows = [["a", "1.25", 3], ["b", "0.5", 4]]
+    table = program.Table("Numbers", ("what", "seconds", "count"), rows, note="A note.")
+    program.publish([table], "some", ["--x=1"], "cpu (2 cores)", str(tmp_path / "new"))
+    text = (tmp_path / "new" / "some.md").read_text()
+    assert text.strip() == capsys.readouterr().out.strip()
+    assert "A note." in text
+    assert "- command: python -m benchmarks.some --x=1" in text
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()]
+    assert [row for row in cells if row[0] in ("a", "b")] == [[*map(str, row)] for row in rows]
+    with (tmp_path / "new" / "some.csv").open(newline="") as file:
+        records = list(csv.DictReader(file))
+    assert [(r["row"], r["column"], r["value"]) for r in records] == [
+        (row[0], column, str(value))
+        for row in rows
+        for column, value in zip(table.columns[1:], row[1:], strict=True)
+    ]
+    assert {r["table"] for r in records} == {"Numbers"}
+    assert {r["device"] for r in records} == {"cpu (2 cores)"}
+
+
+def test_operations_of_a_tiny_network():
+    # 8x8 pixels of 5 channels, one scale of width 4, two skip channels.
+    net = Skip(widths=(4,), skip_widths=2, upsampling="nearest")
+    found = layers.layers_of(net, jnp.zeros((8, 8, 5)))
+    assert [(layer.kind, layer.operations, layer.of_input) for layer in found] == [
+        ("1x1", 2 * 64 * 5 * 2, True),  # skip
+        ("3x3, stride 2", 2 * 16 * 9 * 5 * 4, True),  # down
+        ("3x3, stride 1", 2 * 16 * 9 * 4 * 4, False),  # deep
+        ("3x3, stride 1", 2 * 64 * 9 * 2 * 4, False),  # up, of the skip channels
+        (layers.FOLDED, 2 * 64 * 9 * 4 * 4 * 16 // 36, False),  # up, of the coarser level
+        ("1x1", 2 * 64 * 4 * 4, False),  # mix
+        ("1x1", 2 * 64 * 4 * 3, False),  # out
+    ]
+    forward_and_gradients = 2 * (1280 + 5760) + 3 * (4608 + 9216 + 8192 + 2048 + 1536)
+    assert sum(layer.operations_a_step for layer in found) == forward_and_gradients
+
+
+def test_a_layer_alone_gives_its_result_and_gradients():
+    layer = layers.Layer((4, 6, 3), 2, 3, 1, "reflect", "bilinear", of_input=False)
+    result, (x, kernel) = layers.compiled(layer)(*layers.arguments_of(layer))
+    assert (result.shape, x.shape, kernel.shape) == ((8, 12, 2), (4, 6, 3), (3, 3, 3, 2))
+
+
+def test_growth_is_a_slope():
+    rows = [memory.Measured(size, 8 * size**2, size**3, 3.0 * size**2) for size in (64, 128, 256)]
+    assert memory.growth(rows) == ["64 128 256", "1.00", "1.00", "1.50", "8.0", "256.0"]
+    assert memory.growth(rows[:1])[1] == "-"
+    assert memory.growth([]) == ["none", "-", "-", "-", "-", "-"]
+
+
+def test_a_process_returns_json_and_passes_errors_on():
+    code = "import json, sys; print(json.dumps(json.loads(sys.argv[1])[0] + 1))"
+    assert process.run_code(code, 41).result == 42
+    assert process.run_code("pass").result is None
+    with pytest.raises(ChildProcessError, match="ZeroDivisionError"):
+        process.run_code("1 / 0")
+    with pytest.raises(UserError, match="--x=3: is wrong"):
+        process.run_code("from dip_jax.app.errors import *; raise UserError('--x', 3, 'is wrong')")
+
+
+def test_contents_of_a_cache(tmp_path):
+    for name, text in (("jit_a-cache", "12345"), ("jit_a-atime", "12")):
+        (tmp_path / name).write_text(text)
+    assert startup.contents(tmp_path) == (1, 7)
+
+
+def test_gpu_script_without_a_gpu_says_so(tmp_path):
+    result = subprocess.run(
+        ["bash", "benchmarks/gpu.sh", str(tmp_path / "gpu")],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "'dip-jax[cuda12]'" in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "gpu").exists()
