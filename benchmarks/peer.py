@@ -3,7 +3,7 @@
 It is what the original code does (DmitryUlyanov/deep-image-prior, ``models/skip.py`` and the
 loop of ``denoising.ipynb``), layer by layer; ``tests/benchmarks/test_peer.py`` proves that with
 the same weights it computes the same picture, loss and gradient. PyTorch is imported here and
-nowhere else: import this module only after :func:`benchmarks.report.require`.
+nowhere else: import this module only after :func:`benchmarks.program.require_torch`.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,6 @@ class Level(nn.Module):
         self.upsampling = nn.Upsample(
             scale_factor=2,
             mode=_per_scale(net.upsampling, scale),
-            **({"align_corners": False} if "bilinear" in net.upsampling else {}),
         )
         self.merge_norm = nn.BatchNorm2d(skip + deeper)
         self.up_conv = _conv(net, skip + deeper, width, _per_scale(net.kernel_up, scale))
@@ -75,7 +74,7 @@ class TorchSkip(nn.Module):
         """Draws parameters by PyTorch's defaults."""
         super().__init__()
         plain = (net.widths_up, net.downsampling, net.activation, net.conv1x1_up, net.sigmoid)
-        if plain != (None, "stride", "leaky_relu", True, True) or net.padding != "reflect":
+        if plain != (None, "stride", "leaky_relu", True, True):
             raise ValueError(f"{net}: the peer lacks some of these options")
         ins = (depth, *net.widths[:-1])
         deeper = (*net.widths[1:], net.widths[-1])
@@ -167,8 +166,9 @@ def _per_scale(value: Any, scale: int) -> Any:
 
 
 def _conv(net: Skip, ins: int, outs: int, kernel: int, stride: int = 1) -> nn.Module:
+    mode = {"zero": "zeros", "reflect": "reflect", "edge": "replicate"}[net.padding]
     return nn.Conv2d(
-        ins, outs, kernel, stride, padding=kernel // 2, padding_mode="reflect", bias=net.bias
+        ins, outs, kernel, stride, padding=kernel // 2, padding_mode=mode, bias=net.bias
     )
 
 

@@ -76,7 +76,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     step = step_of(subject.algorithm)
     state = initial_state(subject)
     counted = step.lower(state, subject.task).compile().cost_analysis()
-    counts = Counter(layers_of(subject.generator, subject.z))
+    counts = Counter(layers_of(subject.generator, subject.example))
     limits = machine_limits(values.size)
     timers = [
         *(limit.timer for limit in limits),

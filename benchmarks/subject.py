@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 import dip_jax
@@ -18,6 +19,8 @@ class Subject(NamedTuple):
     algorithm: dip_jax.Algorithm
     task: dip_jax.Task
     z: jax.Array
+    example: jax.Array
+    """An input of the generator."""
 
 
 def preset_named(name: str, flag: str) -> Preset:
@@ -32,11 +35,16 @@ def preset_named(name: str, flag: str) -> Preset:
 def subject_of(preset: Preset, size: int) -> Subject:
     """The fit that ``dip-jax`` makes of a preset, to a random picture ``[size, size, 3]``."""
     generator = dip_jax.Skip(**dict(preset.options))
-    fit = dip_jax.dip(generator, optax.adam(preset.learning_rate), jitter=preset.jitter)
-    fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit, preset.decay)))
+    adam = optax.adam(preset.learning_rate, b2=preset.b2)
     y = jax.random.uniform(jax.random.key(1), (size, size, 3))
-    z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
-    return Subject(generator, fit, dip_jax.denoise(y, reference=y), z)
+    if preset.alpha:
+        fit = dip_jax.recorrupted(generator, adam, alpha=preset.alpha)
+        z, example = jnp.concatenate([y, jnp.full((size, size, 1), 0.1)], axis=2), y
+    else:
+        fit = dip_jax.dip(generator, adam, jitter=preset.jitter)
+        z = example = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
+    fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit, preset.decay)))
+    return Subject(generator, fit, dip_jax.denoise(y, reference=y), z, example)
 
 
 def check_size(flag: str, size: int, preset: Preset) -> None:

@@ -33,6 +33,8 @@ class Preset(NamedTuple):
     depth: int = 32
     """Channels of the input where it is noise."""
     learning_rate: float = 0.01
+    b2: float = 0.999
+    """Of Adam: how slowly its estimate of the gradients' size follows them."""
     warmup: int = 0
     """Steps of linear warm-up of the learning rate."""
     final_learning_rate: float | None = None
@@ -80,6 +82,7 @@ PRESETS = (
     _FAST._replace(
         expected="astronaut 256x256, sigma 25: 20.6 to 29.1 dB",
         alpha=0.2,
+        b2=0.99,
         options=(*dict(_FAST.options, padding="zero").items(),),
     ),
     _FAST._replace(task="reconstruct", expected="astronaut, JPEG quality 10: 27.1 to 27.7 dB"),

@@ -18,8 +18,11 @@ from dip_jax.tasks import denoise
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra bench)")
 
 NETS = {
-    "paper": Skip(widths=(6, 8, 8), skip_widths=4),
-    "fast": Skip(widths=(6, 8, 8), skip_widths=3, upsampling="nearest", bias=False),
+    "paper": Skip(widths=(6, 8), skip_widths=4),
+    "fast": Skip(
+        widths=(6, 8), skip_widths=(3, 2), upsampling="nearest", bias=False, padding="zero"
+    ),
+    "edge": Skip(widths=(6, 8), skip_widths=(0, 2), bias=False, padding="edge"),
 }
 DEPTH = 5
 
