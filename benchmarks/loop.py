@@ -31,7 +31,7 @@ from benchmarks.subject import (
 )
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
-from dip_jax.canonical import canonical
+from dip_jax.layout import canonical
 
 NAME = "loop"
 MEMBERS = 2

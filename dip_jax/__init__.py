@@ -13,8 +13,8 @@
 
 from dip_jax import inputs, metrics, operators
 from dip_jax.base import Algorithm, Generator, Info, Task
-from dip_jax.canonical import canonical
 from dip_jax.generators import ResNet, Skip, UNet
+from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.prior import dip, recorrupted
 from dip_jax.tasks import (

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.base import Algorithm, Array, Info, Key, State, Task
-from dip_jax.canonical import canonical
+from dip_jax.layout import canonical
 
 Trace = dict[str, np.ndarray]
 """``loss`` and every metric, one value a step: float arrays ``[steps]``."""
@@ -176,11 +176,7 @@ def _jitted_init(platform: str) -> Callable:
 
 @functools.cache
 def _jitted_step(platform: str) -> Callable:
-    def step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array]]:
-        # An optimiser's line search is a loop too.
-        return _fast_loops(functools.partial(_step, algorithm), platform)(state, task)
-
-    return _jit(step, platform, static_argnums=0, donate_argnums=1)
+    return _jit(_step, platform, static_argnums=0, donate_argnums=1)
 
 
 @functools.cache
@@ -189,7 +185,9 @@ def _jitted_chunk(platform: str) -> Callable:
         algorithm: Algorithm, every: int, state: State, task: Task, length: Array
     ) -> tuple[State, dict[str, Array]]:
         function = functools.partial(_chunk, algorithm, every)
-        return _fast_loops(function, platform)(state, task, length)
+        if platform == "cpu":
+            function = canonical(function)
+        return function(state, task, length)
 
     return _jit(chunk, platform, static_argnums=(0, 1), donate_argnums=2)
 
@@ -200,10 +198,6 @@ def _jitted_estimate(platform: str) -> Callable:
         return algorithm.estimate(state)
 
     return _jit(estimate, platform, static_argnums=0)
-
-
-def _fast_loops(function: Callable, platform: str) -> Callable:
-    return canonical(function) if platform == "cpu" else function
 
 
 def _jit(function: Callable, platform: str, **options: Any) -> Callable:

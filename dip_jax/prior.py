@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, Scalar, Task
+from dip_jax.layout import canonical
 
 
 class DipState(NamedTuple):
@@ -157,8 +158,20 @@ def _descend(
         state.params,
         value=loss,
         grad=grads,
-        value_fn=lambda params: objective(params)[0],
+        value_fn=_in_a_search(lambda params: objective(params)[0]),
     )
     params = optax.apply_updates(state.params, updates)
     state = state._replace(params=params, opt_state=opt_state, count=state.count + 1)
     return state, Info(loss, image, {})
+
+
+def _in_a_search(loss: Callable[[Params], Scalar]) -> Callable[[Params], Scalar]:
+    """``loss`` for a line search, which takes its gradient inside a loop: fast there too."""
+    value_and_grad = canonical(jax.value_and_grad(loss), everywhere=True)
+    searched = jax.custom_vjp(loss)
+
+    def backward(grads: Params, cotangent: Scalar) -> tuple[Params]:
+        return (jax.tree.map(lambda grad: cotangent * grad, grads),)
+
+    searched.defvjp(value_and_grad, backward)
+    return searched

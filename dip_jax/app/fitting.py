@@ -159,7 +159,7 @@ def _algorithm(preset: Preset, generator: Any, window: Window | None) -> Algorit
 
     Cached, because programs are compiled for the algorithm object.
     """
-    optimizer = optax.adam(_schedule(preset), b2=preset.b2)
+    optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
     if window is None:
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     else:

@@ -80,10 +80,18 @@ _FAST = Preset(
 
 PRESETS = (
     _FAST._replace(
-        expected="astronaut 256x256, sigma 25: 20.6 to 29.1 dB",
-        alpha=0.2,
+        expected="astronaut 256x256, sigma 25: 20.6 to ? dB",
+        steps=400,
+        decay_steps=400,
+        options=_options(
+            widths=(32, 48, 64, 64, 64),
+            skip_widths=16,
+            upsampling="bilinear",
+            padding="edge",
+            bias=False,
+        ),
+        alpha=0.5,
         b2=0.99,
-        options=(*dict(_FAST.options, padding="zero").items(),),
     ),
     _FAST._replace(task="reconstruct", expected="astronaut, JPEG quality 10: 27.1 to 27.7 dB"),
     _FAST._replace(

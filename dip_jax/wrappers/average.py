@@ -38,7 +38,7 @@ def average(algorithm: Algorithm, decay: float = 0.99) -> Algorithm:
 
     def init(key: Key, task: Task, z: Array) -> AverageState:
         inner = algorithm.init(key, task, z)
-        image = jax.eval_shape(algorithm.step, inner, task)[1].image
+        image = jax.eval_shape(algorithm.estimate, inner)
         return AverageState(inner, jnp.zeros(image.shape, image.dtype), jnp.zeros(()))
 
     def step(state: AverageState, task: Task) -> tuple[AverageState, Info]:

@@ -69,10 +69,15 @@ def backtrack(
         restores = state.restores + diverged
         # The state before the step is the one whose loss is known: that one is kept.
         due = ~diverged & ((state.age >= every) | jnp.isinf(state.saved_loss))
-        restored = _on_another_course(state.saved, restores)
+        # Branches of whole states: a choice for each of some hundred leaves would take seconds
+        # to trace and compile.
         state = BacktrackState(
-            inner=_select(diverged, restored, inner),
-            saved=_select(due, state.inner, state.saved),
+            inner=jax.lax.cond(
+                diverged,
+                lambda: _on_another_course(state.saved, restores),
+                lambda: inner,
+            ),
+            saved=jax.lax.cond(due, lambda: state.inner, lambda: state.saved),
             saved_loss=jnp.where(due, info.loss, state.saved_loss),
             age=jnp.where(due | diverged, 0, state.age + 1),
             restores=restores,
@@ -84,10 +89,6 @@ def backtrack(
         return algorithm.estimate(state.inner)
 
     return Algorithm(init, step, estimate)
-
-
-def _select(condition: Scalar, chosen: State, other: State) -> State:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), chosen, other)
 
 
 def _on_another_course(state: State, count: Scalar) -> State:

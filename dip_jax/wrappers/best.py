@@ -32,7 +32,7 @@ def best(algorithm: Algorithm, score: Callable[[Info], Scalar]) -> Algorithm:
 
     def init(key: Key, task: Task, z: Array) -> BestState:
         inner = algorithm.init(key, task, z)
-        image = jax.eval_shape(algorithm.step, inner, task)[1].image
+        image = jax.eval_shape(algorithm.estimate, inner)
         return BestState(
             inner, jnp.zeros(image.shape, image.dtype), jnp.full((), jnp.inf, jnp.float32)
         )

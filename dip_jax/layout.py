@@ -22,7 +22,7 @@ _CONVOLUTION = "conv_general_dilated"
 _LOOPS = ("scan", "while")
 
 
-def canonical(function: Callable) -> Callable:
+def canonical(function: Callable, *, everywhere: bool = False) -> Callable:
     """``function``, computed with convolutions inside its loops in the fast layout.
 
     For use right under ``jax.jit`` on a CPU: ``jax.jit(canonical(f))``. It changes nothing
@@ -38,7 +38,7 @@ def canonical(function: Callable) -> Callable:
     @functools.wraps(function)
     def rewritten(*args: Any) -> Any:
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-        results = jaxpr_as_fun(_rewrite(closed, inside=False))(*jax.tree.leaves(args))
+        results = jaxpr_as_fun(_rewrite(closed, inside=everywhere))(*jax.tree.leaves(args))
         return jax.tree.unflatten(jax.tree.structure(shapes), results)
 
     return rewritten
