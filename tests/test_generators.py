@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dip_jax.generators import ResNet, Skip, UNet, blocks
-from dip_jax.generators.linear import smooth
+from dip_jax.generators.linear import extend, smooth
 
 KEY = jax.random.key(0)
 Z = jax.random.uniform(jax.random.key(1), (16, 8, 2))
@@ -295,3 +295,26 @@ def test_smooth_is_linear_and_composes():
     np.testing.assert_allclose(batch, np.moveaxis(plain(x), 2, 1), atol=1e-6)
     curvature = jax.hessian(lambda x: jnp.sum(smoothed(x) ** 2))(x[:, :, 0])
     assert curvature.shape == (6, 7, 6, 7)
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect"])
+@pytest.mark.parametrize(("shape", "border"), [((5, 4, 2), 1), ((5, 4, 2), 3), ((1, 3, 2), 2)])
+def test_extend_equals_pad(mode, shape, border):
+    """Values, gradients, forward mode and a batch; also of maps smaller than the border."""
+    x, v = data(*shape), data(*shape, seed=1)
+
+    def plain(x):
+        return jnp.pad(x, ((border, border), (border, border), (0, 0)), mode=mode)
+
+    def ours(x):
+        return extend(x, border, mode)
+
+    expected, transpose = jax.vjp(plain, x)
+    cotangent = data(*expected.shape, seed=2)
+    np.testing.assert_array_equal(ours(x), expected)
+    np.testing.assert_allclose(
+        jax.vjp(ours, x)[1](cotangent)[0], transpose(cotangent)[0], atol=1e-6
+    )
+    np.testing.assert_array_equal(jax.jvp(ours, (x,), (v,))[1], plain(v))
+    batch = jnp.stack([x, v])
+    np.testing.assert_array_equal(jax.vmap(ours)(batch), jax.vmap(plain)(batch))

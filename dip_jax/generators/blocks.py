@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dip_jax.base import Array, Key
-from dip_jax.generators.linear import smooth
+from dip_jax.generators.linear import extend, smooth
 from dip_jax.operators import lanczos_kernel
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -80,7 +80,7 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
         return (x.reshape(-1, x.shape[2]) @ kernel[0, 0]).reshape(*x.shape[:2], -1)
     border = kernel.shape[0] // 2
     if padding != "zero" and border > 0:
-        x = jnp.pad(x, ((border, border), (border, border), (0, 0)), mode=padding)
+        x = extend(x, border, padding)
         border = 0
     return lax.conv_general_dilated(
         x[None],
@@ -116,12 +116,12 @@ def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
     taps = jnp.array(_TAPS_OF_PHASE, x.dtype)
     # One convolution for all phases: an accelerator prefers it, a CPU does not mind.
     phases = jnp.einsum("ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST)
-    mode = "constant" if (kind, padding) == ("nearest", "zero") else "edge"
+    zero = (kind, padding) == ("nearest", "zero")
     y = lax.conv_general_dilated(
-        jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)[None],
+        (x if zero else extend(x, 1, "edge"))[None],
         phases.reshape(2, 2, channels, 4 * features),
         window_strides=(1, 1),
-        padding="VALID",
+        padding=[(int(zero),) * 2] * 2,
         dimension_numbers=_LAYOUT,
     )[0].reshape(height + 1, width + 1, 2, 2, features)
     # The fine map with one more pixel on each side.
@@ -255,7 +255,7 @@ class Norm(nn.Module):
         both = x
         if isinstance(part, Doubled) and part.kind == "bilinear":
             # Upsampling and its transpose, which repeats the border as upsampling does.
-            both = smooth(jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge"), _BILINEAR_TWICE)
+            both = smooth(extend(x, 1, "edge"), _BILINEAR_TWICE)
         mean = jnp.mean(x, axis=(0, 1))
         square = jnp.mean(x * both, axis=(0, 1))
         # As one multiplication and addition: the gradient too is then two sums and one pass.
@@ -294,7 +294,7 @@ class LanczosDownsample(nn.Module):
 
         kernel = self.param("kernel", init, (8, 8, channels, channels))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
-        x = jnp.pad(x, ((3, 3), (3, 3), (0, 0)), mode="edge")
+        x = extend(x, 3, "edge")
         y = lax.conv_general_dilated(x[None], kernel, (2, 2), "VALID", dimension_numbers=_LAYOUT)
         return y[0] + bias[None, None]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -25,6 +26,14 @@ def smooth(x: Array, taps: Taps) -> Array:
     ``taps`` are symmetric: the first equals the last.
     """
     return _smooth.bind(x, taps=taps)
+
+
+def extend(x: Array, border: int, mode: str) -> Array:
+    """``jnp.pad`` of ``border`` pixels on all four sides, ``mode`` ``"edge"`` or ``"reflect"``."""
+    pads = _pads(x.ndim, border)
+    if min(x.shape[:2]) <= border:  # mirrored more than once
+        return jnp.pad(x, pads, mode=mode)
+    return _extend.bind(x, border=border, mode=mode)
 
 
 def _primitive(
@@ -67,8 +76,29 @@ def _filter(x: Array, taps: Taps) -> Array:
 
 
 def _filter_transposed(cotangent: Array, shape: tuple[int, ...], taps: Taps) -> Array:
-    pads = ((2, 2), (2, 2), *(((0, 0),) * (len(shape) - 2)))
-    return smooth(jnp.pad(cotangent, pads), taps)
+    return smooth(jnp.pad(cotangent, _pads(len(shape), 2)), taps)
+
+
+def _extend_transposed(cotangent: Array, shape: tuple[int, ...], border: int, mode: str) -> Array:
+    """The inner part, with the border added to where it came from, in place."""
+    result = cotangent
+    for axis, size in enumerate(shape[:2]):
+        first, inner, last = jnp.split(result, (border, border + size), axis)
+        if mode == "edge":
+            first, last = (jnp.sum(part, axis, keepdims=True) for part in (first, last))
+            starts = (0, size - 1)
+        else:
+            first, last = jnp.flip(first, axis), jnp.flip(last, axis)
+            starts = (1, size - 1 - border)
+        for part, start in zip((first, last), starts, strict=True):
+            lines = lax.slice_in_dim(inner, start, start + part.shape[axis], axis=axis) + part
+            inner = lax.dynamic_update_slice_in_dim(inner, lines, start, axis)
+        result = inner
+    return result
+
+
+def _pads(ndim: int, border: int) -> tuple[tuple[int, int], ...]:
+    return ((border, border),) * 2 + ((0, 0),) * (ndim - 2)
 
 
 _smooth = _primitive(
@@ -76,4 +106,10 @@ _smooth = _primitive(
     _filter,
     lambda shape, taps: (shape[0] - 2, shape[1] - 2, *shape[2:]),
     _filter_transposed,
+)
+_extend = _primitive(
+    "extend",
+    lambda x, border, mode: jnp.pad(x, _pads(x.ndim, border), mode=mode),
+    lambda shape, border, mode: (shape[0] + 2 * border, shape[1] + 2 * border, *shape[2:]),
+    _extend_transposed,
 )
