@@ -68,7 +68,7 @@ def run_job(values: flags.FlagValues) -> int:
                 trace=result.trace,
                 record=_record(values, inputs, result, scores, device),
             )
-            _report(result, scores, paths)
+            _report(result, scores, paths, given=inputs.sigma is not None)
     return 130 if result.interrupted else 0
 
 
@@ -210,13 +210,22 @@ def _finite(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float | 
     }
 
 
-def _report(result: Restoration, scores: dict[str, dict[str, float]], paths: list[Path]) -> None:
+def _report(
+    result: Restoration,
+    scores: dict[str, dict[str, float]],
+    paths: list[Path],
+    *,
+    given: bool,
+) -> None:
     steps = len(result.trace["loss"])
     ended = "interrupted after" if result.interrupted else "done:"
     print(
         f"{ended} {steps} steps in {result.fit_seconds:.1f} s, "
         f"and {result.compile_seconds:.1f} s to compile"
     )
+    if result.preset.alpha:
+        origin = "as given" if given else "estimated; --sigma sets it"
+        print(f"noise level: {result.sigma:.1f} of 255 ({origin})")
     if result.trace["restores"][-1]:
         print(f"the fit diverged and was taken back {int(result.trace['restores'][-1])} times")
     width = max((len(name) for name in scores), default=0)

@@ -8,7 +8,7 @@ from dip_jax.app import presets
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.presets import changed, find_preset
-from dip_jax.app.problem import canvas
+from dip_jax.app.problem import canvas, noise_level
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))
@@ -110,3 +110,31 @@ def test_canvas_holds_the_picture_in_its_middle(size, expected):
     assert (window.height, window.width) == (expected, 96)
     below = window.height - window.crop.top - size
     assert 0 <= below - window.crop.top <= 1
+
+
+def test_noise_level_is_estimated():
+    y, x = np.mgrid[0:96, 0:80] / 96
+    smooth = np.stack([0.3 + 0.4 * x, 0.5 + 0.2 * np.sin(5 * y), 0.6 - 0.3 * x * y], axis=2)
+    noise = np.random.default_rng(0).normal(size=smooth.shape)
+    for sigma in (5, 25):
+        noisy = (smooth + sigma / 255 * noise).astype(np.float32)
+        assert noise_level(noisy) == pytest.approx(sigma, rel=0.1)
+    assert noise_level(np.zeros((1, 7, 3), np.float32)) == 0
+    assert noise_level(np.full((9, 9, 1), 0.5, np.float32)) == pytest.approx(0, abs=1e-6)
+
+
+def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_presets):
+    noisy = np.random.default_rng(0).random((21, 18, 3), np.float32)
+    options = {"task": "denoise", "steps": 2, "progress": False}
+    given, estimated = restore(noisy, sigma=10, **options), restore(noisy, **options)
+    assert given.sigma == 10
+    assert estimated.sigma == pytest.approx(255 / 12**0.5, rel=0.2)  # uniform noise
+    assert given.image.shape == noisy.shape
+    assert not np.array_equal(given.image, estimated.image)
+    assert restore(noisy, **options | {"task": "reconstruct"}).sigma is None
+
+
+@pytest.mark.parametrize(("task", "alpha"), [("denoise", 1.0), ("reconstruct", 0.5)])
+def test_alpha_out_of_place_is_refused(task, alpha):
+    with pytest.raises(UserError, match=f"alpha={alpha}"):
+        restore(np.zeros((8, 8, 3), np.float32), task=task, alpha=alpha)
