@@ -37,11 +37,28 @@ def canonical(function: Callable, *, everywhere: bool = False) -> Callable:
 
     @functools.wraps(function)
     def rewritten(*args: Any) -> Any:
-        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-        results = jaxpr_as_fun(_rewrite(closed, inside=everywhere))(*jax.tree.leaves(args))
-        return jax.tree.unflatten(jax.tree.structure(shapes), results)
+        return traced(function, *args, everywhere=everywhere)[0](*args)
 
     return rewritten
+
+
+def traced(
+    function: Callable, *args: Any, everywhere: bool = False, rewrite: bool = True
+) -> tuple[Callable, Any]:
+    """``function`` traced once for arguments like ``args``, and the shapes of its result.
+
+    The function returned serves for such arguments alone, and is cheap to trace again.
+    ``everywhere`` is as for :func:`canonical`; without ``rewrite`` nothing is changed.
+    """
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+    if rewrite:
+        closed = _rewrite(closed, inside=everywhere)
+    evaluate, structure = jaxpr_as_fun(closed), jax.tree.structure(shapes)
+
+    def again(*args: Any) -> Any:
+        return jax.tree.unflatten(structure, evaluate(*jax.tree.leaves(args)))
+
+    return again, shapes
 
 
 def _rewrite(value: Any, *, inside: bool) -> Any:

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.base import Algorithm, Array, Info, Key, State, Task
-from dip_jax.layout import canonical
+from dip_jax.layout import traced
+
+_RECORDED = 64  # steps that one call of the compiled loop has room to record
 
 Trace = dict[str, np.ndarray]
 """``loss`` and every metric, one value a step: float arrays ``[steps]``."""
@@ -97,7 +99,7 @@ def advance(
     traces: list[Trace] = []
     done = 0
     for length in _chunk_lengths(steps, every):
-        state, trace = chunk(algorithm, state, task, length, every)
+        state, trace = chunk(algorithm, state, task, length)
         done += length
         traces.append(trace)
         if callback is not None and callback(done, state, trace):
@@ -115,10 +117,7 @@ def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
     return itertools.chain(itertools.repeat(every, whole), [rest] if rest else [])
 
 
-def _host_chunk(
-    algorithm: Algorithm, state: State, task: Task, length: int, every: int
-) -> tuple[State, Trace]:
-    del every
+def _host_chunk(algorithm: Algorithm, state: State, task: Task, length: int) -> tuple[State, Trace]:
     step = _jitted_step(_platform(state))
     records = []
     for _ in range(length):
@@ -129,12 +128,15 @@ def _host_chunk(
 
 
 def _device_chunk(
-    algorithm: Algorithm, state: State, task: Task, length: int, every: int
+    algorithm: Algorithm, state: State, task: Task, length: int
 ) -> tuple[State, Trace]:
-    # The length is data, so that a shorter last chunk runs the same program.
-    run_chunk = _jitted_chunk(_platform(state))
-    state, records = run_chunk(algorithm, every, state, task, jax.device_put(length))
-    return state, {name: values[:length] for name, values in jax.device_get(records).items()}
+    run_loop = _jitted_loop(_platform(state))
+    traces = []
+    for part in _chunk_lengths(length, _RECORDED):
+        # The length is data, so that chunks of any length run the same program.
+        state, records = run_loop(algorithm, state, task, jax.device_put(part))
+        traces.append({name: values[:part] for name, values in jax.device_get(records).items()})
+    return state, _concatenated(traces)
 
 
 def _record(info: Info) -> dict[str, Array]:
@@ -146,15 +148,20 @@ def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[s
     return state, _record(info)
 
 
-def _chunk(
-    algorithm: Algorithm, every: int, state: State, task: Task, length: Array
+def _loop(
+    algorithm: Algorithm, platform: str, state: State, task: Task, length: Array
 ) -> tuple[State, dict[str, Array]]:
-    shapes = jax.eval_shape(functools.partial(_step, algorithm), state, task)[1]
-    records = jax.tree.map(lambda s: jnp.zeros((every, *s.shape), s.dtype), shapes)
+    step, (_, shapes) = traced(
+        functools.partial(_step, algorithm),
+        *(state, task),
+        everywhere=True,
+        rewrite=platform == "cpu",
+    )
+    records = jax.tree.map(lambda s: jnp.zeros((_RECORDED, *s.shape), s.dtype), shapes)
 
     def body(index: Array, carry: tuple) -> tuple:
         state, records = carry
-        state, record = _step(algorithm, state, task)
+        state, record = step(state, task)
         records = jax.tree.map(lambda all_, one: all_.at[index].set(one), records, record)
         return state, records
 
@@ -177,16 +184,13 @@ def _jitted_step(platform: str) -> Callable:
 
 
 @functools.cache
-def _jitted_chunk(platform: str) -> Callable:
-    def chunk(
-        algorithm: Algorithm, every: int, state: State, task: Task, length: Array
+def _jitted_loop(platform: str) -> Callable:
+    def loop(
+        algorithm: Algorithm, state: State, task: Task, length: Array
     ) -> tuple[State, dict[str, Array]]:
-        function = functools.partial(_chunk, algorithm, every)
-        if platform == "cpu":
-            function = canonical(function)
-        return function(state, task, length)
+        return _loop(algorithm, platform, state, task, length)
 
-    return _jit(chunk, platform, static_argnums=(0, 1), donate_argnums=2)
+    return _jit(loop, platform, static_argnums=0, donate_argnums=1)
 
 
 @functools.cache

@@ -127,7 +127,7 @@ def test_the_programs_of_a_run_have_no_slow_convolution(kind):
     algorithm = dip_jax.dip(generator, optimizer, jitter=0.0)
     state = jax.eval_shape(algorithm.init, jax.random.key(0), task, z)
     if kind == "device loop":
-        traced = dip_jax.loop._jitted_chunk("cpu").trace(algorithm, 2, state, task, 2)
+        traced = dip_jax.loop._jitted_loop("cpu").trace(algorithm, state, task, 2)
     else:
         traced = dip_jax.loop._jitted_step("cpu").trace(algorithm, state, task)
     # Forward, and two gradients of most of them.

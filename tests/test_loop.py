@@ -114,14 +114,22 @@ def test_bad_arguments_are_named(name, value):
         dip_jax.run(fit(), KEY, TASK, Z, **{"steps": 1, "every": 1, name: value})
 
 
-def test_no_step_of_a_cpu_fit_lies_in_a_compiled_loop(monkeypatch):
-    """Convolution gradients inside a compiled loop are slow there (jax issue 12868)."""
+def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
+    """A call for each step is slower: temporary buffers are asked for anew each time."""
+    lengths = []
+    run_loop = loop._jitted_loop("cpu")
 
-    def refuse(*args):
-        raise AssertionError("the compiled loop was taken")
+    def count(algorithm, state, task, length):
+        lengths.append(int(length))
+        return run_loop(algorithm, state, task, length)
 
-    monkeypatch.setattr(loop, "_device_chunk", refuse)
-    dip_jax.run(fit(), KEY, TASK, Z, steps=3)
+    monkeypatch.setattr(loop, "_jitted_loop", lambda platform: count)
+    _, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=loop._RECORDED + 9, every=5)
+    assert lengths == [5] * (sum(lengths) // 5) + [3]
+    lengths.clear()
+    _, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=150, every=100)
+    assert lengths == [loop._RECORDED, 100 - loop._RECORDED, 50]
+    assert len(trace["loss"]) == 150
 
 
 def test_the_step_compiles_once_and_the_second_step_not_again():

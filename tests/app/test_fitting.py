@@ -23,12 +23,12 @@ def small(small_presets):
 def test_a_second_picture_compiles_nothing():
     options = {"steps": 3, "progress": False, "reference": PICTURE}
     first = restore(PICTURE, **options)
-    size = dip_jax.loop._jitted_chunk("cpu")._cache_size()
+    size = dip_jax.loop._jitted_loop("cpu")._cache_size()
     second = restore(PICTURE[::-1], seed=1, every=2, **options)
-    assert dip_jax.loop._jitted_chunk("cpu")._cache_size() == size
+    assert dip_jax.loop._jitted_loop("cpu")._cache_size() == size
     assert np.any(first.image != second.image)
     restore(PICTURE, **{**options, "steps": 5})
-    assert dip_jax.loop._jitted_chunk("cpu")._cache_size() == size
+    assert dip_jax.loop._jitted_loop("cpu")._cache_size() == size
     again = restore(PICTURE, every=1, **options)
     np.testing.assert_array_equal(first.image, again.image)
 
