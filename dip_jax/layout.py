@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
@@ -99,6 +98,5 @@ def _convolve(x: Array, kernel: Array, *, dimension_numbers: Any, **params: Any)
     numbers = lax.ConvDimensionNumbers(last, (axes + 1, axes, *range(axes)), last)
     y = lax.conv_general_dilated_p.bind(x, kernel, dimension_numbers=numbers, **params)
     # Axis out_spec[i] of the result is axis last[i] of y.
-    order = np.zeros(axes + 2, int)
-    order[list(dimension_numbers.out_spec)] = last
-    return jnp.transpose(y, order)
+    source = dict(zip(dimension_numbers.out_spec, last, strict=True))
+    return jnp.transpose(y, [source[axis] for axis in range(axes + 2)])

@@ -121,7 +121,7 @@ def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
         (x if zero else extend(x, 1, "edge"))[None],
         phases.reshape(2, 2, channels, 4 * features),
         window_strides=(1, 1),
-        padding=[(int(zero),) * 2] * 2,
+        padding=[(int(zero), int(zero))] * 2,
         dimension_numbers=_LAYOUT,
     )[0].reshape(height + 1, width + 1, 2, 2, features)
     # The fine map with one more pixel on each side.
