@@ -1,5 +1,6 @@
 """From a picture to the fit's terms: checked arrays, a canvas, a task, an input."""
 
+import warnings
 from typing import NamedTuple
 
 import jax
@@ -107,7 +108,10 @@ def noise_level(y: np.ndarray) -> float:
 
     if min(y.shape[:2]) < 2:
         return 0.0
-    return 255 * float(estimate_sigma(y, average_sigmas=True, channel_axis=2))
+    with warnings.catch_warnings():  # of tiny pictures and of constant channels, which give NaN
+        warnings.simplefilter("ignore")
+        levels = np.nan_to_num(estimate_sigma(y, channel_axis=2))
+    return 255 * float(np.mean(levels))
 
 
 def make_input(

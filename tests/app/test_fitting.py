@@ -121,6 +121,18 @@ def test_noise_level_is_estimated():
         assert noise_level(noisy) == pytest.approx(sigma, rel=0.1)
     assert noise_level(np.zeros((1, 7, 3), np.float32)) == 0
     assert noise_level(np.full((9, 9, 1), 0.5, np.float32)) == pytest.approx(0, abs=1e-6)
+    for shape in ((9, 9, 1), (16, 16, 3), (2, 2, 1), (2, 5, 3)):
+        assert noise_level(np.zeros(shape, np.float32)) == 0
+    smooth[..., 2] = 0  # a constant channel has no noise; the others keep theirs
+    noisy = smooth.astype(np.float32)
+    noisy[..., :2] += 0.1 * noise[..., :2].astype(np.float32)
+    assert noise_level(noisy) == pytest.approx(2 / 3 * 25.5, rel=0.1)
+
+
+def test_a_black_picture_comes_back(small_presets):
+    result = restore(np.zeros((9, 13, 3), np.float32), steps=3, progress=False)
+    assert result.sigma == 0
+    assert np.isfinite(result.image).all()
 
 
 def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_presets):
