@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from skimage.metrics import peak_signal_noise_ratio
 
 from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import to_uint8, write_picture
@@ -23,6 +22,8 @@ FILES = ("restored.png", "comparison.png", "trace.csv", "run.json")
 
 def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
     """PSNR in dB of the pictures as 8-bit files, over all pixels and channels."""
+    from skimage.metrics import peak_signal_noise_ratio  # a second to import
+
     a, b = to_uint8(image), to_uint8(reference)
     if np.array_equal(a, b):
         return float("inf")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.restoration import estimate_sigma
 
 import dip_jax
 from dip_jax.app import presets
@@ -119,6 +120,8 @@ def test_noise_level_is_estimated():
     for sigma in (5, 25):
         noisy = (smooth + sigma / 255 * noise).astype(np.float32)
         assert noise_level(noisy) == pytest.approx(sigma, rel=0.1)
+        expected = 255 * np.mean(estimate_sigma(noisy, channel_axis=2))
+        assert noise_level(noisy) == pytest.approx(expected, rel=1e-6)
     assert noise_level(np.zeros((1, 7, 3), np.float32)) == 0
     assert noise_level(np.full((9, 9, 1), 0.5, np.float32)) == pytest.approx(0, abs=1e-6)
     for shape in ((9, 9, 1), (16, 16, 3), (2, 2, 1), (2, 5, 3)):
