@@ -66,7 +66,7 @@ fi
 for network in paper fast; do
   measure "step-$network" 150 step --sizes=256,512 "--networks=$network" "--peers=$peers" --steps=10
 done
-measure loop 100 loop --size=512 --kinds=host,device,scan,map
+measure loop 100 loop --size=512 --kinds=device,scan,map
 measure roofline 80 roofline --size=512
 measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
 measure startup 100 startup --size=512 --rounds=3

@@ -1,8 +1,8 @@
 """What the loop costs: ways to take steps against the bare jitted step, interleaved in one run.
 
-  python -m benchmarks.loop --size=128 --kinds=host,device,scan,map
+  python -m benchmarks.loop --size=128 --kinds=device,scan,map
 
-``host`` and ``device`` are :func:`dip_jax.advance`, with its loop in Python and compiled.
+``device`` is :func:`dip_jax.advance`, whose chunks are compiled loops.
 ``scan`` is a user's own ``jax.lax.scan`` over the algorithm's step, ``map`` a user's
 ``jax.lax.map`` of it over two fits; its seconds are those of one fit. The bare step, compiled
 and called by a Python loop, is always measured.
@@ -109,7 +109,7 @@ def _bare(subject: Subject, steps: int) -> Kind:
     return Kind("bare jitted step", functools.partial(initial_state, subject), advance)
 
 
-def _advance(subject: Subject, steps: int, *, device_loop: bool) -> Kind:
+def _advance(subject: Subject, steps: int) -> Kind:
     def advance(state: Any) -> Any:
         return dip_jax.advance(
             subject.algorithm,
@@ -117,11 +117,9 @@ def _advance(subject: Subject, steps: int, *, device_loop: bool) -> Kind:
             subject.task,
             steps=steps,
             every=steps,
-            device_loop=device_loop,
         )[0]
 
-    name = f"dip_jax.advance, loop {'compiled' if device_loop else 'on the host'}"
-    return Kind(name, functools.partial(initial_state, subject), advance)
+    return Kind("dip_jax.advance", functools.partial(initial_state, subject), advance)
 
 
 def _scan(subject: Subject, steps: int) -> Kind:
@@ -172,8 +170,7 @@ def _jit_loop(function: Callable) -> Any:
 
 
 KINDS: dict[str, Callable[[Subject, int], Kind]] = {
-    "host": functools.partial(_advance, device_loop=False),
-    "device": functools.partial(_advance, device_loop=True),
+    "device": _advance,
     "scan": _scan,
     "map": _map,
 }

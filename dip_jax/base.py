@@ -59,6 +59,8 @@ class Info(NamedTuple):
     """The image that the step offers: the network's output, or what a wrapper made of it."""
     metrics: dict[str, Scalar]
     """Named scalars that wrappers add."""
+    done: Scalar | bool = False
+    """Whether more steps would be in vain: :func:`~dip_jax.run` then ends."""
 
 
 class Algorithm(NamedTuple):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dip_jax.base import Algorithm, Array, Info, Key, State, Task
+from dip_jax.base import Algorithm, Array, Key, State, Task
 from dip_jax.layout import traced
 
 _RECORDED = 64  # steps that one call of the compiled loop has room to record
@@ -33,9 +33,8 @@ def run(
     steps: int,
     every: int = 50,
     callback: Callback | None = None,
-    device_loop: bool = True,
 ) -> tuple[State, Trace]:
-    """Initialises ``algorithm`` and takes ``steps`` steps.
+    """Initialises ``algorithm`` and takes ``steps`` steps, or fewer if it says when to stop.
 
     Programs are compiled once for an algorithm and the shapes of ``task`` and ``z``: keep
     the algorithm object to restore a second picture without compiling.
@@ -45,10 +44,10 @@ def run(
       key: from ``jax.random.key(seed)``; the only source of randomness.
       task: from :mod:`dip_jax.tasks`.
       z: the generator's input ``[height, width, depth]``.
-      steps: how many, at least 0; need not be a multiple of ``every``.
+      steps: at most how many, 0 or more; need not be a multiple of ``every``. A wrapper that
+        sets ``info.done`` (:func:`~dip_jax.stop`) ends the run after that step.
       every: steps in a chunk, at least 1. The result does not depend on it.
       callback: called after each chunk.
-      device_loop: see :func:`advance`.
 
     Returns:
       The last state, and the trace of all steps taken.
@@ -61,7 +60,6 @@ def run(
         steps=steps,
         every=every,
         callback=callback,
-        device_loop=device_loop,
     )
 
 
@@ -73,9 +71,8 @@ def advance(
     steps: int,
     every: int = 50,
     callback: Callback | None = None,
-    device_loop: bool = True,
 ) -> tuple[State, Trace]:
-    """Takes ``steps`` more steps from ``state``, whose buffers are given up (donated).
+    """Takes up to ``steps`` more steps from ``state``, whose buffers are given up (donated).
 
     Args:
       algorithm: the one that made ``state``.
@@ -84,9 +81,6 @@ def advance(
       steps: as for :func:`run`.
       every: as for :func:`run`.
       callback: as for :func:`run`; its count starts at 0 here.
-      device_loop: True runs a chunk as one compiled loop on the device, False as a Python
-        loop over one compiled step. The latter is slower everywhere (on a CPU by a sixth:
-        temporary buffers are asked for anew each step) and compiles a little sooner.
 
     Returns:
       The last state, and the trace of these steps.
@@ -95,14 +89,15 @@ def advance(
         raise ValueError(f"steps={steps!r}: must be 0 or more")
     if every < 1:
         raise ValueError(f"every={every!r}: must be at least 1")
-    chunk = _device_chunk if device_loop else _host_chunk
     traces: list[Trace] = []
-    done = 0
+    taken = 0
     for length in _chunk_lengths(steps, every):
-        state, trace = chunk(algorithm, state, task, length)
-        done += length
+        state, trace, done = _chunk(algorithm, state, task, length)
+        taken += len(trace["loss"])
         traces.append(trace)
-        if callback is not None and callback(done, state, trace):
+        if callback is not None and callback(taken, state, trace):
+            break
+        if done:
             break
     return state, _concatenated(traces)
 
@@ -117,41 +112,32 @@ def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
     return itertools.chain(itertools.repeat(every, whole), [rest] if rest else [])
 
 
-def _host_chunk(algorithm: Algorithm, state: State, task: Task, length: int) -> tuple[State, Trace]:
-    step = _jitted_step(_platform(state))
-    records = []
-    for _ in range(length):
-        state, record = step(algorithm, state, task)
-        records.append(record)
-    records = jax.device_get(records)
-    return state, {name: np.stack([r[name] for r in records]) for name in records[0]}
-
-
-def _device_chunk(
+def _chunk(
     algorithm: Algorithm, state: State, task: Task, length: int
-) -> tuple[State, Trace]:
+) -> tuple[State, Trace, bool]:
+    """Takes ``length`` steps, or fewer if the algorithm is then done."""
     run_loop = _jitted_loop(_platform(state))
-    traces = []
+    traces, done = [], False
     for part in _chunk_lengths(length, _RECORDED):
         # The length is data, so that chunks of any length run the same program.
-        state, records = run_loop(algorithm, state, task, jax.device_put(part))
-        traces.append({name: values[:part] for name, values in jax.device_get(records).items()})
-    return state, _concatenated(traces)
+        state, *rest = run_loop(algorithm, state, task, jax.device_put(part))
+        taken, done, records = jax.device_get(rest)
+        traces.append({name: values[:taken] for name, values in records.items()})
+        if done:
+            break
+    return state, _concatenated(traces), bool(done)
 
 
-def _record(info: Info) -> dict[str, Array]:
-    return {"loss": info.loss, **info.metrics}
-
-
-def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array]]:
+def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array], Array]:
     state, info = algorithm.step(state, task)
-    return state, _record(info)
+    return state, {"loss": info.loss, **info.metrics}, jnp.asarray(info.done)
 
 
 def _loop(
     algorithm: Algorithm, platform: str, state: State, task: Task, length: Array
-) -> tuple[State, dict[str, Array]]:
-    step, (_, shapes) = traced(
+) -> tuple[State, Array, Array, dict[str, Array]]:
+    """The state after up to ``length`` steps; how many; whether done; what they recorded."""
+    step, (_, shapes, _) = traced(
         functools.partial(_step, algorithm),
         *(state, task),
         everywhere=True,
@@ -159,13 +145,18 @@ def _loop(
     )
     records = jax.tree.map(lambda s: jnp.zeros((_RECORDED, *s.shape), s.dtype), shapes)
 
-    def body(index: Array, carry: tuple) -> tuple:
-        state, records = carry
-        state, record = step(state, task)
-        records = jax.tree.map(lambda all_, one: all_.at[index].set(one), records, record)
-        return state, records
+    def unfinished(carry: tuple) -> Array:
+        _, index, done, _ = carry
+        return (index < length) & ~done
 
-    return jax.lax.fori_loop(0, length, body, (state, records))
+    def body(carry: tuple) -> tuple:
+        state, index, _, records = carry
+        state, record, done = step(state, task)
+        records = jax.tree.map(lambda all_, one: all_.at[index].set(one), records, record)
+        return state, index + 1, done, records
+
+    start = (state, jnp.zeros((), jnp.int32), jnp.zeros((), bool), records)
+    return jax.lax.while_loop(unfinished, body, start)
 
 
 # One jit object each for the whole process and platform, so that all runs share their caches.
@@ -179,15 +170,10 @@ def _jitted_init(platform: str) -> Callable:
 
 
 @functools.cache
-def _jitted_step(platform: str) -> Callable:
-    return _jit(_step, platform, static_argnums=0, donate_argnums=1)
-
-
-@functools.cache
 def _jitted_loop(platform: str) -> Callable:
     def loop(
         algorithm: Algorithm, state: State, task: Task, length: Array
-    ) -> tuple[State, dict[str, Array]]:
+    ) -> tuple[State, Array, Array, dict[str, Array]]:
         return _loop(algorithm, platform, state, task, length)
 
     return _jit(loop, platform, static_argnums=0, donate_argnums=1)

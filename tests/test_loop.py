@@ -18,20 +18,17 @@ def fit(generator=None):
     return dip_jax.measured(dip_jax.average(dip_jax.dip(generator, optax.adam(0.05))))
 
 
-@pytest.mark.parametrize("device_loop", [False, True])
-def test_chunk_length_changes_no_bit(device_loop):
+def test_chunk_length_changes_no_bit():
     algorithm = fit()
     results = [
-        dip_jax.run(algorithm, KEY, TASK, Z, steps=11, every=every, device_loop=device_loop)
-        for every in (1, 4, 11, 50)
+        dip_jax.run(algorithm, KEY, TASK, Z, steps=11, every=every) for every in (1, 4, 11, 50)
     ]
     first = jax.tree.map(np.asarray, (results[0][0].inner.params, results[0][1]))
     for state, trace in results[1:]:
         jax.tree.map(np.testing.assert_array_equal, first, (state.inner.params, trace))
 
 
-@pytest.mark.parametrize("device_loop", [False, True])
-def test_second_picture_is_not_retraced(device_loop):
+def test_second_picture_is_not_retraced():
     traces = []
 
     class Counting(Toy):
@@ -40,7 +37,7 @@ def test_second_picture_is_not_retraced(device_loop):
             return super().apply(params, z)
 
     algorithm = fit(Counting())
-    options = {"steps": 5, "every": 2, "device_loop": device_loop}
+    options = {"steps": 5, "every": 2}
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, **options)
     dip_jax.estimate(algorithm, state)
     count = len(traces)
@@ -51,20 +48,16 @@ def test_second_picture_is_not_retraced(device_loop):
     assert len(traces) == count
 
 
-@pytest.mark.parametrize("device_loop", [False, True])
-def test_advance_continues_exactly(device_loop):
+def test_advance_continues_exactly():
     algorithm = fit()
-    whole, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=9, every=4, device_loop=device_loop)
-    state, first = dip_jax.run(algorithm, KEY, TASK, Z, steps=5, every=4, device_loop=device_loop)
-    state, second = dip_jax.advance(
-        algorithm, state, TASK, steps=4, every=3, device_loop=device_loop
-    )
+    whole, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=9, every=4)
+    state, first = dip_jax.run(algorithm, KEY, TASK, Z, steps=5, every=4)
+    state, second = dip_jax.advance(algorithm, state, TASK, steps=4, every=3)
     np.testing.assert_array_equal(whole.total, state.total)
     np.testing.assert_array_equal(trace["loss"], np.concatenate([first["loss"], second["loss"]]))
 
 
-@pytest.mark.parametrize("device_loop", [False, True])
-def test_callback_sees_chunks_and_stops(device_loop):
+def test_callback_sees_chunks_and_stops():
     seen = []
     algorithm = fit()
 
@@ -73,26 +66,16 @@ def test_callback_sees_chunks_and_stops(device_loop):
         seen.append((done, len(trace["loss"]), image.shape))
         return done >= 6
 
-    _, trace = dip_jax.run(
-        algorithm,
-        KEY,
-        TASK,
-        Z,
-        steps=20,
-        every=3,
-        callback=callback,
-        device_loop=device_loop,
-    )
+    _, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=20, every=3, callback=callback)
     assert seen == [(3, 3, (12, 10, 1)), (6, 3, (12, 10, 1))]
     assert {name: len(values) for name, values in trace.items()} == {"loss": 6, "psnr": 6}
 
 
-@pytest.mark.parametrize("device_loop", [False, True])
-def test_nothing_is_transferred_within_a_chunk(device_loop):
+def test_nothing_is_transferred_within_a_chunk():
     algorithm = fit()
-    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=2, every=2, device_loop=device_loop)
+    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=2, every=2)
     with jax.transfer_guard("disallow"):
-        dip_jax.advance(algorithm, state, TASK, steps=4, every=2, device_loop=device_loop)
+        dip_jax.advance(algorithm, state, TASK, steps=4, every=2)
 
 
 def test_the_state_is_donated():
@@ -132,17 +115,16 @@ def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
     assert len(trace["loss"]) == 150
 
 
-def test_the_step_compiles_once_and_the_second_step_not_again():
+def test_chunks_of_any_length_run_one_program():
     algorithm = fit()
-    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1, device_loop=False)
-    size = loop._jitted_step("cpu")._cache_size()
-    dip_jax.advance(algorithm, state, TASK, steps=3, device_loop=False)
-    assert loop._jitted_step("cpu")._cache_size() == size
+    state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1)
+    size = loop._jitted_loop("cpu")._cache_size()
+    dip_jax.advance(algorithm, state, TASK, steps=3)
+    assert loop._jitted_loop("cpu")._cache_size() == size
 
 
 @pytest.mark.parametrize("optimizer", [optax.adam(0.1), optax.lbfgs()])
-@pytest.mark.parametrize("device_loop", [False, True])
-def test_the_second_step_is_not_traced_again(device_loop, optimizer):
+def test_the_second_step_is_not_traced_again(optimizer):
     traces = []
 
     class Counting(Toy):
@@ -151,7 +133,7 @@ def test_the_second_step_is_not_traced_again(device_loop, optimizer):
             return super().apply(params, z)
 
     algorithm = dip_jax.dip(Counting(), optimizer, jitter=0)
-    options = {"every": 2, "device_loop": device_loop}
+    options = {"every": 2}
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1, **options)
     count = len(traces)
     dip_jax.advance(algorithm, state, TASK, steps=3, **options)
@@ -175,13 +157,36 @@ def test_compiler_options_change_no_gradient():
         np.testing.assert_allclose(a, b, atol=1e-5 * largest)
 
 
-def test_both_loops_fit_a_network_alike():
+def test_the_loop_fits_a_network_as_single_steps_do():
     generator = dip_jax.Skip(widths=(4,), upsampling="nearest", bias=False)
     algorithm = dip_jax.average(dip_jax.dip(generator, optax.adam(0.01)))
     task, z = dip_jax.denoise(picture(16, 16, 3)), dip_jax.inputs.uniform(KEY, 16, 16, depth=3)
-    losses = [
-        dip_jax.run(algorithm, KEY, task, z, steps=5, every=2, device_loop=device_loop)[1]["loss"]
-        for device_loop in (False, True)
-    ]
-    np.testing.assert_allclose(*losses, rtol=1e-3)
-    assert losses[0][-1] < losses[0][0]
+    state, step, losses = jax.jit(algorithm.init)(KEY, task, z), jax.jit(algorithm.step), []
+    for _ in range(5):
+        state, info = step(state, task)
+        losses.append(info.loss)
+    trace = dip_jax.run(algorithm, KEY, task, z, steps=5, every=2)[1]
+    np.testing.assert_allclose(trace["loss"], losses, rtol=1e-3)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("every", [1, 4, 5, 200])
+def test_the_run_ends_when_the_algorithm_is_done(every):
+    inner, seen = fit(), []
+
+    def step(state, task):
+        state, info = inner.step(state, task)
+        return state, info._replace(done=state.inner.count >= 70)
+
+    algorithm = inner._replace(step=step)
+    state, trace = dip_jax.run(
+        algorithm,
+        KEY,
+        TASK,
+        Z,
+        steps=100,
+        every=every,
+        callback=lambda taken, state, trace: seen.append((taken, len(trace["loss"]))),
+    )
+    assert int(state.inner.count) == len(trace["loss"]) == 70
+    assert seen[-1][0] == sum(count for _, count in seen) == 70
