@@ -11,7 +11,7 @@
 ((32, 32, 3), (2,))
 """
 
-from dip_jax import inputs, metrics, operators
+from dip_jax import inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
 from dip_jax.generators import ResNet, Skip, UNet
 from dip_jax.layout import canonical
@@ -25,8 +25,19 @@ from dip_jax.tasks import (
     super_resolve,
     through,
     total_variation,
+    validate,
 )
-from dip_jax.wrappers import average, backtrack, best, measured
+from dip_jax.wrappers import (
+    average,
+    backtrack,
+    best,
+    measured,
+    moving_variance,
+    stop,
+    until,
+    validated,
+    windowed_variance,
+)
 
 __version__ = "0.1.0"
 
@@ -50,12 +61,19 @@ __all__ = [
     "inputs",
     "measured",
     "metrics",
+    "moving_variance",
     "observe",
     "operators",
     "reconstruct",
     "recorrupted",
     "run",
+    "splitting",
+    "stop",
     "super_resolve",
     "through",
     "total_variation",
+    "until",
+    "validate",
+    "validated",
+    "windowed_variance",
 ]

@@ -28,7 +28,7 @@ State = Any
 class Task(NamedTuple):
     """An inverse problem as the fit sees it.
 
-    Both fields are :class:`jax.tree_util.Partial`: their data are leaves of the pytree, so a
+    The fields are :class:`jax.tree_util.Partial`: their data are leaves of the pytree, so a
     second picture of the same shape reuses the compiled program.
     """
 
@@ -36,6 +36,8 @@ class Task(NamedTuple):
     """Differentiable; what the fit minimises."""
     metrics: Callable[[Image], dict[str, Scalar]]
     """For reports only; may use a reference image; never enters a gradient or a choice."""
+    validation: Callable[[Image], Scalar] | None = None
+    """The error on measured data that the loss does not see; stopping and choosing go by it."""
 
 
 class Generator(Protocol):

@@ -9,6 +9,7 @@ import optax
 
 from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, Scalar, Task
 from dip_jax.layout import canonical
+from dip_jax.splitting import recorrupt
 
 
 class DipState(NamedTuple):
@@ -78,11 +79,11 @@ def recorrupted(
 ) -> Algorithm:
     """The generator as a denoiser: fitted to turn one noisy copy of the image into another.
 
-    From the noisy image ``y`` with noise of standard deviation s, each step draws w from
-    N(0, s^2) and makes two images whose noises are independent,
-    ``y1 = y + sqrt(alpha / (1 - alpha)) w`` and ``y2 = y - sqrt((1 - alpha) / alpha) w``. The
-    generator gets y1 and is fitted to y2: having no way to foresee the noise of y2 it does
-    not learn it, however long the fit (for Gaussian noise of known s that no clipping cut).
+    From the noisy image ``y`` with noise of standard deviation s, each step draws two images
+    whose noises are independent, y1 and y2 of :func:`~dip_jax.splitting.recorrupt`. The
+    generator gets y1 and is fitted to y2, whose noise it can't foresee. (As each pair is made
+    of one ``y``, it may come to know the noise of ``y`` itself: the more slowly, the larger
+    ``alpha``.)
 
     Its input is ``z [h, w, c + 1]``: the noisy image, and in the last channel s, in the
     image's units; s may vary over the image. The task is :func:`~dip_jax.tasks.denoise` of
@@ -109,10 +110,8 @@ def recorrupted(
     def split(state: DipState) -> tuple[Image, Image]:
         """The generator's input y1, and y - y2."""
         y, deviation = state.z[..., :-1], state.z[..., -1:]
-        key = jax.random.fold_in(state.key, state.count)
-        w = deviation * jax.random.normal(key, y.shape)
-        ratio = (alpha / (1 - alpha)) ** 0.5
-        return pad(y + ratio * w - 0.5), pad(w / ratio)
+        y1, y2 = recorrupt(jax.random.fold_in(state.key, state.count), y, deviation, alpha)
+        return pad(y1 - 0.5), pad(y - y2)
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task

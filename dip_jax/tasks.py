@@ -18,7 +18,11 @@ from dip_jax.base import Array, Image, Scalar, Task
 
 
 def observe(
-    operator: Callable[[Image], Array], y: Array, *, reference: Image | None = None
+    operator: Callable[[Image], Array],
+    y: Array,
+    *,
+    known: Array | None = None,
+    reference: Image | None = None,
 ) -> Task:
     """The task of finding an image x with ``operator(x)`` close to ``y``.
 
@@ -28,25 +32,28 @@ def observe(
         then a second task of the same shapes reuses the compiled program. A bare function
         works too, but each new function object compiles anew.
       y: the measurement, of the shape that ``operator`` returns.
+      known: 1 where ``y`` counts and 0 where it is left out, of y's shape or one that
+        broadcasts to it; when absent, all counts.
       reference: the true image ``[h, w, c]`` if it is known; reported, never fitted.
     """
-    if not isinstance(operator, Partial):
-        operator = Partial(operator)
-    return Task(Partial(_squared_error, operator, y), _report(reference))
+    return Task(_loss(operator, y, known), _report(reference))
 
 
-def denoise(y: Image, *, reference: Image | None = None) -> Task:
-    """Fits a noisy image ``y [h, w, c]`` itself; stopping early is what removes the noise."""
-    return Task(Partial(_squared_error, _IDENTITY, y), _report(reference))
+def denoise(y: Image, *, known: Array | None = None, reference: Image | None = None) -> Task:
+    """Fits a noisy image ``y [h, w, c]`` itself; stopping early is what removes the noise.
+
+    ``known`` is as for :func:`observe`.
+    """
+    return Task(_loss(_IDENTITY, y, known), _report(reference))
 
 
-def reconstruct(y: Image, *, reference: Image | None = None) -> Task:
+def reconstruct(y: Image, *, known: Array | None = None, reference: Image | None = None) -> Task:
     """Fits a picture damaged in an unknown way, such as JPEG artefacts, ``y [h, w, c]``.
 
     The loss is :func:`denoise`'s. What differs is the preset: the damage is no independent
     noise, so the paper takes a narrower network (figure 1, supplement).
     """
-    return denoise(y, reference=reference)
+    return denoise(y, known=known, reference=reference)
 
 
 def inpaint(y: Image, mask: Array, *, reference: Image | None = None) -> Task:
@@ -54,8 +61,7 @@ def inpaint(y: Image, mask: Array, *, reference: Image | None = None) -> Task:
 
     The mean runs over all pixels, as in the original code.
     """
-    known = Partial(_known, mask)
-    return Task(Partial(_squared_error, known, operators.mask(y, mask)), _report(reference))
+    return denoise(y, known=mask, reference=reference)
 
 
 def super_resolve(
@@ -63,6 +69,7 @@ def super_resolve(
     factor: int,
     *,
     taps: np.ndarray | None = None,
+    known: Array | None = None,
     reference: Image | None = None,
 ) -> Task:
     """Finds an image ``factor`` times larger whose downsampling is ``y [h, w, c]``.
@@ -72,6 +79,7 @@ def super_resolve(
       factor: integer ratio of sizes.
       taps: downsampling filter, see :mod:`dip_jax.operators`; Lanczos-2 when absent, which
         the paper uses.
+      known: as for :func:`observe`.
       reference: the true large image ``[factor * h, factor * w, c]`` if it is known.
     """
     taps = operators.lanczos_taps(factor) if taps is None else taps
@@ -80,7 +88,7 @@ def super_resolve(
         for size in y.shape[:2]
     )
     return Task(
-        Partial(_squared_error, Partial(_resampled, rows, columns), y),
+        _loss(Partial(_resampled, rows, columns), y, known),
         Partial(_luma_scores, reference)
         if reference is not None and y.shape[-1] in (1, 3)
         else _report(reference),
@@ -95,6 +103,18 @@ def total_variation(task: Task, weight: float, beta: float = 0.5) -> Task:
     return task._replace(loss=Partial(_plus_variation, task.loss, weight, beta))
 
 
+def validate(task: Task, other: Task) -> Task:
+    """``task``, validated by another's loss: of data that ``task`` does not fit.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from dip_jax import splitting
+    >>> y = jnp.full((16, 16, 3), 0.5)  # a noisy picture, and its noise's deviation 0.1
+    >>> y1, y2 = splitting.recorrupt(jax.random.key(0), y, 0.1)
+    >>> task = validate(denoise(y1), denoise(y2))
+    """
+    return task._replace(validation=other.loss)
+
+
 def through(operator: Callable[[Image], Image], task: Task) -> Task:
     """The same task for an image that it sees through ``operator``.
 
@@ -103,7 +123,20 @@ def through(operator: Callable[[Image], Image], task: Task) -> Task:
     """
     if not isinstance(operator, Partial):
         operator = Partial(operator)
-    return Task(Partial(_composed, task.loss, operator), Partial(_composed, task.metrics, operator))
+    validation = task.validation
+    return Task(
+        Partial(_composed, task.loss, operator),
+        Partial(_composed, task.metrics, operator),
+        None if validation is None else Partial(_composed, validation, operator),
+    )
+
+
+def _loss(operator: Callable, y: Array, known: Array | None = None) -> Partial:
+    if not isinstance(operator, Partial):
+        operator = Partial(operator)
+    if known is None:
+        return Partial(_squared_error, operator, y)
+    return Partial(_squared_error, Partial(_known, known, operator), operators.mask(y, known))
 
 
 def _squared_error(operator: Callable, y: Array, image: Image) -> Scalar:
@@ -123,8 +156,8 @@ def _identity(image: Image) -> Image:
 _IDENTITY = Partial(_identity)
 
 
-def _known(mask: Array, image: Image) -> Image:
-    return operators.mask(image, mask)
+def _known(mask: Array, operator: Callable, image: Image) -> Array:
+    return operators.mask(operator(image), mask)
 
 
 def _resampled(rows: Array, columns: Array, image: Image) -> Image:

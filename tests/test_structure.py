@@ -18,6 +18,7 @@ ROOMS = [
     "operators",
     "metrics",
     "inputs",
+    "splitting",
     "generators",
     "tasks",
     "prior",

@@ -124,3 +124,30 @@ def test_super_resolution_reports_luma_too():
     small = picture(6, 5, 3)
     task = dip_jax.super_resolve(small, 4, reference=picture(24, 20, 3))
     assert task.metrics(picture(24, 20, 3) + 0.1).keys() == {"psnr", "psnr_luma"}
+
+
+@pytest.mark.parametrize("name", ["denoise", "reconstruct", "observe", "super_resolve"])
+def test_what_is_not_known_counts_nothing(name):
+    y, known = picture(), MASK
+    build = {
+        "observe": lambda y, **options: dip_jax.observe(half, y, **options),
+        "super_resolve": lambda y, **options: dip_jax.super_resolve(y, 2, **options),
+    }.get(name) or getattr(dip_jax, name)
+    image = jnp.full((24, 20, 1) if name == "super_resolve" else y.shape, 0.3)
+    spoiled = jnp.where(known == 1, y, 0.9)
+    plain, other = build(y, known=known), build(spoiled, known=known)
+    for a, b in zip(*(jax.value_and_grad(t.loss)(image) for t in (plain, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert plain.loss(image) != build(y).loss(image)
+
+
+def test_validation_is_of_other_data_and_is_seen_through_the_crop_too():
+    y, other = picture(), 0.5 * picture()
+    task = dip_jax.validate(dip_jax.denoise(y), dip_jax.denoise(other))
+    assert task.loss(y) == 0
+    np.testing.assert_allclose(task.validation(y), jnp.mean((y - other) ** 2), rtol=1e-5)
+    assert dip_jax.denoise(y).validation is None
+    window = operators.Crop(2, 1, 12, 10)
+    canvas = jnp.pad(other, ((2, 2), (1, 5), (0, 0)), constant_values=0.3)
+    assert dip_jax.through(window, task).validation(canvas) == 0
+    assert dip_jax.through(window, dip_jax.denoise(y)).validation is None

@@ -49,7 +49,16 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     (bool, "list_presets", False, "Show all presets and end."),
     (str, "generator", None, f"The network: {', '.join(presets.GENERATORS)} [the preset's]."),
     (presets.INPUTS, "input", None, "What the network is fed [the preset's]."),
-    (int, "steps", None, "Steps of optimisation [the preset's]."),
+    (
+        presets.STOPS,
+        "stop",
+        None,
+        "When to stop: by an independent copy of the noisy picture (r2r), by pixels held out of "
+        "the fit, when outputs start to move (wmv, emv), when the picture is as far from the data "
+        "as the noise is (discrepancy), after all steps (none) [auto, the first that suits; "
+        "none for the paper's presets].",
+    ),
+    (int, "steps", None, "Steps of optimisation, at most [the preset's]."),
     (int, "every", None, "Steps between updates of the display [the preset's]."),
     (int, "seed", 0, "Decides everything random."),
     (("auto", "cpu", "gpu", "tpu"), "backend", "auto", "Where to compute."),

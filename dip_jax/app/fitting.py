@@ -7,6 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from tqdm.auto import tqdm
@@ -24,6 +25,7 @@ from dip_jax.app.problem import (
     make_task,
     noise_level,
 )
+from dip_jax.app.stopping import partition, rule_for, stopped, watch_outputs
 from dip_jax.base import Algorithm, Task
 from dip_jax.operators import Crop
 
@@ -37,9 +39,11 @@ class Restoration(NamedTuple):
     """The fit's own estimate, before known pixels were put back (inpainting)."""
     trace: dict[str, np.ndarray]
     """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
-    ``average_psnr`` of the average; ``restores`` after a divergence."""
+    ``average_psnr`` of the average; ``restores`` after a divergence; of a stopping rule, its
+    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1) that
+    it would return."""
     preset: Preset
-    """The settings in force."""
+    """The settings in force; ``preset.stop`` is the stopping rule."""
     sigma: float | None
     """The noise level in 8-bit levels: as given, or estimated where the preset needs it."""
     compile_seconds: float
@@ -78,15 +82,16 @@ def restore(
       task: "denoise", "reconstruct", "inpaint" or "super_resolve"; when absent, the first
         that the preset is for ("denoise" for most).
       mask: for inpainting, ``[h, w]`` or ``[h, w, 1]``: 1 (or True) known, 0 to be filled.
-      sigma: for denoising, the noise level in 8-bit levels. "fast" estimates it when absent;
-        the jitter of "paper" follows it, but not the number of steps: choose it with ``steps``.
+      sigma: for denoising, the noise level in 8-bit levels. Where the preset or the stopping
+        rule needs it, it is estimated when absent.
       reference: the true picture, if it is known; reported, never fitted.
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
       keep_known: for inpainting, whether known pixels are put back into the result.
       progress: whether a bar is shown.
       **changes: fields of :class:`~dip_jax.app.presets.Preset` to change, such as
-        ``steps=200``, ``generator="unet"``, or ``factor=2`` for super-resolution.
+        ``steps=200``, ``stop="none"``, ``generator="unet"``, or ``factor=2`` for
+        super-resolution.
 
     Raises:
       UserError: a ValueError that names the argument, its value and the mend.
@@ -120,6 +125,17 @@ def restore(
             "reference", truth.shape, f"the restored picture's shape will be {seen.shape}"
         )
 
+    wanted = preset.alpha or preset.stop in ("r2r", "discrepancy")
+    if sigma is None and preset.task == "denoise" and wanted:
+        sigma = noise_level(y)
+    pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
+    preset = preset._replace(stop=rule_for(preset, sigma, pixels))
+    key = jax.random.key(seed)
+    parts = partition(preset, y, known, sigma, jax.random.fold_in(key, 2))
+    inner = make_task(preset, parts.y, parts.known, truth)
+    if parts.validation is not None:
+        inner = dip_jax.validate(inner, parts.validation)
+
     generator = _generator(preset.generator, preset.options, y.shape[2])
     window = canvas(seen.shape[0], seen.shape[1], generator.stride)
     # Without the fields that change no program, else they would compile another.
@@ -131,14 +147,12 @@ def restore(
         generator,
         window if preset.alpha else None,
     )
-    if preset.alpha and sigma is None:
-        sigma = noise_level(y)
-    inner = make_task(preset, y, known, truth)
+    fed = jnp.asarray(seen) if preset.task == "super_resolve" else parts.y
     outcome = _fit(
         algorithm,
         dip_jax.through(window.crop, inner),
-        jax.random.key(seed),
-        functools.partial(make_input, preset, seen, window, sigma),
+        key,
+        functools.partial(make_input, preset, fed, window, parts.sigma),
         preset,
         window.crop,
         progress,
@@ -164,8 +178,9 @@ def _algorithm(preset: Preset, generator: Any, window: Window | None) -> Algorit
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     else:
         fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, pad=window.pad)
-    fit = dip_jax.measured(dip_jax.average(dip_jax.measured(fit), preset.decay), "average_")
-    return dip_jax.backtrack(fit)
+    fit = dip_jax.measured(watch_outputs(fit, preset.stop))
+    fit = dip_jax.measured(dip_jax.average(fit, preset.decay), "average_")
+    return dip_jax.backtrack(stopped(fit, preset.stop))
 
 
 def _schedule(preset: Preset) -> optax.ScalarOrSchedule:

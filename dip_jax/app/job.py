@@ -46,7 +46,8 @@ def run_job(values: flags.FlagValues) -> int:
             f"{printable(inputs.name)}: {width}x{height}, "
             f"{'grey' if channels == 1 else 'RGB'}{', ' + inputs.damage if inputs.damage else ''}"
         )
-        if values.sigma is not None and values.steps is None and not preset.alpha:
+        fixed = preset.stop == "none" and not preset.alpha
+        if values.sigma is not None and values.steps is None and fixed:
             print("note: the number of steps does not follow --sigma; choose it with --steps")
         result = _restored(values, inputs, preset)
         if not np.isfinite(result.image).all():
@@ -112,7 +113,7 @@ def _preset(values: flags.FlagValues) -> Preset:
     task = values.task
     if task is None and values.preset is None:
         task = "denoise"
-    names = ("steps", "every", "input", "generator", "factor", "missing")
+    names = ("steps", "stop", "every", "input", "generator", "factor", "missing")
     changes = {name: values[name].value for name in names if values[name].value is not None}
     return changed(find_preset(values.preset or "fast", task), prefix="--", **changes)
 
@@ -196,6 +197,7 @@ def _record(
         "device": device,
         "seconds": {"compile": result.compile_seconds, "fit": result.fit_seconds},
         "steps": len(result.trace["loss"]),
+        "chosen_step": int(result.trace["chosen"][-1]) if "chosen" in result.trace else None,
         "interrupted": result.interrupted,
         "restores": int(result.trace["restores"][-1]),
         "scores": _finite(scores),
@@ -223,7 +225,14 @@ def _report(
         f"{ended} {steps} steps in {result.fit_seconds:.1f} s, "
         f"and {result.compile_seconds:.1f} s to compile"
     )
-    if result.preset.alpha:
+    if "chosen" in result.trace:
+        rule, best = result.preset.stop, int(result.trace["chosen"][-1])
+        print(
+            f"stopping rule {rule}: the picture is that of step {best}"
+            if best
+            else f"stopping rule {rule}: too few steps to choose; the picture is the last one"
+        )
+    if result.sigma is not None:
         origin = "as given" if given else "estimated; --sigma sets it"
         print(f"noise level: {result.sigma:.1f} of 255 ({origin})")
     if result.trace["restores"][-1]:

@@ -12,6 +12,14 @@ from dip_jax.app.errors import UserError
 
 TASKS = ("denoise", "reconstruct", "inpaint", "super_resolve")
 INPUTS = ("noise", "meshgrid", "image")
+STOPS = ("auto", "r2r", "held_out", "wmv", "emv", "discrepancy", "none")
+# Which of them suit a task. Of a JPEG file's damage no two parts are independent.
+STOPS_OF = {
+    "denoise": STOPS,
+    "reconstruct": ("auto", "wmv", "emv", "none"),
+    "inpaint": ("auto", "held_out", "wmv", "emv", "none"),
+    "super_resolve": ("auto", "held_out", "wmv", "emv", "none"),
+}
 MAX_FACTOR = 16
 MAX_STEPS = 10**9
 
@@ -26,6 +34,9 @@ class Preset(NamedTuple):
     expected: str
     """What a run with them has reached, and on what."""
     steps: int
+    """At most."""
+    stop: str = "auto"
+    """When to stop, one of ``STOPS``; see :mod:`dip_jax.app.stopping`."""
     generator: str = "skip"
     options: tuple[tuple[str, Any], ...] = ()
     """Keyword arguments of the generator, as pairs."""
@@ -104,6 +115,7 @@ PRESETS = (
         source="denoising.ipynb, F16",
         expected="F16, sigma 25: 30.7 dB one iterate, site's output 33.7 dB",
         steps=3000,
+        stop="none",
         options=_HOURGLASS,
         jitter=1 / 30,
         jitter_strong=1 / 20,
@@ -114,6 +126,7 @@ PRESETS = (
         source="denoising.ipynb, snail (JPEG)",
         expected="no reference exists",
         steps=2400,
+        stop="none",
         options=_options(
             widths=(8, 16, 32, 64, 128), skip_widths=(0, 0, 0, 4, 4), upsampling="bilinear"
         ),
@@ -126,6 +139,7 @@ PRESETS = (
         source="inpainting.ipynb, kate and peppers (text)",
         expected="kate: 39.0 dB",
         steps=6001,
+        stop="none",
         options=_options(widths=(128,) * 5, skip_widths=128, upsampling="nearest"),
     ),
     Preset(
@@ -134,6 +148,7 @@ PRESETS = (
         source="super-resolution.ipynb, zebra x4",
         expected="zebra x4: 25.71 dB luma; Set5 29.90, Set14 27.01",
         steps=2000,
+        stop="none",
         options=_HOURGLASS,
     ),
     Preset(
@@ -142,6 +157,7 @@ PRESETS = (
         source="super-resolution.ipynb, zebra x8",
         expected="zebra x8: 20.62 dB luma; Set5 25.89, Set14 24.15",
         steps=4000,
+        stop="none",
         options=_HOURGLASS,
         jitter=0.05,
         factor=8,
@@ -152,6 +168,7 @@ PRESETS = (
         source="inpainting.ipynb, vase (a large hole)",
         expected="no reference exists",
         steps=5001,
+        stop="none",
         options=_options(widths=(128,) * 5, skip_widths=0, upsampling="nearest"),
         input="meshgrid",
     ),
@@ -161,6 +178,7 @@ PRESETS = (
         source="inpainting.ipynb, library (a large hole)",
         expected="no reference exists",
         steps=3001,
+        stop="none",
         options=_options(
             widths=(16, 32, 64, 128, 128, 128),
             skip_widths=0,
@@ -177,6 +195,7 @@ PRESETS = (
         source="restoration.ipynb, barbara (50 % missing)",
         expected="barbara: 32.22 dB; 11 grey pictures 33.48",
         steps=11000,
+        stop="none",
         options=_HOURGLASS,
         learning_rate=0.001,
     ),
@@ -186,6 +205,7 @@ PRESETS = (
         source="restoration.ipynb, kate (98 % missing)",
         expected="no figure published",
         steps=1000,
+        stop="none",
         options=_options(
             widths=(16, 32, 64, 128, 128),
             skip_widths=0,
@@ -259,6 +279,15 @@ def changed(preset: Preset, prefix: str = "", **changes: Any) -> Preset:
 
 
 def _check(preset: Preset, prefix: str) -> None:
+    if preset.stop not in STOPS:
+        known = nearest(str(preset.stop), list(STOPS))
+        raise UserError(f"{prefix}stop", preset.stop, f"is unknown; {known}")
+    suitable = list(STOPS_OF[preset.task])
+    if preset.alpha:
+        suitable.remove("discrepancy")  # the loss compares with a copy of more noise
+    if preset.stop not in suitable:
+        problem = f"does not suit {preset.task}, preset {preset.name}; these do: "
+        raise UserError(f"{prefix}stop", preset.stop, problem + ", ".join(suitable))
     if preset.input not in INPUTS:
         known = nearest(str(preset.input), list(INPUTS))
         raise UserError(f"{prefix}input", preset.input, f"is unknown; {known}")

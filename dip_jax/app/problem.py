@@ -88,17 +88,15 @@ def canvas(height: int, width: int, stride: int) -> Window:
 
 
 def make_task(
-    preset: Preset, y: np.ndarray, known: np.ndarray | None, truth: np.ndarray | None
+    preset: Preset, y: jax.Array, known: jax.Array | None, truth: np.ndarray | None
 ) -> Task:
-    """The preset's task for the picture ``y``; ``known`` is the mask of an inpainting."""
+    """The preset's task for the picture ``y``; ``known`` is 1 where it counts."""
     reference = None if truth is None else jnp.asarray(truth)
-    observed = jnp.asarray(y)
-    if preset.task == "inpaint":
-        return dip_jax.inpaint(observed, jnp.asarray(known), reference=reference)
     if preset.task == "super_resolve":
-        return dip_jax.super_resolve(observed, preset.factor, reference=reference)
-    build = {"denoise": dip_jax.denoise, "reconstruct": dip_jax.reconstruct}[preset.task]
-    return build(observed, reference=reference)
+        return dip_jax.super_resolve(y, preset.factor, known=known, reference=reference)
+    if preset.task == "reconstruct":
+        return dip_jax.reconstruct(y, known=known, reference=reference)
+    return dip_jax.denoise(y, known=known, reference=reference)  # with holes, inpainting
 
 
 def noise_level(y: np.ndarray) -> float:
@@ -119,14 +117,14 @@ def noise_level(y: np.ndarray) -> float:
 
 
 def make_input(
-    preset: Preset, seen: np.ndarray, window: Window, sigma: float | None, key: jax.Array
+    preset: Preset, seen: jax.Array, window: Window, sigma: float | None, key: jax.Array
 ) -> jax.Array:
     """The preset's z for a window; ``seen`` is the degraded picture at the result's size."""
     if preset.alpha:
         deviation = np.full((*seen.shape[:2], 1), (sigma or 0.0) / 255, np.float32)
-        return jnp.asarray(np.concatenate([seen, deviation], axis=2))
+        return jnp.concatenate([seen, deviation], axis=2)
     if preset.input == "meshgrid":
         return dip_jax.inputs.meshgrid(window.height, window.width)
     if preset.input == "noise":
         return dip_jax.inputs.uniform(key, window.height, window.width, preset.depth)
-    return window.pad(jnp.asarray(seen))
+    return window.pad(seen)

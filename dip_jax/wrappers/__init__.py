@@ -8,13 +8,29 @@ from dip_jax.wrappers.average import AverageState, average
 from dip_jax.wrappers.backtrack import BacktrackState, backtrack
 from dip_jax.wrappers.best import BestState, best
 from dip_jax.wrappers.measured import measured
+from dip_jax.wrappers.stop import StopState, stop, until
+from dip_jax.wrappers.validated import validated
+from dip_jax.wrappers.variance import (
+    MovingVarianceState,
+    WindowedVarianceState,
+    moving_variance,
+    windowed_variance,
+)
 
 __all__ = [
     "AverageState",
     "BacktrackState",
     "BestState",
+    "MovingVarianceState",
+    "StopState",
+    "WindowedVarianceState",
     "average",
     "backtrack",
     "best",
     "measured",
+    "moving_variance",
+    "stop",
+    "until",
+    "validated",
+    "windowed_variance",
 ]

@@ -1,0 +1,127 @@
+"""When to stop: rules by name, the data they set aside, and what they wrap around a fit.
+
+* ``held_out``: a few pixels are left out of the fit and compared with. For all tasks whose
+  noise is independent from pixel to pixel, and those without noise. This is "auto" wherever
+  it suits: it is as precise as ``r2r``, and needs no noise level and no Gaussian noise.
+* ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
+  with. For denoising where the noise level is known or estimated.
+* ``wmv``, ``emv``: when the outputs start to move again. For all tasks and presets, less sure.
+* ``discrepancy``: once the picture is as far from the data as the noise is.
+* ``none``: after as many steps as the preset or the user says.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+import dip_jax
+from dip_jax import splitting
+from dip_jax.app.errors import UserError
+from dip_jax.app.presets import STOPS_OF, Preset
+from dip_jax.app.problem import make_task
+from dip_jax.base import Algorithm, Array, Info, Scalar, Task
+
+ALPHA = 0.03  # of the split: 3 % more noise in what is fitted
+HELD_OUT = 0.03  # share of the known pixels of an inpainting
+LEAST_PIXELS = 1024  # of which so few are held out that they say little
+# A sixth of the steps at most is taken past the best one, but 50 in any case.
+PATIENCE: dict[str, Any] = {"patience": 1 / 6, "at_least": 50}
+WINDOW = 100  # images of wmv
+WARM_UP = 100  # steps during which outputs hardly move for another reason
+
+
+class Parts(NamedTuple):
+    """What is fitted, and what validates."""
+
+    y: Array
+    known: Array | None
+    """1 where ``y`` counts; None for everywhere."""
+    sigma: float | None
+    """Noise level of ``y`` in 8-bit levels, if known."""
+    validation: Task | None = None
+
+
+def rule_for(preset: Preset, sigma: float | None, pixels: int) -> str:
+    """The rule that ``preset.stop`` means.
+
+    Args:
+      preset: with its task.
+      sigma: the noise level, if known.
+      pixels: of the picture, as far as they are known.
+
+    Raises:
+      UserError: if the rule needs a noise level and that is 0, or more pixels.
+    """
+    enough = pixels >= LEAST_PIXELS
+    if preset.stop == "auto":
+        return "held_out" if enough and "held_out" in STOPS_OF[preset.task] else "none"
+    if preset.stop in ("r2r", "discrepancy") and not sigma:
+        raise UserError("stop", preset.stop, "needs noise, and none was found; give sigma or none")
+    if preset.stop == "held_out" and not enough:
+        problem = f"needs at least {LEAST_PIXELS} known pixels and has {pixels}; take none"
+        raise UserError("stop", preset.stop, problem)
+    return preset.stop
+
+
+def partition(
+    preset: Preset, y: np.ndarray, known: np.ndarray | None, sigma: float | None, key: Array
+) -> Parts:
+    """Sets data aside as the rule ``preset.stop`` needs it; "auto" is no rule."""
+    observed = jnp.asarray(y)
+    weights = None if known is None else jnp.asarray(known)
+    if preset.stop == "r2r":
+        assert sigma is not None
+        y1, y2 = splitting.recorrupt(key, observed, sigma / 255, ALPHA)
+        # Where the noise was cut off at black or white it is smaller than sigma says.
+        whole = (observed > 0) & (observed < 1)
+        whole = (whole | (jnp.mean(whole) < 0.1)).astype(observed.dtype)
+        return Parts(y1, None, sigma / (1 - ALPHA) ** 0.5, make_task(preset, y2, whole, None))
+    if preset.stop == "held_out":
+        if weights is None:
+            held = splitting.hold_out(key, *y.shape[:2])
+            known_to_fit, y1 = 1 - held, splitting.fill(observed, held)
+        else:
+            held = weights * jax.random.bernoulli(key, HELD_OUT, weights.shape)
+            known_to_fit, y1 = weights - held, observed * (1 - held)
+        return Parts(y1, known_to_fit, sigma, make_task(preset, observed, held, None))
+    if preset.stop == "discrepancy":
+        assert sigma is not None
+        deviation = jnp.asarray(sigma / 255)
+        unit = Partial(_in_units, deviation)
+        return Parts(observed, weights, sigma, dip_jax.observe(unit, observed / deviation))
+    return Parts(observed, weights, sigma)
+
+
+def _in_units(unit: Array, image: Array) -> Array:
+    return image / unit
+
+
+def watch_outputs(algorithm: Algorithm, rule: str) -> Algorithm:
+    """Around the bare fit: adds the scores that are taken of single outputs."""
+    if rule == "wmv":
+        return dip_jax.windowed_variance(algorithm, WINDOW)
+    return dip_jax.moving_variance(algorithm) if rule == "emv" else algorithm
+
+
+def stopped(algorithm: Algorithm, rule: str) -> Algorithm:
+    """Around the averaged fit: ends it and keeps the picture chosen."""
+    if rule in ("r2r", "held_out"):
+        return dip_jax.stop(dip_jax.validated(algorithm), _validation, **PATIENCE)
+    if rule == "discrepancy":
+        return dip_jax.until(
+            dip_jax.validated(algorithm), lambda info: info.metrics["validation"] <= 1
+        )
+    if rule in ("wmv", "emv"):
+        return dip_jax.stop(algorithm, _variance, start=WARM_UP, smoothing=0.0, **PATIENCE)
+    return algorithm
+
+
+def _validation(info: Info) -> Scalar:
+    return info.metrics["validation"]
+
+
+def _variance(info: Info) -> Scalar:
+    return info.metrics["variance"]

@@ -1,0 +1,90 @@
+"""Measured data in two parts whose noises are independent: one to fit, one to validate.
+
+A fit that never saw the second part can't know its noise: the error against it is the true
+error plus a constant, at every step, and its lowest point is the moment to stop.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from dip_jax.base import Array, Image, Key
+
+
+def recorrupt(
+    key: Key, y: Image, deviation: Array | float, alpha: float = 0.03
+) -> tuple[Image, Image]:
+    """Two copies of ``y`` with Gaussian noise added so that their noises are independent.
+
+    With w from N(0, s^2): ``y1 = y + sqrt(alpha / (1 - alpha)) w`` and
+    ``y2 = y - sqrt((1 - alpha) / alpha) w``. If the noise of ``y`` is N(0, s^2) too, y1's has
+    the variance ``s^2 / (1 - alpha)`` and y2's ``s^2 / alpha``, and neither tells of the other.
+
+    Args:
+      key: decides w.
+      y: the noisy image ``[h, w, c]``.
+      deviation: s, in the image's units; a number, or an array that broadcasts to y's shape.
+      alpha: above 0 and below 1. The smaller, the less noise is added to y1.
+
+    Source: Pang et al., Recorrupted-to-Recorrupted, CVPR 2021; Oliveira et al., the coupled
+    bootstrap, 2021.
+    """
+    _check_alpha(alpha)
+    w = deviation * jax.random.normal(key, y.shape)
+    ratio = (alpha / (1 - alpha)) ** 0.5
+    return y + ratio * w, y - w / ratio
+
+
+def thin(key: Key, y: Image, gain: float, alpha: float = 0.03) -> tuple[Image, Image]:
+    """Two independent Poisson images from one, ``y = gain * counts``, by sharing out its counts.
+
+    Each count goes to the second image with probability ``alpha``. Both are scaled to the
+    brightness of ``y``: the first is Poisson with the gain ``gain / (1 - alpha)``, the second
+    with ``gain / alpha``.
+
+    Args:
+      key: decides the shares.
+      y: ``[h, w, c]``, whole multiples of ``gain``, or rounded to them.
+      gain: brightness of one count, in the image's units.
+      alpha: above 0 and below 1.
+
+    Source: Monroy et al., Generalized Recorrupted-to-Recorrupted, ICLR 2025, table 1.
+    """
+    _check_alpha(alpha)
+    counts = jnp.round(y / gain)
+    shared = jax.random.binomial(key, counts, alpha)
+    return gain * (counts - shared) / (1 - alpha), gain * shared / alpha
+
+
+def hold_out(key: Key, height: int, width: int, spacing: int = 7) -> Array:
+    """Which pixels to leave to the validation: ``[h, w, 1]``, 1 there and 0 elsewhere.
+
+    One pixel at random of each square of ``spacing`` pixels, never two neighbours (but for a
+    ``spacing`` below 3), so that an input may be filled in from the pixels around.
+    """
+    if spacing < 2:
+        raise ValueError(f"spacing={spacing!r}: must be at least 2")
+    rows, columns = -(-height // spacing), -(-width // spacing)
+    # Not in the last row and column of a square, which touch the next one.
+    place = jax.random.randint(key, (2, rows, columns), 0, spacing - 1)
+    y = jnp.arange(rows)[:, None] * spacing + place[0]
+    x = jnp.arange(columns)[None, :] * spacing + place[1]
+    return jnp.zeros((height, width, 1)).at[y, x].set(1.0, mode="drop")
+
+
+def fill(y: Image, held: Array) -> Image:
+    """``y`` with the held-out pixels replaced by the mean of the eight around each."""
+    padded = jnp.pad(
+        y, ((1, 1), (1, 1), (0, 0)), mode="edge" if min(y.shape[:2]) < 2 else "reflect"
+    )
+    around = [
+        padded[1 + i : 1 + i + y.shape[0], 1 + j : 1 + j + y.shape[1]]
+        for i in (-1, 0, 1)
+        for j in (-1, 0, 1)
+        if (i, j) != (0, 0)
+    ]
+    return jnp.where(held == 1, sum(around) / len(around), y)
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r}: must be above 0 and below 1")

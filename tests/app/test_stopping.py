@@ -1,0 +1,184 @@
+"""The rules by name: what they set aside, and that they end a fit."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax.app import command, fitting, presets, stopping
+from dip_jax.app.errors import UserError
+from dip_jax.app.fitting import restore
+from dip_jax.app.pictures import write_picture
+from dip_jax.app.presets import STOPS, STOPS_OF, find_preset
+
+SIZE = 40
+SIGMA = 25.0
+
+
+def noisy(size=SIZE):
+    y, x = np.mgrid[0:size, 0:size] / size
+    clean = np.stack([0.3 + 0.4 * x, 0.3 + 0.4 * y, 0.5 + 0.2 * (x > y)], axis=2)
+    noise = np.random.default_rng(0).normal(size=clean.shape)
+    return np.clip(clean + SIGMA / 255 * noise, 0, 1).astype(np.float32)
+
+
+PICTURE = noisy()
+KNOWN = np.random.default_rng(1).random((SIZE, SIZE, 1)) < 0.7
+CASES = [
+    (task, rule)
+    for task, rules in STOPS_OF.items()
+    for rule in rules
+    if rule not in ("auto", "none")
+]
+
+
+@pytest.fixture(autouse=True)
+def small(small_presets):
+    """The algorithms are kept by preset: those made here have other constants."""
+    fitting._algorithm.cache_clear()
+    yield
+    fitting._algorithm.cache_clear()
+
+
+def parts_of(task, rule, y=PICTURE, key=0):
+    preset = find_preset("fast", task)._replace(stop=rule)
+    known = KNOWN.astype(np.float32) if task == "inpaint" else None
+    return stopping.partition(preset, y, known, SIGMA, jax.random.key(key))
+
+
+@pytest.mark.parametrize(("task", "rule"), CASES)
+def test_every_rule_ends_a_fit(task, rule, monkeypatch):
+    """A fit of a network too narrow to go on getting better, with little patience."""
+    monkeypatch.setattr(stopping, "WARM_UP", 3)
+    monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 2})
+    monkeypatch.setattr(stopping, "WINDOW", 5)
+    options = {"alpha": 0.0} if rule == "discrepancy" else {}
+    sigma = 120.0 if rule == "discrepancy" else SIGMA
+    result = restore(
+        PICTURE,
+        task=task,
+        stop=rule,
+        mask=KNOWN if task == "inpaint" else None,
+        sigma=sigma if task == "denoise" else None,
+        steps=250,
+        factor=2,
+        progress=False,
+        **options,
+    )
+    steps = len(result.trace["loss"])
+    assert steps < 250
+    assert result.preset.stop == rule
+    if rule != "discrepancy":
+        chosen = int(result.trace["chosen"][-1])
+        assert 0 < chosen <= steps - 2
+    assert np.isfinite(result.image).all()
+    assert result.image.std() > 0
+
+
+@pytest.mark.parametrize("task", ["denoise", "inpaint", "super_resolve"])
+def test_held_out_values_reach_neither_loss_nor_input(task):
+    parts = parts_of(task, "held_out")
+    held = np.asarray(parts.known) == 0
+    if task == "inpaint":
+        held &= KNOWN
+    assert 0.01 < held.mean() < 0.04
+    other = parts_of(task, "held_out", np.where(held, 0.9, PICTURE).astype(np.float32))
+    if task != "super_resolve":  # there the loss alone sees the picture
+        np.testing.assert_array_equal(parts.y, other.y)
+    image = jnp.full((SIZE, SIZE, 3), 0.4)
+    if task == "super_resolve":
+        image = jnp.full((4 * SIZE, 4 * SIZE, 3), 0.4)
+    preset = find_preset("fast", task)
+    losses = [
+        float(stopping.make_task(preset, p.y, p.known, None).loss(image)) for p in (parts, other)
+    ]
+    assert losses[0] == losses[1]
+    assert parts.validation.loss(image) != other.validation.loss(image)
+
+
+def test_r2r_fits_one_copy_and_validates_with_the_other():
+    parts = parts_of("denoise", "r2r")
+    assert parts.sigma == pytest.approx(SIGMA / (1 - stopping.ALPHA) ** 0.5)
+    assert np.abs(parts.y - PICTURE).max() > 0.01
+    # Clipped pixels, whose noise is smaller than sigma, are left out of the validation.
+    clipped = PICTURE.copy()
+    clipped[3:9] = 1.0
+    validation = parts_of("denoise", "r2r", clipped).validation
+    image = jnp.full((SIZE, SIZE, 3), 0.4)
+    gradient = np.asarray(jax.grad(validation.loss)(image))
+    assert not gradient[3:9].any()
+    assert gradient[:3].all()
+    # ... unless nothing is left.
+    white = parts_of("denoise", "r2r", np.ones_like(PICTURE)).validation
+    assert white.loss(image) > 0
+
+
+def test_discrepancy_is_one_at_the_noise_level():
+    validation = parts_of("denoise", "discrepancy").validation
+    error = validation.loss(jnp.asarray(PICTURE) + SIGMA / 255)
+    assert float(error) == pytest.approx(1, rel=1e-4)
+
+
+def test_auto_is_the_first_rule_that_suits():
+    chosen = {}
+    for task in presets.TASKS:
+        preset = find_preset("fast", task)
+        assert preset.stop == "auto"
+        chosen[task] = stopping.rule_for(preset, None, 10**4)
+        assert stopping.rule_for(preset, None, 100) == "none"
+    assert chosen == {
+        "denoise": "held_out",
+        "reconstruct": "none",
+        "inpaint": "held_out",
+        "super_resolve": "held_out",
+    }
+    assert {preset.stop for preset in presets.PRESETS if preset.name != "fast"} == {"none"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"stop": "psnr"}, "stop=psnr: is unknown; there are auto, r2r"),
+        ({"stop": "held_out", "task": "reconstruct"}, "does not suit reconstruct"),
+        ({"stop": "r2r", "task": "super_resolve"}, "these do: auto, held_out, wmv, emv, none"),
+        ({"stop": "discrepancy"}, "does not suit denoise, preset fast"),
+    ],
+)
+def test_a_rule_that_does_not_suit_is_refused(options, words):
+    with pytest.raises(UserError, match=words):
+        restore(PICTURE, **options)
+
+
+def test_rules_that_lack_noise_or_pixels_say_so():
+    with pytest.raises(UserError, match=r"stop=r2r: needs noise"):
+        restore(np.zeros((40, 40, 3), np.float32), stop="r2r")
+    with pytest.raises(UserError, match=r"stop=held_out: needs at least 1024 known pixels"):
+        restore(noisy(20), stop="held_out")
+
+
+def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 5})
+    write_picture(tmp_path / "p.png", PICTURE)
+    flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=300"]
+    assert command.main(flags) == 0
+    out = capsys.readouterr().out
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    with (tmp_path / "out" / "trace.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    chosen = record["chosen_step"]
+    assert f"stopping rule held_out: the picture is that of step {chosen}" in out
+    assert record["settings"]["stop"] == "held_out"
+    assert record["steps"] == len(rows) >= chosen + 5
+    assert int(float(rows[-1]["chosen"])) == chosen
+    smooth = np.array([float(row["validation"]) for row in rows])
+    assert np.argmin(smooth) + 1 == pytest.approx(chosen, abs=15)
+    assert command.main(["--task=reconstruct", "--stop=held_out", *flags]) == 2
+    assert "--stop=held_out: does not suit reconstruct" in capsys.readouterr().err
+
+
+def test_stops_are_listed_for_all_tasks():
+    assert set(STOPS_OF) == set(presets.TASKS)
+    assert {rule for rules in STOPS_OF.values() for rule in rules} == set(STOPS)

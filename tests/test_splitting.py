@@ -1,0 +1,74 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax import splitting
+from tests.toy import picture
+
+KEY = jax.random.key(5)
+
+
+def test_recorrupted_copies_have_independent_noises_of_the_stated_size():
+    truth, s, alpha = picture(128, 128, 3), 0.1, 0.2
+    y = truth + s * jax.random.normal(jax.random.key(1), truth.shape)
+    n1, n2 = (np.ravel(copy - truth) for copy in splitting.recorrupt(KEY, y, s, alpha))
+    np.testing.assert_allclose(n1.std(), s / (1 - alpha) ** 0.5, rtol=0.02)
+    np.testing.assert_allclose(n2.std(), s / alpha**0.5, rtol=0.02)
+    assert abs(np.corrcoef(n1, n2)[0, 1]) < 0.02
+    # The noise of y itself is in both: without the right w they would be correlated.
+    plain = [np.ravel(c - truth) for c in splitting.recorrupt(KEY, y, 0.0, alpha)]
+    assert np.corrcoef(*plain)[0, 1] > 0.9
+
+
+def test_the_deviation_may_vary_over_the_picture():
+    y = jnp.full((8, 8, 1), 0.5)
+    deviation = jnp.where(jnp.arange(8)[:, None, None] < 4, 0.0, 0.1)
+    y1, y2 = splitting.recorrupt(KEY, y, deviation)
+    assert np.array_equal(y1[:4], y[:4])
+    assert np.array_equal(y2[:4], y[:4])
+    assert np.all(y1[4:] != y[4:])
+
+
+def test_thinned_counts_are_independent_and_keep_the_brightness():
+    truth, gain, alpha = picture(128, 128, 3), 0.05, 0.3
+    y = gain * jax.random.poisson(jax.random.key(1), truth / gain)
+    y1, y2 = splitting.thin(KEY, y, gain, alpha)
+    # Nothing is lost in the sharing.
+    np.testing.assert_allclose((1 - alpha) * y1 + alpha * y2, y, atol=1e-5)
+    for part, its_gain in ((y1, gain / (1 - alpha)), (y2, gain / alpha)):
+        noise = np.asarray(part - truth)
+        assert abs(noise.mean()) < 0.01
+        np.testing.assert_allclose(noise.var(), its_gain * truth.mean(), rtol=0.05)
+    assert abs(np.corrcoef(np.ravel(y1 - truth), np.ravel(y2 - truth))[0, 1]) < 0.02
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_alpha_out_of_range(alpha):
+    for split in (splitting.recorrupt, splitting.thin):
+        with pytest.raises(ValueError, match=f"alpha={alpha}"):
+            split(KEY, picture(), 0.1, alpha)
+
+
+def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
+    held = np.asarray(splitting.hold_out(KEY, 70, 49, spacing=7))
+    assert held.shape == (70, 49, 1)
+    assert set(np.unique(held)) == {0, 1}
+    np.testing.assert_array_equal(held.reshape(10, 7, 7, 7).sum(axis=(1, 3)), 1)
+    padded = np.pad(held[..., 0], 1)
+    around = sum(np.roll(padded, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) - padded
+    assert not np.any(around * padded)
+    assert np.any(held != splitting.hold_out(jax.random.key(6), 70, 49))
+    with pytest.raises(ValueError, match="spacing=1"):
+        splitting.hold_out(KEY, 9, 9, spacing=1)
+
+
+def test_filling_forgets_the_held_out_value():
+    y, held = picture(21, 15, 3), splitting.hold_out(KEY, 21, 15)
+    filled = splitting.fill(y, held)
+    np.testing.assert_array_equal(filled, splitting.fill(jnp.where(held == 1, 7.0, y), held))
+    np.testing.assert_array_equal(jnp.where(held == 1, 0, filled), jnp.where(held == 1, 0, y))
+    row, column = np.argwhere(np.asarray(held[1:-1, 1:-1, 0]))[0] + 1
+    block = y[row - 1 : row + 2, column - 1 : column + 2]
+    mean = (block.sum(axis=(0, 1)) - y[row, column]) / 8
+    np.testing.assert_allclose(filled[row, column], mean, rtol=1e-5)
