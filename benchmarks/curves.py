@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from benchmarks.program import require_torch, run_program
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 from dip_jax.app.pictures import read_picture
+from experiments.program import require, run_program
 
 NAME = "curves"
 COLUMNS = ("step", "seconds", "psnr", "average_psnr")
@@ -65,7 +65,7 @@ def _run(values: flags.FlagValues, started: float) -> None:
     started = started if values.started is None else values.started
     path = Path(values.file)
     if values.method == "pytorch":
-        require_torch("--method", values.method)
+        require("torch", "bench", "--method", values.method)
         rows = _peer(truth, y, values, started, path.with_suffix(".state"))
     else:
         rows = _ours(truth, y, values, started)

@@ -20,7 +20,6 @@ import numpy as np
 from absl import flags
 
 import dip_jax
-from benchmarks.program import Table, define_common, publish, run_program
 from benchmarks.subject import (
     Subject,
     check_size,
@@ -32,6 +31,7 @@ from benchmarks.subject import (
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
 from dip_jax.layout import canonical
+from experiments.program import Table, define_common, publish, run_program
 
 NAME = "loop"
 MEMBERS = 2
@@ -82,7 +82,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     title = f"Seconds a step of the preset {preset.name}, {values.size}x{values.size}"
     note = f"Medians of {values.rounds} measurements of {steps} steps."
     table = Table(title, ["loop", "seconds a step", "over the bare step"], rows, note)
-    publish([table], NAME, argv, device, values.out)
+    publish([table], f"benchmarks.{NAME}", argv, device, values.out)
 
 
 def interleave(kinds: list[Kind], steps: int, rounds: int) -> list[list[float]]:

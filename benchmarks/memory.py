@@ -19,10 +19,10 @@ import numpy as np
 from absl import flags
 
 from benchmarks.process import run_code
-from benchmarks.program import Table, define_common, integers, publish, run_program
 from benchmarks.subject import check_size, jit, preset_named, step_of, subject_of
 from benchmarks.usage import available_bytes, forget_peak, held_bytes, peak_bytes
 from dip_jax.app.device import choose_device
+from experiments.program import Table, define_common, integers, publish, run_program
 
 NAME = "memory"
 SHARE = 0.8
@@ -110,7 +110,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         Table("Memory and time of a step", COLUMNS, rows, "  \n".join(notes)),
         Table("Growth with the number of pixels", ("preset", *GROWTH), costs, GROWTH_NOTE),
     ]
-    publish(tables, NAME, argv, idle["device"], values.out)
+    publish(tables, f"benchmarks.{NAME}", argv, idle["device"], values.out)
 
 
 GROWTH = (

@@ -3,7 +3,7 @@
 It is what the original code does (DmitryUlyanov/deep-image-prior, ``models/skip.py`` and the
 loop of ``denoising.ipynb``), layer by layer; ``tests/benchmarks/test_peer.py`` proves that with
 the same weights it computes the same picture, loss and gradient. PyTorch is imported here and
-nowhere else: import this module only after :func:`benchmarks.program.require_torch`.
+nowhere else: import this module only after :func:`experiments.program.require`.
 """
 
 from collections.abc import Mapping

@@ -22,11 +22,11 @@ import numpy as np
 from absl import flags
 
 from benchmarks.layers import Layer, arguments_of, compiled, layers_of
-from benchmarks.program import Table, define_common, publish, run_program
 from benchmarks.step import seconds_of
 from benchmarks.subject import check_size, initial_state, jit, preset_named, step_of, subject_of
 from dip_jax.app.device import choose_device
 from dip_jax.generators.blocks import convolve
+from experiments.program import Table, define_common, publish, run_program
 
 NAME = "roofline"
 BYTES = 256 * 2**20
@@ -123,7 +123,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             ),
         ),
     ]
-    publish(tables, NAME, argv, device, values.out)
+    publish(tables, f"benchmarks.{NAME}", argv, device, values.out)
 
 
 def machine_limits(size: int) -> list[Limit]:

@@ -18,8 +18,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks.process import run_code
-from benchmarks.program import Table, define_common, publish, run_program
 from benchmarks.subject import preset_named
+from experiments.program import Table, define_common, publish, run_program
 
 NAME = "startup"
 NOTHING, PEERS, OURS = "pass", "import jax, flax.linen, optax", "import dip_jax"
@@ -59,7 +59,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     preset = preset_named(values.preset, "--preset").name
     # First: it ends at once if there is no such device.
     device, steps = first_steps(values.backend, preset, values.size, values.rounds)
-    publish([imports(values.rounds), steps], NAME, argv, device, values.out)
+    publish([imports(values.rounds), steps], f"benchmarks.{NAME}", argv, device, values.out)
 
 
 def imports(rounds: int) -> Table:

@@ -24,17 +24,17 @@ import optax
 from absl import flags
 
 import dip_jax
-from benchmarks.program import (
+from dip_jax.app.device import choose_device
+from dip_jax.app.errors import UserError
+from dip_jax.app.presets import Preset, find_preset
+from experiments.program import (
     Table,
     define_common,
     integers,
     publish,
-    require_torch,
+    require,
     run_program,
 )
-from dip_jax.app.device import choose_device
-from dip_jax.app.errors import UserError
-from dip_jax.app.presets import Preset, find_preset
 
 NAME = "step"
 NETWORKS = ("paper", "nearest", "fast")
@@ -76,7 +76,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             if name not in known:
                 raise UserError(flag, name, "is unknown; there are " + ", ".join(known))
     if peers:
-        require_torch("--peers", ",".join(peers))
+        require("torch", "bench", "--peers", ",".join(peers))
     device = choose_device(values.backend)
     rows, notes = [], []
     for network in values.networks:
@@ -100,7 +100,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             gc.collect()
     columns = ["network", "implementation", *(f"{part}, s" for part in PARTS), "ours / it"]
     table = Table("Seconds a step", columns, rows, note="  \n".join(notes))
-    publish([table], NAME, argv, device, values.out)
+    publish([table], f"benchmarks.{NAME}", argv, device, values.out)
 
 
 def interleave(subjects: list[Subject], rounds: int) -> dict[str, dict[str, float]]:

@@ -29,8 +29,8 @@ import numpy as np
 from absl import flags
 
 from benchmarks.curves import METHODS
-from benchmarks.program import Table, publish, require_torch, run_program
 from dip_jax.app.errors import UserError
+from experiments.program import Table, publish, require, run_program
 
 NAME = "time_to_quality"
 PICTURES = (
@@ -89,7 +89,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     if values.run or values.calibrate:
         _check_pictures(values)
         if PEER in values.methods:
-            require_torch("--methods", PEER)
+            require("torch", "bench", "--methods", PEER)
         folder.mkdir(parents=True, exist_ok=True)
     # The peer's last: they take hours.
     methods = sorted(values.methods, key=lambda method: method == PEER)
@@ -103,7 +103,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         _calibrate(methods, Path(values.data) / values.pictures[0], values.rounds, folder)
     costs = read_costs(folder / "calibration.csv")
     tables = report(folder, [Path(picture).stem for picture in values.pictures], methods, costs)
-    publish(tables, NAME, argv, "cpu or as set for jax", values.out)
+    publish(tables, f"benchmarks.{NAME}", argv, "cpu or as set for jax", values.out)
 
 
 def report(

@@ -13,6 +13,7 @@
 
 from dip_jax import inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
+from dip_jax.ensemble import Ensemble, combine
 from dip_jax.generators import ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Algorithm",
+    "Ensemble",
     "Generator",
     "Info",
     "ResNet",
@@ -54,6 +56,7 @@ __all__ = [
     "backtrack",
     "best",
     "canonical",
+    "combine",
     "denoise",
     "dip",
     "estimate",

@@ -46,6 +46,7 @@ from experiments.noise_resistance_report import (
     table,
     write,
 )
+from experiments.program import define_backend, run_program
 
 # The second is the paper's hourglass; the first shows the same in minutes on two CPU cores.
 SMALL = {"size": 128, "width": 32, "scales": 5, "steps": 400}
@@ -53,9 +54,8 @@ PAPER = {"size": 512, "width": 128, "scales": 5, "steps": 5000}
 LEARNING_RATE = 0.01
 
 
-def define_flags() -> flags.FlagValues:
+def define(values: flags.FlagValues) -> None:
     """The program's flags."""
-    values = flags.FlagValues()
     text = {"flag_values": values}
     flags.DEFINE_bool("paper_size", False, f"The paper's hourglass: {PAPER}.", **text)
     flags.DEFINE_string("image", None, "The picture [scikit-image's astronaut].", **text)
@@ -69,37 +69,14 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_float("sigma", 25.0, "Noise added to the picture, 8-bit levels.", **text)
     flags.DEFINE_integer("seeds", 1, "Fits of each target: seeds 0, 1, ...", **text)
     flags.DEFINE_integer("every", 10, "Steps between updates of the display.", **text)
-    flags.DEFINE_enum("backend", "auto", ("auto", "cpu", "gpu", "tpu"), "Device.", **text)
+    define_backend(values)
     flags.DEFINE_string("out", f"dip-jax-results/{NAME}", "Folder for the results.", **text)
     flags.DEFINE_bool("overwrite", False, "Start afresh: forget --out's curves.", **text)
-    flags.DEFINE_bool("help", False, "Show this text.", **text)
-    return values
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs with ``argv`` (without the program's name); returns the exit code."""
-    values = define_flags()
-    try:
-        try:
-            rest = values([NAME, *argv])[1:]
-        except flags.Error as error:
-            raise UserError("flags", " ".join(argv), f"{error}; see --help") from error
-        if rest:
-            raise UserError("flags", rest[0], "is no flag; write --size=64, see --help")
-        if values.help:
-            print(__doc__ + "\n" + values.get_help(include_special_flags=False))
-            return 0
-        _run(values)
-    except UserError as error:
-        print(f"{NAME}: {error}", file=sys.stderr)
-        return 2
-    except (FloatingPointError, OSError) as error:  # OSError: a full disk, say
-        print(f"{NAME}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"\n{NAME}: finished curves are kept; call again to go on", file=sys.stderr)
-        return 130
-    return 0
+    return run_program(NAME, __doc__ or "", define, _run, argv)
 
 
 def _run(values: flags.FlagValues) -> None:

@@ -17,6 +17,7 @@ ROOMS = [
     "layout",
     "operators",
     "metrics",
+    "ensemble",
     "inputs",
     "splitting",
     "generators",

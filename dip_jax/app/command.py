@@ -59,6 +59,13 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "none for the paper's presets].",
     ),
     (int, "steps", None, "Steps of optimisation, at most [the preset's]."),
+    (
+        int,
+        "members",
+        None,
+        "Fits with different seeds, from --seed on; the result is their mean, and where they "
+        "differ the picture is uncertain [1].",
+    ),
     (int, "every", None, "Steps between updates of the display [the preset's]."),
     (int, "seed", 0, "Decides everything random."),
     (("auto", "cpu", "gpu", "tpu"), "backend", "auto", "Where to compute."),

@@ -4,7 +4,7 @@ import functools
 import numbers
 import sys
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,32 +25,10 @@ from dip_jax.app.problem import (
     make_task,
     noise_level,
 )
+from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.stopping import partition, rule_for, stopped, watch_outputs
 from dip_jax.base import Algorithm, Task
 from dip_jax.operators import Crop
-
-
-class Restoration(NamedTuple):
-    """What :func:`restore` returns."""
-
-    image: np.ndarray
-    """float32 ``[h, w, c]`` in [0, 1]."""
-    raw: np.ndarray
-    """The fit's own estimate, before known pixels were put back (inpainting)."""
-    trace: dict[str, np.ndarray]
-    """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
-    ``average_psnr`` of the average; ``restores`` after a divergence; of a stopping rule, its
-    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1) that
-    it would return."""
-    preset: Preset
-    """The settings in force; ``preset.stop`` is the stopping rule."""
-    sigma: float | None
-    """The noise level in 8-bit levels: as given, or estimated where the preset needs it."""
-    compile_seconds: float
-    """Until the first step was done."""
-    fit_seconds: float
-    """All other steps."""
-    interrupted: bool
 
 
 def restore(
@@ -90,8 +68,8 @@ def restore(
       keep_known: for inpainting, whether known pixels are put back into the result.
       progress: whether a bar is shown.
       **changes: fields of :class:`~dip_jax.app.presets.Preset` to change, such as
-        ``steps=200``, ``stop="none"``, ``generator="unet"``, or ``factor=2`` for
-        super-resolution.
+        ``steps=200``, ``stop="none"``, ``members=4`` (fits with the seeds from ``seed`` on,
+        averaged), ``generator="unet"``, or ``factor=2`` for super-resolution.
 
     Raises:
       UserError: a ValueError that names the argument, its value and the mend.
@@ -130,36 +108,43 @@ def restore(
         sigma = noise_level(y)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
     preset = preset._replace(stop=rule_for(preset, sigma, pixels))
-    key = jax.random.key(seed)
-    parts = partition(preset, y, known, sigma, jax.random.fold_in(key, 2))
-    inner = make_task(preset, parts.y, parts.known, truth)
-    if parts.validation is not None:
-        inner = dip_jax.validate(inner, parts.validation)
-
     generator = _generator(preset.generator, preset.options, y.shape[2])
     window = canvas(seen.shape[0], seen.shape[1], generator.stride)
     # Without the fields that change no program, else they would compile another.
     algorithm = _algorithm(
         preset._replace(
             **dict.fromkeys(("name", "task", "source", "expected"), ""),
-            **dict.fromkeys(("steps", "every", "depth", "factor", "missing"), 0),
+            **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members"), 0),
         ),
         generator,
         window if preset.alpha else None,
     )
-    fed = jnp.asarray(seen) if preset.task == "super_resolve" else parts.y
-    outcome = _fit(
-        algorithm,
-        dip_jax.through(window.crop, inner),
-        key,
-        functools.partial(make_input, preset, fed, window, parts.sigma),
-        preset,
-        window.crop,
-        progress,
-    )
+
+    def fit(member: int) -> Restoration:
+        key = jax.random.key((seed + member) % 2**32)
+        parts = partition(preset, y, known, sigma, jax.random.fold_in(key, 2))
+        inner = make_task(preset, parts.y, parts.known, truth)
+        if parts.validation is not None:
+            inner = dip_jax.validate(inner, parts.validation)
+        fed = jnp.asarray(seen) if preset.task == "super_resolve" else parts.y
+        return _fit(
+            algorithm,
+            dip_jax.through(window.crop, inner),
+            key,
+            functools.partial(make_input, preset, fed, window, parts.sigma),
+            preset,
+            window.crop,
+            progress,
+            f"{member + 1} of {preset.members}, " if preset.members > 1 else "",
+        )
+
+    outcome = combined(fit, preset.members)
     raw = outcome.raw
     image = raw if known is None or not keep_known else known * y + (1 - known) * raw
-    return outcome._replace(image=image, sigma=sigma)
+    uncertainty = outcome.uncertainty
+    if uncertainty is not None and known is not None and keep_known:
+        uncertainty = uncertainty * (1 - known[:, :, 0])
+    return outcome._replace(image=image, sigma=sigma, uncertainty=uncertainty)
 
 
 def _generator(kind: str, options: tuple[tuple[str, Any], ...], channels: int) -> Any:
@@ -204,6 +189,7 @@ def _fit(
     preset: Preset,
     crop: Crop,
     progress: bool,
+    label: str,
 ) -> Restoration:
     fit_key, z_key = jax.random.split(key)
     z = make_input(z_key)
@@ -211,7 +197,7 @@ def _fit(
     compiled = started = time.perf_counter()
     interrupted = False
     with tqdm(
-        total=preset.steps, desc="compiling", disable=not progress or sys.stderr is None
+        total=preset.steps, desc=f"{label}compiling", disable=not progress or sys.stderr is None
     ) as bar:
 
         def look(done: int, state: Any, trace: dict[str, np.ndarray]) -> None:
@@ -229,7 +215,7 @@ def _fit(
             options = {"every": preset.every, "callback": look}
             state, _ = dip_jax.run(algorithm, fit_key, task, z, steps=1, **options)
             compiled = time.perf_counter()
-            bar.set_description(f"compiled in {compiled - started:.1f} s, restoring")
+            bar.set_description(f"{label}compiled in {compiled - started:.1f} s, restoring")
             bar.reset()
             bar.update(1)
             dip_jax.advance(algorithm, state, task, steps=preset.steps - 1, **options)
@@ -245,6 +231,8 @@ def _fit(
         trace=trace,
         preset=preset,
         sigma=None,
+        uncertainty=None,
+        members=1,
         compile_seconds=compiled - started,
         fit_seconds=time.perf_counter() - compiled,
         interrupted=interrupted,

@@ -20,9 +20,15 @@ import dip_jax
 from dip_jax.app import degrade
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError, printable
-from dip_jax.app.fitting import Restoration, restore
+from dip_jax.app.fitting import restore
 from dip_jax.app.presets import Preset, changed, find_preset
-from dip_jax.app.results import claimed_folder, psnr_8_bit, write_results
+from dip_jax.app.restoration import Restoration, at_the_end
+from dip_jax.app.results import (
+    claimed_folder,
+    psnr_8_bit,
+    rank_correlation,
+    write_results,
+)
 from dip_jax.app.sources import Inputs, read_inputs
 
 LUMA_BORDER = 4
@@ -60,16 +66,24 @@ def run_job(values: flags.FlagValues) -> int:
         with _uninterrupted():
             before = _before(inputs, result.preset)
             scores = _scores(inputs, before, result)
+            record = _record(values, inputs, result, scores, device)
             paths = write_results(
                 folder,
                 restored=result.image,
                 full_depth=inputs.full_depth,
                 alpha=_alpha(inputs.alpha, result.image),
                 panels=_panels(inputs, before, result, scores),
+                uncertainty=result.uncertainty,
                 trace=result.trace,
-                record=_record(values, inputs, result, scores, device),
+                record=record,
             )
-            _report(result, scores, paths, given=inputs.sigma is not None)
+            _report(
+                result,
+                scores,
+                paths,
+                given=inputs.sigma is not None,
+                correlation=record["uncertainty_rank_correlation"],
+            )
     return 130 if result.interrupted else 0
 
 
@@ -113,7 +127,7 @@ def _preset(values: flags.FlagValues) -> Preset:
     task = values.task
     if task is None and values.preset is None:
         task = "denoise"
-    names = ("steps", "stop", "every", "input", "generator", "factor", "missing")
+    names = ("steps", "stop", "members", "every", "input", "generator", "factor", "missing")
     changes = {name: values[name].value for name in names if values[name].value is not None}
     return changed(find_preset(values.preset or "fast", task), prefix="--", **changes)
 
@@ -197,11 +211,19 @@ def _record(
         "device": device,
         "seconds": {"compile": result.compile_seconds, "fit": result.fit_seconds},
         "steps": len(result.trace["loss"]),
-        "chosen_step": int(result.trace["chosen"][-1]) if "chosen" in result.trace else None,
+        "chosen_steps": at_the_end(result.trace, "chosen"),
+        "members": result.members,
         "interrupted": result.interrupted,
-        "restores": int(result.trace["restores"][-1]),
+        "restores": sum(at_the_end(result.trace, "restores")),
         "scores": _finite(scores),
+        "uncertainty_rank_correlation": _rank_correlation(inputs, result),
     }
+
+
+def _rank_correlation(inputs: Inputs, result: Restoration) -> float | None:
+    if inputs.reference is None or result.uncertainty is None:
+        return None
+    return rank_correlation(result.uncertainty, result.image, inputs.reference)
 
 
 def _finite(scores: dict[str, dict[str, float]]) -> dict[str, dict[str, float | str]]:
@@ -218,6 +240,7 @@ def _report(
     paths: list[Path],
     *,
     given: bool,
+    correlation: float | None,
 ) -> None:
     steps = len(result.trace["loss"])
     ended = "interrupted after" if result.interrupted else "done:"
@@ -225,21 +248,23 @@ def _report(
         f"{ended} {steps} steps in {result.fit_seconds:.1f} s, "
         f"and {result.compile_seconds:.1f} s to compile"
     )
-    if "chosen" in result.trace:
-        rule, best = result.preset.stop, int(result.trace["chosen"][-1])
-        print(
-            f"stopping rule {rule}: the picture is that of step {best}"
-            if best
-            else f"stopping rule {rule}: too few steps to choose; the picture is the last one"
-        )
+    if result.members > 1 or result.preset.members > 1:
+        print(f"the picture is the mean of {result.members} fits")
+    chosen = at_the_end(result.trace, "chosen")
+    if chosen:
+        steps = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)
+        print(f"stopping rule {result.preset.stop}: the picture is that of step {steps}")
     if result.sigma is not None:
         origin = "as given" if given else "estimated; --sigma sets it"
         print(f"noise level: {result.sigma:.1f} of 255 ({origin})")
-    if result.trace["restores"][-1]:
-        print(f"the fit diverged and was taken back {int(result.trace['restores'][-1])} times")
+    restores = sum(at_the_end(result.trace, "restores"))
+    if restores:
+        print(f"the fit diverged and was taken back {restores} times")
     width = max((len(name) for name in scores), default=0)
     for name, row in scores.items():
         cells = [f"{value:6.2f} dB {key.replace('_', ' ')}" for key, value in row.items()]
         print(f"  {name.ljust(width)}  {'   '.join(cells)}")
+    if correlation is not None:
+        print(f"  uncertainty and true error, over 8x8 pixels: rank correlation {correlation:.2f}")
     for path in paths:
         print(f"  {printable(str(path))}")

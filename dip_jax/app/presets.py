@@ -60,6 +60,8 @@ class Preset(NamedTuple):
     ``jitter`` mean nothing: see :func:`dip_jax.recorrupted`. For denoising alone."""
     decay: float = 0.99
     """Of the exponential average of the outputs."""
+    members: int = 1
+    """Fits with different seeds, of which the result is the mean."""
     every: int = 10
     """Steps between looks at the fit."""
     factor: int = 4
@@ -291,10 +293,10 @@ def _check(preset: Preset, prefix: str) -> None:
     if preset.input not in INPUTS:
         known = nearest(str(preset.input), list(INPUTS))
         raise UserError(f"{prefix}input", preset.input, f"is unknown; {known}")
-    for name in ("steps", "every", "factor"):
+    for name in ("steps", "members", "every", "factor"):
         if not isinstance(getattr(preset, name), numbers.Integral):
             raise UserError(f"{prefix}{name}", getattr(preset, name), "must be an integer")
-    for name in ("steps", "every"):
+    for name in ("steps", "members", "every"):
         if not 1 <= getattr(preset, name) <= MAX_STEPS:
             problem = f"must be at least 1 and at most {MAX_STEPS}"
             raise UserError(f"{prefix}{name}", getattr(preset, name), problem)

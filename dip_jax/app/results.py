@@ -17,6 +17,7 @@ from dip_jax.app.pictures import to_uint8, write_picture
 from dip_jax.app.sheet import comparison
 
 FULL_DEPTH = "restored.npy"
+UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
 FILES = ("restored.png", "comparison.png", "trace.csv", "run.json")
 
 
@@ -28,6 +29,28 @@ def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
     if np.array_equal(a, b):
         return float("inf")
     return float(peak_signal_noise_ratio(b, a, data_range=255))
+
+
+def rank_correlation(uncertainty: np.ndarray, image: np.ndarray, reference: np.ndarray) -> float:
+    """Spearman's, of the uncertainty with the true error, both as means over 8x8 pixels.
+
+    Of single pixels the true error is one draw, and says little about its size. 0 where
+    either is constant.
+    """
+    from scipy.stats import rankdata  # most of a second to import
+
+    error = np.mean((image - reference) ** 2, axis=2)
+    blocks = [_blocks(error), _blocks(uncertainty**2)]
+    if any(block.min() == block.max() for block in blocks):
+        return 0.0
+    return float(np.corrcoef([rankdata(block) for block in blocks])[0, 1])
+
+
+def _blocks(square: np.ndarray, size: int = 8) -> np.ndarray:
+    rows, columns = (max(1, length // size) for length in square.shape)
+    high, wide = square.shape[0] // rows, square.shape[1] // columns
+    cut = square[: rows * high, : columns * wide]
+    return cut.reshape(rows, high, columns, wide).mean(axis=(1, 3)).ravel()
 
 
 @contextlib.contextmanager
@@ -91,6 +114,7 @@ def write_results(
     full_depth: bool,
     alpha: np.ndarray | None,
     panels: list[tuple[str, np.ndarray]],
+    uncertainty: np.ndarray | None,
     trace: dict[str, np.ndarray],
     record: dict[str, Any],
 ) -> list[Path]:
@@ -102,6 +126,8 @@ def write_results(
       full_depth: whether to write it as ``restored.npy``, float32, too.
       alpha: uint8 ``[h, w]`` or None.
       panels: label and picture of each panel of the comparison.
+      uncertainty: float ``[h, w]``, written as ``uncertainty.npy``, and as a grey picture
+        whose white is the largest value; or None.
       trace: one value a step and name.
       record: what ``run.json`` holds.
 
@@ -121,7 +147,15 @@ def write_results(
             (stage / "run.json").write_text(text, encoding="utf-8")
             if full_depth:
                 np.save(stage / FULL_DEPTH, restored.astype(np.float32))
-            names = [*FILES, FULL_DEPTH] if full_depth else FILES
+            if uncertainty is not None:
+                np.save(stage / UNCERTAINTY[0], uncertainty.astype(np.float32))
+                shown = uncertainty[:, :, None] / max(float(uncertainty.max()), 1e-9)
+                write_picture(stage / UNCERTAINTY[1], shown)
+            names = [
+                *FILES,
+                *([FULL_DEPTH] if full_depth else []),
+                *(UNCERTAINTY if uncertainty is not None else []),
+            ]
             for name in names:
                 os.replace(stage / name, folder / name)
     except OSError as error:
@@ -133,5 +167,7 @@ def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["step", *trace])
-        for step, values in enumerate(zip(*trace.values(), strict=True)):
+        members = trace.get("member", np.zeros(len(trace["loss"])))
+        for row, values in enumerate(zip(*trace.values(), strict=True)):
+            step = row - int(np.argmax(members == members[row]))  # counted in each member
             writer.writerow([step, *(f"{value:.7g}" for value in values)])

@@ -168,7 +168,7 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     with (tmp_path / "out" / "trace.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    chosen = record["chosen_step"]
+    (chosen,) = record["chosen_steps"]
     assert f"stopping rule held_out: the picture is that of step {chosen}" in out
     assert record["settings"]["stop"] == "held_out"
     assert record["steps"] == len(rows) >= chosen + 5

@@ -11,9 +11,10 @@ import sys
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import layers, memory, process, program, startup, step
+from benchmarks import layers, memory, process, startup, step
 from dip_jax import Skip
 from dip_jax.app.errors import UserError
+from experiments import program
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -67,7 +68,7 @@ def test_step_without_torch_tells_how_to_get_it(monkeypatch, capsys):
 def test_published_numbers_are_the_tables(tmp_path, capsys):
     rows = [["a", "1.25", 3], ["b", "0.5", 4]]
     table = program.Table("Numbers", ("what", "seconds", "count"), rows, note="A note.")
-    program.publish([table], "some", ["--x=1"], "cpu (2 cores)", str(tmp_path / "new"))
+    program.publish([table], "benchmarks.some", ["--x=1"], "cpu (2 cores)", str(tmp_path / "new"))
     text = (tmp_path / "new" / "some.md").read_text()
     assert text.strip() == capsys.readouterr().out.strip()
     assert "A note." in text

@@ -1,4 +1,4 @@
-"""What every benchmark shares: flags, one-line errors, and tables on disk."""
+"""What experiments and benchmarks share: flags, one-line errors, and tables on disk."""
 
 import csv
 import datetime
@@ -16,7 +16,7 @@ from absl import flags
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 
-PACKAGES = ("dip-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
+PACKAGES = ("dip-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch", "bm3d")
 
 
 class Table(NamedTuple):
@@ -56,32 +56,36 @@ def run_program(
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    except (FloatingPointError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\n{name}: stopped", file=sys.stderr)
+        print(f"\n{name}: stopped; finished results are kept", file=sys.stderr)
         return 130
     return 0
 
 
-def define_common(values: flags.FlagValues) -> None:
-    """``--backend`` and ``--out``."""
+def define_backend(values: flags.FlagValues) -> None:
+    """``--backend``."""
     backends = ("auto", "cpu", "gpu", "tpu")
     flags.DEFINE_enum("backend", "auto", backends, "Device.", flag_values=values)
+
+
+def define_common(values: flags.FlagValues) -> None:
+    """``--backend`` and ``--out``."""
+    define_backend(values)
     flags.DEFINE_string("out", None, "Folder to save the tables in [none].", flag_values=values)
 
 
-def require_torch(flag: str, value: str) -> None:
-    """Tells how to get the peer if it is not installed.
+def require(package: str, extra: str, flag: str, value: str) -> None:
+    """Tells how to get ``package``, of the optional dependencies ``extra``, if it is missing.
 
     Raises:
-      UserError: if PyTorch cannot be imported.
+      UserError: if it cannot be imported.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise UserError(
-            flag, value, "PyTorch is not installed; pip install 'dip-jax[bench]', or leave it out"
-        )
+    if importlib.util.find_spec(package) is None:
+        problem = f"{package} is not installed; pip install 'dip-jax[{extra}]', or leave it out"
+        raise UserError(flag, value, problem)
 
 
 def integers(flag: str, values: Sequence[str], *, least: int = 1) -> list[int]:
@@ -116,8 +120,12 @@ def describe(device: str) -> dict[str, str]:
 def publish(
     tables: Sequence[Table], name: str, argv: Sequence[str], device: str, out: str | None
 ) -> None:
-    """Prints the tables as Markdown; with ``out`` also saves them, with one CSV each."""
-    facts = {"command": " ".join(["python -m", f"benchmarks.{name}", *argv]), **describe(device)}
+    """Prints the tables as Markdown; with ``out`` also saves them, and as CSV.
+
+    ``name`` is the program's, dotted; the files take its last part.
+    """
+    facts = {"command": " ".join(["python -m", name, *argv]), **describe(device)}
+    name = name.rpartition(".")[2]
     lines = [f"- {key}: {value}" for key, value in facts.items()]
     for table in tables:
         lines += ["", f"## {table.title}", "", markdown(table)]

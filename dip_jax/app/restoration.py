@@ -1,0 +1,84 @@
+"""What a restoration returns, of one fit or of several put together."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dip_jax.app.presets import Preset
+from dip_jax.ensemble import combine
+
+
+class Restoration(NamedTuple):
+    """What :func:`dip_jax.app.restore` returns."""
+
+    image: np.ndarray
+    """float32 ``[h, w, c]`` in [0, 1]."""
+    raw: np.ndarray
+    """The fit's own estimate, before known pixels were put back (inpainting)."""
+    trace: dict[str, np.ndarray]
+    """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
+    ``average_psnr`` of the average; ``restores`` after a divergence; of a stopping rule, its
+    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1) that
+    it would return. Of several members one after the other, with their number, ``member``."""
+    preset: Preset
+    """The settings in force; ``preset.stop`` is the stopping rule."""
+    sigma: float | None
+    """The noise level in 8-bit levels: as given, or estimated where the preset needs it."""
+    uncertainty: np.ndarray | None
+    """Of several members: float32 ``[h, w]``, their standard deviation, 0 where known pixels
+    were put back."""
+    members: int
+    """Fits that ``image`` is the mean of."""
+    compile_seconds: float
+    """Until the first step was done."""
+    fit_seconds: float
+    """All other steps."""
+    interrupted: bool
+
+
+def combined(fit: Callable[[int], Restoration], members: int) -> Restoration:
+    """The mean of ``fit(0)``, ``fit(1)``, ...; of those finished, if interrupted."""
+    done: list[Restoration] = []
+    interrupted = False
+    while len(done) < members and not interrupted:
+        try:
+            outcome = fit(len(done))
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            interrupted = True
+            break
+        interrupted = outcome.interrupted
+        if not (interrupted and done):  # an unfinished one would only spoil the others
+            done.append(outcome)
+    if len(done) == 1:
+        return done[0]._replace(interrupted=interrupted)
+    ensemble = combine(jnp.stack([outcome.raw for outcome in done]))
+    image = np.asarray(ensemble.image)
+    return done[0]._replace(
+        image=image,
+        raw=image,
+        trace=_joined([outcome.trace for outcome in done]),
+        uncertainty=np.asarray(ensemble.deviation),
+        members=int(ensemble.kept.sum()),
+        fit_seconds=sum(outcome.compile_seconds + outcome.fit_seconds for outcome in done)
+        - done[0].compile_seconds,
+        interrupted=interrupted,
+    )
+
+
+def at_the_end(trace: dict[str, np.ndarray], name: str) -> list[int]:
+    """The last value of ``name`` in each member's part of a trace; empty if it has none."""
+    if name not in trace:
+        return []
+    members = trace.get("member", np.zeros(len(trace["loss"])))
+    ends = np.flatnonzero(np.append(np.diff(members), 1))
+    return [int(value) for value in trace[name][ends]]
+
+
+def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    numbers = np.concatenate([np.full(len(t["loss"]), i) for i, t in enumerate(traces)])
+    together = {name: np.concatenate([t[name] for t in traces]) for name in traces[0]}
+    return {"member": numbers, **together}

@@ -1,0 +1,118 @@
+"""Several fits of one picture."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from dip_jax.app import command, fitting, restoration
+from dip_jax.app.errors import UserError
+from dip_jax.app.fitting import restore
+from dip_jax.app.pictures import write_picture
+from dip_jax.app.results import UNCERTAINTY, rank_correlation
+
+PICTURE = np.random.default_rng(0).random((12, 17, 3), np.float32)
+OPTIONS = {"steps": 3, "progress": False}
+
+
+@pytest.fixture(autouse=True)
+def small(small_presets):
+    pass
+
+
+def test_members_are_the_single_runs_of_the_next_seeds():
+    together = restore(PICTURE, seed=5, members=3, **OPTIONS)
+    singles = [restore(PICTURE, seed=seed, **OPTIONS) for seed in (5, 6, 7)]
+    images = np.stack([single.image for single in singles])
+    np.testing.assert_allclose(together.image, images.mean(axis=0), rtol=1e-5)
+    squares = images.var(axis=0, ddof=1).mean(axis=2)
+    np.testing.assert_allclose(together.uncertainty, np.sqrt(squares), rtol=1e-3, atol=1e-7)
+    assert together.members == 3
+    assert singles[0].uncertainty is None
+    for member, single in enumerate(singles):
+        own = together.trace["loss"][together.trace["member"] == member]
+        np.testing.assert_array_equal(own, single.trace["loss"])
+
+
+def test_the_last_seed_is_followed_by_the_first():
+    restore(PICTURE, seed=2**32 - 1, members=2, **OPTIONS)
+
+
+def test_known_pixels_are_certain():
+    mask = np.ones((12, 17))
+    mask[2:5, 3:9] = 0
+    options = {"task": "inpaint", "mask": mask, "members": 2, **OPTIONS}
+    result = restore(PICTURE, **options)
+    assert not result.uncertainty[mask == 1].any()
+    assert result.uncertainty[mask == 0].all()
+    assert restore(PICTURE, keep_known=False, **options).uncertainty.all()
+
+
+@pytest.mark.parametrize(("finished", "members"), [(2, 2), (1, 1)])
+def test_an_interrupt_leaves_the_members_that_are_finished(finished, members, monkeypatch):
+    original, calls = fitting._fit, []
+
+    def fit(*args):
+        calls.append(1)
+        outcome = original(*args)
+        return outcome._replace(interrupted=len(calls) == finished + 1)
+
+    monkeypatch.setattr(fitting, "_fit", fit)
+    result = restore(PICTURE, members=4, **OPTIONS)
+    assert result.interrupted
+    assert len(calls) == finished + 1
+    assert result.members == members
+    assert set(result.trace.get("member", [0])) == set(range(members))
+
+
+def test_an_interrupt_before_the_first_picture_of_a_member(monkeypatch):
+    first = restore(PICTURE, **OPTIONS)
+
+    def fit(member):
+        if member:
+            raise KeyboardInterrupt
+        return first
+
+    result = restoration.combined(fit, 3)
+    assert result.interrupted
+    np.testing.assert_array_equal(result.image, first.image)
+    with pytest.raises(KeyboardInterrupt):
+        restoration.combined(lambda member: fit(1), 3)
+
+
+def test_the_command_writes_the_uncertainty(tmp_path, capsys):
+    write_picture(tmp_path / "p.png", PICTURE)
+    flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=2"]
+    assert command.main([*flags, "--add_noise", "--members=3"]) == 0
+    out = capsys.readouterr().out
+    assert "the mean of 3 fits" in out
+    assert "rank correlation" in out
+    folder = tmp_path / "out"
+    assert {*UNCERTAINTY} < {path.name for path in folder.iterdir()}
+    deviation = np.load(folder / UNCERTAINTY[0])
+    assert deviation.shape == PICTURE.shape[:2]
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert record["members"] == record["settings"]["members"] == 3
+    assert -1 <= record["uncertainty_rank_correlation"] <= 1
+    with (folder / "trace.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["member"], row["step"]) for row in rows] == [
+        (member, step) for member in "012" for step in "01"
+    ]
+
+
+def test_members_out_of_range():
+    with pytest.raises(UserError, match="members=0: must be at least 1"):
+        restore(PICTURE, members=0)
+
+
+def test_rank_correlation_is_of_blocks():
+    rng = np.random.default_rng(0)
+    scale = np.repeat(np.repeat(rng.random((8, 8)), 8, 0), 8, 1)
+    reference = np.zeros((64, 64, 3))
+    image = scale[:, :, None] * rng.normal(size=reference.shape)
+    assert rank_correlation(scale, image, reference) > 0.95
+    assert rank_correlation(1 - scale, image, reference) < -0.95
+    assert rank_correlation(np.ones((64, 64)), image, reference) == 0
+    assert abs(rank_correlation(scale[:5, :60], image[:5, :60], reference[:5, :60])) <= 1
