@@ -11,6 +11,8 @@ import pathlib
 import jax
 import pytest
 
+from dip_jax.app import presets
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -28,3 +30,27 @@ def data_folder() -> pathlib.Path:
     if not folder:
         pytest.skip("DIP_JAX_DATA does not name a folder with the standard pictures")
     return pathlib.Path(folder)
+
+
+@pytest.fixture
+def small_presets(monkeypatch):
+    """All presets with one scale of width 4: they compile in seconds, not minutes."""
+
+    def small(options):
+        values = dict(options)
+        if "widths" in values:
+            values["widths"] = (4,)
+        if isinstance(values.get("skip_widths"), tuple):
+            values["skip_widths"] = values["skip_widths"][-1:]
+        elif "skip_widths" in values:
+            values["skip_widths"] = min(values["skip_widths"], 4)
+        return tuple(values.items())
+
+    monkeypatch.setattr(
+        presets,
+        "PRESETS",
+        tuple(
+            preset._replace(options=small(preset.options), depth=min(preset.depth, 4))
+            for preset in presets.PRESETS
+        ),
+    )
