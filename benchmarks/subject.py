@@ -39,7 +39,7 @@ def subject_of(preset: Preset, size: int) -> Subject:
     y = jax.random.uniform(jax.random.key(1), (size, size, 3))
     if preset.alpha:
         fit = dip_jax.recorrupted(generator, adam, alpha=preset.alpha)
-        z, example = jnp.concatenate([y, jnp.full((size, size, 1), 0.1)], axis=2), y
+        z, example = jnp.concatenate([y, jnp.full(y.shape, 0.1)], axis=2), y
     else:
         fit = dip_jax.dip(generator, adam, jitter=preset.jitter)
         z = example = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)

@@ -85,9 +85,9 @@ def recorrupted(
     of one ``y``, it may come to know the noise of ``y`` itself: the more slowly, the larger
     ``alpha``.)
 
-    Its input is ``z [h, w, c + 1]``: the noisy image, and in the last channel s, in the
-    image's units; s may vary over the image. The task is :func:`~dip_jax.tasks.denoise` of
-    the same image.
+    Its input is ``z [h, w, 2 c]``: the noisy image, then s for each of its values, in the same
+    units. For Poisson noise s varies with the brightness. The task is
+    :func:`~dip_jax.tasks.denoise` of the same image.
 
     Args:
       generator: a network for inputs of c channels. It sees the image less 1/2.
@@ -109,13 +109,13 @@ def recorrupted(
 
     def split(state: DipState) -> tuple[Image, Image]:
         """The generator's input y1, and y - y2."""
-        y, deviation = state.z[..., :-1], state.z[..., -1:]
+        y, deviation = jnp.split(state.z, 2, axis=-1)
         y1, y2 = recorrupt(jax.random.fold_in(state.key, state.count), y, deviation, alpha)
         return pad(y1 - 0.5), pad(y - y2)
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return _start(generator, optimizer, key, z, pad(z[..., :-1]))
+        return _start(generator, optimizer, key, z, pad(jnp.split(z, 2, axis=-1)[0]))
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y1, difference = split(state)

@@ -65,7 +65,7 @@ class Gain:
 def noise_around_grey(sigma):
     """Grey with noise, and the input that says how much."""
     y = 0.5 + sigma * jax.random.normal(jax.random.key(3), (64, 64, 3))
-    return y, jnp.concatenate([y, jnp.full((64, 64, 1), sigma)], axis=-1)
+    return y, jnp.concatenate([y, jnp.full(y.shape, sigma)], axis=-1)
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.5])

@@ -13,6 +13,7 @@ import dip_jax
 from dip_jax.app import presets
 from dip_jax.app.errors import UserError
 from dip_jax.app.job import run_job
+from dip_jax.app.noise import LEVELS
 
 USAGE = """\
 dip-jax: restores one damaged picture with Deep Image Prior, without training data.
@@ -39,7 +40,19 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     (bool, "invert_mask", False, "Black is known, white is to be filled."),
     (bool, "keep_known", True, "For inpaint: put known pixels back into the result."),
     (int, "factor", None, "For super_resolve: how many times larger [the preset's]."),
-    (float, "sigma", None, "Noise level in 8-bit levels, if known; of --add_noise [25]."),
+    (tuple(LEVELS), "noise", "gaussian", "For denoise: the kind of noise."),
+    (
+        float,
+        "sigma",
+        None,
+        "Gaussian noise's level in 8-bit levels, if known; of --add_noise [25].",
+    ),
+    (
+        float,
+        "gain",
+        None,
+        "Poisson noise: 8-bit levels that one photon makes, if known; of --add_noise [5].",
+    ),
     (str, "reference", None, "The true picture; for scores only."),
     (bool, "add_noise", False, "Demonstration: --image is clean; add noise to it first."),
     (float, "missing", None, "Demonstration: hide this percentage of --image's pixels first."),

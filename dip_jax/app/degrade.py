@@ -24,6 +24,13 @@ def add_noise(image: np.ndarray, sigma: float, seed: int) -> np.ndarray:
     return np.clip(image + sigma / 255 * noise, 0, 1).astype(np.float32)
 
 
+def add_poisson_noise(image: np.ndarray, gain: float, seed: int) -> np.ndarray:
+    """Counts photons, each worth ``gain`` 8-bit levels, and clips to [0, 1]."""
+    unit = gain / 255
+    counts = np.random.default_rng(seed).poisson(image / unit)
+    return np.clip(unit * counts, 0, 1).astype(np.float32)
+
+
 def random_mask(shape: tuple[int, int], missing: float, seed: int) -> np.ndarray:
     """A mask ``[h, w, 1]`` with each pixel hidden with probability ``missing``."""
     known = np.random.default_rng(seed).random((*shape, 1)) >= missing

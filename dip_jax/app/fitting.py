@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 import dip_jax
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
+from dip_jax.app.noise import estimate_noise, given_noise
 from dip_jax.app.presets import Preset, changed, find_preset
 from dip_jax.app.problem import (
     Window,
@@ -23,7 +24,6 @@ from dip_jax.app.problem import (
     canvas,
     make_input,
     make_task,
-    noise_level,
 )
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.stopping import partition, rule_for, stopped, watch_outputs
@@ -36,7 +36,9 @@ def restore(
     *,
     task: str | None = None,
     mask: np.ndarray | None = None,
+    noise: str = "gaussian",
     sigma: float | None = None,
+    gain: float | None = None,
     reference: np.ndarray | None = None,
     preset: str | Preset = "fast",
     seed: int = 0,
@@ -60,8 +62,10 @@ def restore(
       task: "denoise", "reconstruct", "inpaint" or "super_resolve"; when absent, the first
         that the preset is for ("denoise" for most).
       mask: for inpainting, ``[h, w]`` or ``[h, w, 1]``: 1 (or True) known, 0 to be filled.
-      sigma: for denoising, the noise level in 8-bit levels. Where the preset or the stopping
-        rule needs it, it is estimated when absent.
+      noise: for denoising, "gaussian" or "poisson" (of few photons).
+      sigma: standard deviation of Gaussian noise in 8-bit levels. Where the preset or the
+        stopping rule needs it, it is estimated when absent; so is ``gain``.
+      gain: of Poisson noise, the 8-bit levels that one photon makes.
       reference: the true picture, if it is known; reported, never fitted.
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
@@ -90,10 +94,6 @@ def restore(
         known = as_mask(mask, y)
     elif mask is not None:
         raise UserError("mask", "given", f"has no meaning for {preset.task}; drop it")
-    if sigma is not None and preset.task != "denoise":
-        raise UserError("sigma", sigma, f"has no meaning for {preset.task}; drop it")
-    if sigma is not None and not (isinstance(sigma, numbers.Real) and 0 < sigma <= 255):
-        raise UserError("sigma", sigma, "must be above 0 and at most 255 levels")
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
     seen = enlarge(y, preset.factor) if preset.task == "super_resolve" else y
@@ -103,11 +103,11 @@ def restore(
             "reference", truth.shape, f"the restored picture's shape will be {seen.shape}"
         )
 
-    wanted = preset.alpha or preset.stop in ("r2r", "discrepancy")
-    if sigma is None and preset.task == "denoise" and wanted:
-        sigma = noise_level(y)
+    model = given_noise(noise, preset.task, sigma, gain)
+    if model is None and (preset.alpha or preset.stop in ("r2r", "discrepancy")):
+        model = estimate_noise(y, noise)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
-    preset = preset._replace(stop=rule_for(preset, sigma, pixels))
+    preset = preset._replace(stop=rule_for(preset, model, pixels))
     generator = _generator(preset.generator, preset.options, y.shape[2])
     window = canvas(seen.shape[0], seen.shape[1], generator.stride)
     # Without the fields that change no program, else they would compile another.
@@ -122,7 +122,7 @@ def restore(
 
     def fit(member: int) -> Restoration:
         key = jax.random.key((seed + member) % 2**32)
-        parts = partition(preset, y, known, sigma, jax.random.fold_in(key, 2))
+        parts = partition(preset, y, known, model, jax.random.fold_in(key, 2))
         inner = make_task(preset, parts.y, parts.known, truth)
         if parts.validation is not None:
             inner = dip_jax.validate(inner, parts.validation)
@@ -131,7 +131,7 @@ def restore(
             algorithm,
             dip_jax.through(window.crop, inner),
             key,
-            functools.partial(make_input, preset, fed, window, parts.sigma),
+            functools.partial(make_input, preset, fed, window, parts.deviation),
             preset,
             window.crop,
             progress,
@@ -144,7 +144,7 @@ def restore(
     uncertainty = outcome.uncertainty
     if uncertainty is not None and known is not None and keep_known:
         uncertainty = uncertainty * (1 - known[:, :, 0])
-    return outcome._replace(image=image, sigma=sigma, uncertainty=uncertainty)
+    return outcome._replace(image=image, noise=model, uncertainty=uncertainty)
 
 
 def _generator(kind: str, options: tuple[tuple[str, Any], ...], channels: int) -> Any:
@@ -230,7 +230,7 @@ def _fit(
         raw=picture,
         trace=trace,
         preset=preset,
-        sigma=None,
+        noise=None,
         uncertainty=None,
         members=1,
         compile_seconds=compiled - started,

@@ -21,6 +21,7 @@ from dip_jax.app import degrade
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError, printable
 from dip_jax.app.fitting import restore
+from dip_jax.app.noise import LEVELS
 from dip_jax.app.presets import Preset, changed, find_preset
 from dip_jax.app.restoration import Restoration, at_the_end
 from dip_jax.app.results import (
@@ -81,7 +82,7 @@ def run_job(values: flags.FlagValues) -> int:
                 result,
                 scores,
                 paths,
-                given=inputs.sigma is not None,
+                given=_given(inputs),
                 correlation=record["uncertainty_rank_correlation"],
             )
     return 130 if result.interrupted else 0
@@ -93,7 +94,9 @@ def _restored(values: flags.FlagValues, inputs: Inputs, preset: Preset) -> Resto
         return restore(
             inputs.observed,
             mask=inputs.mask,
+            noise=values.noise,
             sigma=inputs.sigma,
+            gain=inputs.gain,
             reference=inputs.reference,
             preset=preset,
             seed=values.seed,
@@ -203,8 +206,8 @@ def _record(
             "name": inputs.name,
             "shape": inputs.observed.shape,
             "damage": inputs.damage,
-            "sigma": result.sigma,
-            "sigma_estimated": inputs.sigma is None and result.sigma is not None,
+            "noise": None if result.noise is None else result.noise._asdict(),
+            "noise_estimated": result.noise is not None and not _given(inputs),
         },
         "versions": {name: version(name) for name in packages}
         | {"dip_jax": dip_jax.__version__, "python": platform.python_version()},
@@ -218,6 +221,11 @@ def _record(
         "scores": _finite(scores),
         "uncertainty_rank_correlation": _rank_correlation(inputs, result),
     }
+
+
+def _given(inputs: Inputs) -> bool:
+    """Whether the noise level was given, by the user or by a demonstration."""
+    return inputs.sigma is not None or inputs.gain is not None
 
 
 def _rank_correlation(inputs: Inputs, result: Restoration) -> float | None:
@@ -254,9 +262,10 @@ def _report(
     if chosen:
         steps = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)
         print(f"stopping rule {result.preset.stop}: the picture is that of step {steps}")
-    if result.sigma is not None:
-        origin = "as given" if given else "estimated; --sigma sets it"
-        print(f"noise level: {result.sigma:.1f} of 255 ({origin})")
+    if result.noise is not None:
+        name = LEVELS[result.noise.kind]
+        origin = "as given" if given else f"estimated; --{name} sets it"
+        print(f"noise: {result.noise.kind}, {name} {result.noise.level:.1f} of 255 ({origin})")
     restores = sum(at_the_end(result.trace, "restores"))
     if restores:
         print(f"the fit diverged and was taken back {restores} times")

@@ -284,9 +284,12 @@ def _check(preset: Preset, prefix: str) -> None:
     if preset.stop not in STOPS:
         known = nearest(str(preset.stop), list(STOPS))
         raise UserError(f"{prefix}stop", preset.stop, f"is unknown; {known}")
-    suitable = list(STOPS_OF[preset.task])
-    if preset.alpha:
-        suitable.remove("discrepancy")  # the loss compares with a copy of more noise
+    suitable = [
+        rule
+        for rule in STOPS_OF[preset.task]
+        # A recorrupted fit's outputs are of a copy of more noise.
+        if not (preset.alpha and rule == "discrepancy")
+    ]
     if preset.stop not in suitable:
         problem = f"does not suit {preset.task}, preset {preset.name}; these do: "
         raise UserError(f"{prefix}stop", preset.stop, problem + ", ".join(suitable))

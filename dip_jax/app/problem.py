@@ -5,7 +5,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pywt
 
 import dip_jax
 from dip_jax.app.errors import UserError
@@ -59,9 +58,6 @@ def as_mask(mask: np.ndarray, image: np.ndarray) -> np.ndarray:
     return mask
 
 
-_MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviation 1
-
-
 class Window(NamedTuple):
     """A canvas of ``height`` and ``width``, and where the picture lies on it."""
 
@@ -99,29 +95,19 @@ def make_task(
     return dip_jax.denoise(y, known=known, reference=reference)  # with holes, inpainting
 
 
-def noise_level(y: np.ndarray) -> float:
-    """Standard deviation of Gaussian noise in ``y``, estimated, in 8-bit levels.
-
-    The median of the finest wavelet coefficients (Donoho and Johnstone 1994), averaged over
-    channels: noise that is not independent from pixel to pixel is underestimated, fine
-    texture counts as noise. The same as scikit-image's ``estimate_sigma``, whose import
-    alone takes a second.
-    """
-    if min(y.shape[:2]) < 2:
-        return 0.0
-    details = [pywt.dwtn(channel, "db2")["dd"] for channel in np.moveaxis(y, 2, 0)]
-    # Exact zeros are no noise but flat areas, clipped ones for instance.
-    sizes = [np.abs(detail[detail != 0]) for detail in details]
-    levels = [np.median(size) / _MEDIAN_OF_NORMAL if size.size else 0.0 for size in sizes]
-    return 255 * float(np.mean(levels))
-
-
 def make_input(
-    preset: Preset, seen: jax.Array, window: Window, sigma: float | None, key: jax.Array
+    preset: Preset,
+    seen: jax.Array,
+    window: Window,
+    deviation: jax.Array | None,
+    key: jax.Array,
 ) -> jax.Array:
-    """The preset's z for a window; ``seen`` is the degraded picture at the result's size."""
+    """The preset's z for a window.
+
+    ``seen`` is the degraded picture at the result's size, ``deviation`` that of its noise.
+    """
     if preset.alpha:
-        deviation = np.full((*seen.shape[:2], 1), (sigma or 0.0) / 255, np.float32)
+        assert deviation is not None
         return jnp.concatenate([seen, deviation], axis=2)
     if preset.input == "meshgrid":
         return dip_jax.inputs.meshgrid(window.height, window.width)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from dip_jax.app.noise import Noise
 from dip_jax.app.presets import Preset
 from dip_jax.ensemble import combine
 
@@ -24,8 +25,8 @@ class Restoration(NamedTuple):
     it would return. Of several members one after the other, with their number, ``member``."""
     preset: Preset
     """The settings in force; ``preset.stop`` is the stopping rule."""
-    sigma: float | None
-    """The noise level in 8-bit levels: as given, or estimated where the preset needs it."""
+    noise: Noise | None
+    """The noise of the picture: as given, or estimated where that was needed."""
     uncertainty: np.ndarray | None
     """Of several members: float32 ``[h, w]``, their standard deviation, 0 where known pixels
     were put back."""

@@ -9,6 +9,7 @@ from absl import flags
 
 from dip_jax.app import degrade
 from dip_jax.app.errors import UserError
+from dip_jax.app.noise import given_noise
 from dip_jax.app.pictures import MAX_PIXELS, read_mask, read_picture
 from dip_jax.app.presets import Preset
 
@@ -22,6 +23,7 @@ class Inputs(NamedTuple):
     mask: np.ndarray | None
     reference: np.ndarray | None
     sigma: float | None
+    gain: float | None
     full_depth: bool
     """Whether the picture came with more than 8 bits, and so should go."""
     damage: str
@@ -34,7 +36,9 @@ _FLAGS_OF = {
     "invert_mask": "inpaint",
     "keep_known": "inpaint",
     "missing": "inpaint",
+    "noise": "denoise",
     "sigma": "denoise",
+    "gain": "denoise",
     "add_noise": "denoise",
     "factor": "super_resolve",
     "downsample": "super_resolve",
@@ -61,8 +65,6 @@ def read_inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
 
 
 def _check_numbers(values: flags.FlagValues) -> None:
-    if values.sigma is not None and not 0 < values.sigma <= 255:
-        raise UserError("--sigma", values.sigma, "must be above 0 and at most 255 levels")
     if values.jpeg_quality is not None and not 1 <= values.jpeg_quality <= 95:
         raise UserError("--jpeg_quality", values.jpeg_quality, "must be from 1 to 95")
     if not 0 <= values.seed < 2**32:
@@ -77,6 +79,7 @@ def _check_combinations(values: flags.FlagValues, task: str) -> None:
                 values[name].value,
                 f"has no meaning for --task={task}; it belongs to {owner}",
             )
+    given_noise(values.noise, task, values.sigma, values.gain, "--")
     damaged = [name for name in _DAMAGES if values[name].value not in (None, False)]
     if damaged and values.reference is not None:
         raise UserError(
@@ -103,12 +106,17 @@ def _inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
         name = Path(values.image).stem
     if task == "inpaint":
         return _inputs_with_holes(values, preset.missing, name, image, alpha)
-    sigma, damage, reference = values.sigma, "", image
+    sigma, gain, damage, reference = values.sigma, values.gain, "", image
     observed = image
     if task == "denoise" and (demonstration or values.add_noise):
-        sigma = 25.0 if sigma is None else sigma
-        observed = degrade.add_noise(image, sigma, values.seed)
-        damage = f"with noise of sigma {sigma:g} added"
+        if values.noise == "poisson":
+            gain = 5.0 if gain is None else gain
+            observed = degrade.add_poisson_noise(image, gain, values.seed)
+            damage = f"with Poisson noise of gain {gain:g} added"
+        else:
+            sigma = 25.0 if sigma is None else sigma
+            observed = degrade.add_noise(image, sigma, values.seed)
+            damage = f"with noise of sigma {sigma:g} added"
     elif task == "super_resolve" and (demonstration or values.downsample):
         if min(image.shape[:2]) < factor:
             raise UserError(
@@ -126,7 +134,7 @@ def _inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
     else:
         reference = _reference(values, image, factor if task == "super_resolve" else 1)
     deep = _is_array(values.image)
-    return Inputs(name, observed, alpha, None, reference, sigma, deep, damage)
+    return Inputs(name, observed, alpha, None, reference, sigma, gain, deep, damage)
 
 
 def _inputs_with_holes(
@@ -151,7 +159,7 @@ def _inputs_with_holes(
             print(f"dip-jax: note: {remark}", file=sys.stderr)
         reference, damage = _reference(values, image, 1), ""
     deep = _is_array(values.image)
-    return Inputs(name, image * mask, alpha, mask, reference, None, deep, damage)
+    return Inputs(name, image * mask, alpha, mask, reference, None, None, deep, damage)
 
 
 def _is_array(path: str | None) -> bool:

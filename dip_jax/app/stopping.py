@@ -20,6 +20,7 @@ from jax.tree_util import Partial
 import dip_jax
 from dip_jax import splitting
 from dip_jax.app.errors import UserError
+from dip_jax.app.noise import Noise
 from dip_jax.app.presets import STOPS_OF, Preset
 from dip_jax.app.problem import make_task
 from dip_jax.base import Algorithm, Array, Info, Scalar, Task
@@ -39,17 +40,17 @@ class Parts(NamedTuple):
     y: Array
     known: Array | None
     """1 where ``y`` counts; None for everywhere."""
-    sigma: float | None
-    """Noise level of ``y`` in 8-bit levels, if known."""
+    deviation: Array | None
+    """Standard deviation of the noise of ``y``, of its shape and units, if known."""
     validation: Task | None = None
 
 
-def rule_for(preset: Preset, sigma: float | None, pixels: int) -> str:
+def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     """The rule that ``preset.stop`` means.
 
     Args:
       preset: with its task.
-      sigma: the noise level, if known.
+      noise: of the picture, if known.
       pixels: of the picture, as far as they are known.
 
     Raises:
@@ -58,8 +59,9 @@ def rule_for(preset: Preset, sigma: float | None, pixels: int) -> str:
     enough = pixels >= LEAST_PIXELS
     if preset.stop == "auto":
         return "held_out" if enough and "held_out" in STOPS_OF[preset.task] else "none"
-    if preset.stop in ("r2r", "discrepancy") and not sigma:
-        raise UserError("stop", preset.stop, "needs noise, and none was found; give sigma or none")
+    if preset.stop in ("r2r", "discrepancy") and not (noise and noise.level):
+        problem = "needs noise, and none was found; give its level, or take none"
+        raise UserError("stop", preset.stop, problem)
     if preset.stop == "held_out" and not enough:
         problem = f"needs at least {LEAST_PIXELS} known pixels and has {pixels}; take none"
         raise UserError("stop", preset.stop, problem)
@@ -67,18 +69,24 @@ def rule_for(preset: Preset, sigma: float | None, pixels: int) -> str:
 
 
 def partition(
-    preset: Preset, y: np.ndarray, known: np.ndarray | None, sigma: float | None, key: Array
+    preset: Preset, y: np.ndarray, known: np.ndarray | None, noise: Noise | None, key: Array
 ) -> Parts:
     """Sets data aside as the rule ``preset.stop`` needs it; "auto" is no rule."""
     observed = jnp.asarray(y)
     weights = None if known is None else jnp.asarray(known)
+    deviation = None if noise is None else noise.deviation(observed)
     if preset.stop == "r2r":
-        assert sigma is not None
-        y1, y2 = splitting.recorrupt(key, observed, sigma / 255, ALPHA)
-        # Where the noise was cut off at black or white it is smaller than sigma says.
+        assert noise is not None
+        assert deviation is not None
+        if noise.kind == "poisson":
+            y1, y2 = splitting.thin(key, observed, noise.level / 255, ALPHA)
+        else:
+            y1, y2 = splitting.recorrupt(key, observed, deviation, ALPHA)
+        # Where the noise was cut off at black or white it is smaller than its level says.
         whole = (observed > 0) & (observed < 1)
         whole = (whole | (jnp.mean(whole) < 0.1)).astype(observed.dtype)
-        return Parts(y1, None, sigma / (1 - ALPHA) ** 0.5, make_task(preset, y2, whole, None))
+        more = noise.deviation(y1) / (1 - ALPHA) ** 0.5
+        return Parts(y1, None, more, make_task(preset, y2, whole, None))
     if preset.stop == "held_out":
         if weights is None:
             held = splitting.hold_out(key, *y.shape[:2])
@@ -86,13 +94,14 @@ def partition(
         else:
             held = weights * jax.random.bernoulli(key, HELD_OUT, weights.shape)
             known_to_fit, y1 = weights - held, observed * (1 - held)
-        return Parts(y1, known_to_fit, sigma, make_task(preset, observed, held, None))
+        deviation = None if noise is None else noise.deviation(y1)
+        return Parts(y1, known_to_fit, deviation, make_task(preset, observed, held, None))
     if preset.stop == "discrepancy":
-        assert sigma is not None
-        deviation = jnp.asarray(sigma / 255)
-        unit = Partial(_in_units, deviation)
-        return Parts(observed, weights, sigma, dip_jax.observe(unit, observed / deviation))
-    return Parts(observed, weights, sigma)
+        assert deviation is not None
+        unit = jnp.maximum(deviation, 0.1 / 255)
+        task = dip_jax.observe(Partial(_in_units, unit), observed / unit)
+        return Parts(observed, weights, deviation, task)
+    return Parts(observed, weights, deviation)
 
 
 def _in_units(unit: Array, image: Array) -> Array:

@@ -11,6 +11,7 @@ import pytest
 from dip_jax.app import command, fitting, presets, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
+from dip_jax.app.noise import Noise
 from dip_jax.app.pictures import write_picture
 from dip_jax.app.presets import STOPS, STOPS_OF, find_preset
 
@@ -46,7 +47,8 @@ def small(small_presets):
 def parts_of(task, rule, y=PICTURE, key=0):
     preset = find_preset("fast", task)._replace(stop=rule)
     known = KNOWN.astype(np.float32) if task == "inpaint" else None
-    return stopping.partition(preset, y, known, SIGMA, jax.random.key(key))
+    noise = Noise("gaussian", SIGMA) if task == "denoise" else None
+    return stopping.partition(preset, y, known, noise, jax.random.key(key))
 
 
 @pytest.mark.parametrize(("task", "rule"), CASES)
@@ -101,7 +103,8 @@ def test_held_out_values_reach_neither_loss_nor_input(task):
 
 def test_r2r_fits_one_copy_and_validates_with_the_other():
     parts = parts_of("denoise", "r2r")
-    assert parts.sigma == pytest.approx(SIGMA / (1 - stopping.ALPHA) ** 0.5)
+    more = SIGMA / 255 / (1 - stopping.ALPHA) ** 0.5
+    np.testing.assert_allclose(parts.deviation, more, rtol=1e-5)
     assert np.abs(parts.y - PICTURE).max() > 0.01
     # Clipped pixels, whose noise is smaller than sigma, are left out of the validation.
     clipped = PICTURE.copy()

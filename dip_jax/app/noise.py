@@ -1,0 +1,88 @@
+"""The noise of a picture: its kind, and its level as given or as estimated."""
+
+import numbers
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pywt
+
+from dip_jax.app.errors import UserError
+from dip_jax.app.presets import nearest
+
+# The argument that tells the level of each kind.
+LEVELS = {"gaussian": "sigma", "poisson": "gain"}
+_MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviation 1
+
+
+class Noise(NamedTuple):
+    """The noise of a picture, independent from value to value."""
+
+    kind: str
+    """"gaussian" or "poisson"."""
+    level: float
+    """Gaussian: the standard deviation sigma. Poisson: the gain, the brightness that one photon
+    makes, so that the variance is gain times brightness. In 8-bit levels."""
+
+    def deviation(self, y: jax.Array) -> jax.Array:
+        """The standard deviation of each value of the picture ``y``, in its units."""
+        if self.kind == "gaussian":
+            return jnp.full(y.shape, self.level / 255)
+        # The brightness without noise, roughly: the mean of 5x5 pixels.
+        padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
+        rows, columns = y.shape[:2]
+        mean = sum(padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5)) / 25
+        return jnp.sqrt(self.level / 255 * jnp.maximum(mean, 0.0))
+
+
+def estimate_noise(y: np.ndarray, kind: str) -> Noise:
+    """The noise of ``y``, of a known kind, its level estimated.
+
+    By the finest wavelet coefficients (Donoho and Johnstone 1994), whose median tells the
+    noise's size where the picture is smooth: noise that is not independent from pixel to
+    pixel is underestimated, fine texture counts as noise. For Gaussian noise the same as
+    scikit-image's ``estimate_sigma``, whose import alone takes a second; for Poisson noise
+    each coefficient is first divided by the root of the brightness around it.
+    """
+    if min(y.shape[:2]) < 2:
+        return Noise(kind, 0.0)
+    sizes = []
+    for channel in np.moveaxis(y, 2, 0):
+        bands = pywt.dwtn(channel, "db2")
+        size = np.abs(bands["dd"])
+        if kind == "poisson":
+            brightness = np.abs(bands["aa"]) / 2
+            bright = brightness > 1 / 255
+            size = size[bright] / np.sqrt(brightness[bright])
+        # Exact zeros are no noise but flat areas, clipped ones for instance.
+        sizes.append(size[size != 0])
+    levels = [np.median(size) / _MEDIAN_OF_NORMAL if size.size else 0.0 for size in sizes]
+    if kind == "poisson":
+        return Noise(kind, 255 * float(np.mean(np.square(levels))))
+    return Noise(kind, 255 * float(np.mean(levels)))
+
+
+def given_noise(
+    kind: str, task: str, sigma: float | None, gain: float | None, prefix: str = ""
+) -> Noise | None:
+    """The noise as far as its level is given; None if it is not.
+
+    Raises:
+      UserError: for a level out of range, or one that belongs to another kind or task.
+    """
+    if kind not in LEVELS:
+        raise UserError(f"{prefix}noise", kind, "is unknown; " + nearest(str(kind), list(LEVELS)))
+    found = None
+    for name, value in (("sigma", sigma), ("gain", gain)):
+        if value is None:
+            continue
+        if task != "denoise":
+            raise UserError(f"{prefix}{name}", value, f"has no meaning for {task}; drop it")
+        if not (isinstance(value, numbers.Real) and 0 < value <= 255):
+            raise UserError(f"{prefix}{name}", value, "must be above 0 and at most 255 levels")
+        if LEVELS[kind] != name:
+            wanted = f"has no meaning for {kind} noise; give {prefix}{LEVELS[kind]}"
+            raise UserError(f"{prefix}{name}", value, wanted)
+        found = Noise(kind, float(value))
+    return found

@@ -1,0 +1,109 @@
+"""The noise: its level as given or estimated, and the damage that demonstrations do."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage.restoration import estimate_sigma
+
+from dip_jax.app import command, degrade
+from dip_jax.app.errors import UserError
+from dip_jax.app.fitting import restore
+from dip_jax.app.noise import Noise, estimate_noise, given_noise
+from dip_jax.app.pictures import write_picture
+
+
+def level(picture, kind="gaussian"):
+    found = estimate_noise(picture, kind)
+    assert found.kind == kind
+    return found.level
+
+
+def test_noise_level_is_estimated():
+    y, x = np.mgrid[0:96, 0:80] / 96
+    smooth = np.stack([0.3 + 0.4 * x, 0.5 + 0.2 * np.sin(5 * y), 0.6 - 0.3 * x * y], axis=2)
+    noise = np.random.default_rng(0).normal(size=smooth.shape)
+    for sigma in (5, 25):
+        noisy = (smooth + sigma / 255 * noise).astype(np.float32)
+        assert level(noisy) == pytest.approx(sigma, rel=0.1)
+        expected = 255 * np.mean(estimate_sigma(noisy, channel_axis=2))
+        assert level(noisy) == pytest.approx(expected, rel=1e-6)
+    assert level(np.zeros((1, 7, 3), np.float32)) == 0
+    assert level(np.full((9, 9, 1), 0.5, np.float32)) == pytest.approx(0, abs=1e-6)
+    for shape in ((9, 9, 1), (16, 16, 3), (2, 2, 1), (2, 5, 3)):
+        assert level(np.zeros(shape, np.float32)) == 0
+    smooth[..., 2] = 0  # a constant channel has no noise; the others keep theirs
+    noisy = smooth.astype(np.float32)
+    noisy[..., :2] += 0.1 * noise[..., :2].astype(np.float32)
+    assert level(noisy) == pytest.approx(2 / 3 * 25.5, rel=0.1)
+
+
+@pytest.mark.parametrize("gain", [2.0, 8.0])
+def test_the_gain_is_estimated(gain):
+    y, x = np.mgrid[0:128, 0:128] / 128
+    smooth = np.stack([0.2 + 0.6 * x, 0.3 + 0.4 * y, 0.5 + 0.2 * np.sin(3 * x)], axis=2)
+    noisy = degrade.add_poisson_noise(smooth, gain, seed=0)
+    assert noisy.mean() == pytest.approx(smooth.mean(), rel=0.01)
+    assert np.var(noisy - smooth) == pytest.approx(gain / 255 * smooth.mean(), rel=0.1)
+    assert level(noisy, "poisson") == pytest.approx(gain, rel=0.15)
+    assert level(np.zeros((20, 20, 3), np.float32), "poisson") == 0
+
+
+def test_the_deviation_follows_the_brightness_of_poisson_noise():
+    y = jnp.concatenate([jnp.full((20, 10, 3), 0.2), jnp.full((20, 10, 3), 0.8)], axis=1)
+    found = Noise("poisson", 5.1).deviation(y)
+    assert found.shape == y.shape
+    np.testing.assert_allclose(found[:, :7], (0.02 * 0.2) ** 0.5, rtol=1e-4)
+    np.testing.assert_allclose(found[:, 13:], (0.02 * 0.8) ** 0.5, rtol=1e-4)
+    np.testing.assert_allclose(Noise("gaussian", 25.5).deviation(y), 0.1, rtol=1e-5)
+    assert np.isfinite(Noise("poisson", 5.0).deviation(jnp.full((1, 1, 1), -0.1))).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("poisson", "denoise", 25.0, None), "sigma=25.0: has no meaning for poisson noise"),
+        (("gaussian", "denoise", None, 5.0), "gain=5.0: has no meaning for gaussian noise"),
+        (("gaussian", "denoise", 0.0, None), "sigma=0.0: must be above 0"),
+        (("poisson", "denoise", None, 256), "gain=256: must be above 0 and at most 255"),
+        (("poisson", "inpaint", None, 5.0), "gain=5.0: has no meaning for inpaint"),
+        (("uniform", "denoise", None, None), "noise=uniform: is unknown; there are gaussian"),
+    ],
+)
+def test_noise_that_makes_no_sense(arguments, words):
+    with pytest.raises(UserError, match=words):
+        given_noise(*arguments)
+    with pytest.raises(UserError, match="--" + words.split("=", maxsplit=1)[0]):
+        given_noise(*arguments, "--")
+
+
+def test_given_noise():
+    assert given_noise("poisson", "denoise", None, 5) == Noise("poisson", 5.0)
+    assert given_noise("gaussian", "denoise", np.float32(7), None) == Noise("gaussian", 7.0)
+    assert given_noise("gaussian", "inpaint", None, None) is None
+
+
+@pytest.mark.parametrize("stop", ["r2r", "held_out", "none"])
+def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
+    clean = np.full((40, 36, 3), 0.6)
+    write_picture(tmp_path / "p.png", clean)
+    flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", f"--stop={stop}"]
+    assert command.main([*flags, "--noise=poisson", "--add_noise", "--gain=9", "--steps=60"]) == 0
+    out = capsys.readouterr().out
+    assert "with Poisson noise of gain 9 added" in out
+    assert "noise: poisson, gain 9.0 of 255 (as given)" in out
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["picture"]["noise"] == {"kind": "poisson", "level": 9.0}
+    assert record["scores"]["restored"]["psnr"] > record["scores"]["degraded"]["psnr"] + 3
+
+
+def test_noise_matters_to_the_fit(small_presets):
+    y = np.random.default_rng(0).random((20, 20, 1), np.float32)
+    options = {"steps": 2, "progress": False}
+    images = [
+        restore(y, **options, **given).image
+        for given in ({"sigma": 20}, {"noise": "poisson", "gain": 9}, {"noise": "poisson"})
+    ]
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[1], images[2])
