@@ -65,7 +65,7 @@ def jit(function: Callable, **options: Any) -> Any:
 
 
 def step_of(algorithm: dip_jax.Algorithm) -> Any:
-    """The step that :func:`dip_jax.advance` runs: ``(state, task) -> (state, record)``."""
+    """The fit's step by itself, ``(state, task) -> (state, record)``; no loop around it."""
 
     def step(state: Any, task: dip_jax.Task) -> tuple[Any, dict[str, jax.Array]]:
         state, info = algorithm.step(state, task)

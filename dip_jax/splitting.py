@@ -72,17 +72,17 @@ def hold_out(key: Key, height: int, width: int, spacing: int = 7) -> Array:
 
 
 def fill(y: Image, held: Array) -> Image:
-    """``y`` with the held-out pixels replaced by the mean of the eight around each."""
-    padded = jnp.pad(
-        y, ((1, 1), (1, 1), (0, 0)), mode="edge" if min(y.shape[:2]) < 2 else "reflect"
-    )
-    around = [
-        padded[1 + i : 1 + i + y.shape[0], 1 + j : 1 + j + y.shape[1]]
-        for i in (-1, 0, 1)
-        for j in (-1, 0, 1)
-        if (i, j) != (0, 0)
-    ]
-    return jnp.where(held == 1, sum(around) / len(around), y)
+    """``y`` with the held-out pixels replaced by the mean of those around each."""
+    total, count = _around(y), _around(jnp.ones_like(y))
+    return jnp.where(held == 1, total / jnp.maximum(count, 1), y)
+
+
+def _around(y: Image) -> Image:
+    """The sum of the up to eight pixels around each."""
+    rows, columns = y.shape[:2]
+    padded = jnp.pad(y, ((1, 1), (1, 1), (0, 0)))
+    places = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    return sum((padded[i : i + rows, j : j + columns] for i, j in places), jnp.zeros_like(y))
 
 
 def _check_alpha(alpha: float) -> None:

@@ -32,8 +32,8 @@ def observe(
         then a second task of the same shapes reuses the compiled program. A bare function
         works too, but each new function object compiles anew.
       y: the measurement, of the shape that ``operator`` returns.
-      known: 1 where ``y`` counts and 0 where it is left out, of y's shape or one that
-        broadcasts to it; when absent, all counts.
+      known: 1 where ``y`` counts and 0 where it is left out, or other weights of the
+        differences, of y's shape or one that broadcasts to it; when absent, all counts.
       reference: the true image ``[h, w, c]`` if it is known; reported, never fitted.
     """
     return Task(_loss(operator, y, known), _report(reference))

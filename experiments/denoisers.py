@@ -50,25 +50,25 @@ def denoise(
             y,
             preset=preset,
             sigma=sigma,
-            seed=seed,
+            seed=seed * members,  # no two results share a member
             reference=reference,
             members=members,
             progress=False,
             **options,
         )
-        image, record = result.image, {} if members > 1 else _record(result)
+        image, record = result.image, {} if members > 1 else _record(result, reference)
     return image, {"seconds": f"{time.perf_counter() - start:.1f}", **record}
 
 
 def _parsed(method: str, flag: str) -> tuple[str, dict[str, str], int]:
-    match = re.fullmatch(r"(\w+)(?::(\w+))?(?:\*(\d+))?", method)
+    match = re.fullmatch(r"(\w+)(?::(\w+))?(?:\*([1-9]\d*))?", method)
     if match is None:
         raise UserError(flag, method, "is no method; write fast, fast:r2r, fast*4 or bm3d")
     preset, stop, members = match.groups()
     return preset, {} if stop is None else {"stop": stop}, int(members or 1)
 
 
-def _record(result: Restoration) -> dict[str, Any]:
+def _record(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
     """How the run went: of the average, which is what a rule chooses from."""
     trace = result.trace
     curve = trace["average_psnr"]
@@ -78,9 +78,10 @@ def _record(result: Restoration) -> dict[str, Any]:
         "rule": result.preset.stop,
         "steps": steps,
         "chosen": chosen,
-        "chosen_psnr": f"{curve[max(chosen, 1) - 1]:.3f}",
-        "oracle": int(np.argmax(curve)) + 1,
-        "oracle_psnr": f"{curve.max():.3f}",
+        # Of the picture itself: after a divergence, steps are no places in the trace.
+        "chosen_psnr": f"{-10 * np.log10(np.mean((result.image - reference) ** 2)):.3f}",
+        "oracle": int(np.nanargmax(curve)) + 1,
+        "oracle_psnr": f"{np.nanmax(curve):.3f}",
         "last_psnr": f"{curve[-1]:.3f}",
     }
 
@@ -94,7 +95,7 @@ def _classical(method: str, y: np.ndarray, sigma: float) -> np.ndarray:
         from skimage.restoration import denoise_nl_means
 
         # The settings of scikit-image's example for a known noise level.
-        options = {"patch_size": 5, "patch_distance": 6, "h": 0.6 * sigma, "sigma": sigma}
+        options = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma}
         return denoise_nl_means(y, channel_axis=2, fast_mode=False, **options)
     if method == "tv":
         from skimage.restoration import calibrate_denoiser, denoise_tv_chambolle

@@ -144,11 +144,11 @@ def publish(
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow([*facts, "table", "column", "row", "value"])
+        writer.writerow([*facts, "table", "row", "column", "value"])
         for table in tables:
-            for row in table.rows:
-                for column, value in list(zip(table.columns, row, strict=True))[1:]:
-                    writer.writerow([*facts.values(), table.title, column, row[0], value])
+            for number, row in enumerate(table.rows):
+                for column, value in zip(table.columns, row, strict=True):
+                    writer.writerow([*facts.values(), table.title, number, column, value])
 
 
 def markdown(table: Table) -> str:

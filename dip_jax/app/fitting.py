@@ -78,6 +78,7 @@ def restore(
     Raises:
       UserError: a ValueError that names the argument, its value and the mend.
     """
+    started = time.perf_counter()
     preset = changed(
         find_preset(preset, task, flag="preset") if isinstance(preset, str) else preset,
         **changes,
@@ -126,7 +127,9 @@ def restore(
         inner = make_task(preset, parts.y, parts.known, truth)
         if parts.validation is not None:
             inner = dip_jax.validate(inner, parts.validation)
-        fed = jnp.asarray(seen) if preset.task == "super_resolve" else parts.y
+        fed = parts.y
+        if preset.task == "super_resolve":
+            fed = jnp.asarray(enlarge(np.asarray(fed), preset.factor))
         return _fit(
             algorithm,
             dip_jax.through(window.crop, inner),
@@ -136,6 +139,7 @@ def restore(
             window.crop,
             progress,
             f"{member + 1} of {preset.members}, " if preset.members > 1 else "",
+            started if member == 0 else time.perf_counter(),
         )
 
     outcome = combined(fit, preset.members)
@@ -190,11 +194,12 @@ def _fit(
     crop: Crop,
     progress: bool,
     label: str,
+    started: float,
 ) -> Restoration:
     fit_key, z_key = jax.random.split(key)
     z = make_input(z_key)
     picture, traces = None, []
-    compiled = started = time.perf_counter()
+    compiled = started
     interrupted = False
     with tqdm(
         total=preset.steps, desc=f"{label}compiling", disable=not progress or sys.stderr is None

@@ -28,12 +28,12 @@ class Restoration(NamedTuple):
     noise: Noise | None
     """The noise of the picture: as given, or estimated where that was needed."""
     uncertainty: np.ndarray | None
-    """Of several members: float32 ``[h, w]``, their standard deviation, 0 where known pixels
+    """Of two members and more: float32 ``[h, w]``, their standard deviation, 0 where known pixels
     were put back."""
     members: int
     """Fits that ``image`` is the mean of."""
     compile_seconds: float
-    """Until the first step was done."""
+    """From the call until the first step was done."""
     fit_seconds: float
     """All other steps."""
     interrupted: bool
@@ -57,13 +57,13 @@ def combined(fit: Callable[[int], Restoration], members: int) -> Restoration:
     if len(done) == 1:
         return done[0]._replace(interrupted=interrupted)
     ensemble = combine(jnp.stack([outcome.raw for outcome in done]))
-    image = np.asarray(ensemble.image)
+    image, kept = np.asarray(ensemble.image), int(ensemble.kept.sum())
     return done[0]._replace(
         image=image,
         raw=image,
         trace=_joined([outcome.trace for outcome in done]),
-        uncertainty=np.asarray(ensemble.deviation),
-        members=int(ensemble.kept.sum()),
+        uncertainty=np.asarray(ensemble.deviation) if kept > 1 else None,
+        members=kept,
         fit_seconds=sum(outcome.compile_seconds + outcome.fit_seconds for outcome in done)
         - done[0].compile_seconds,
         interrupted=interrupted,

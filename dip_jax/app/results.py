@@ -121,7 +121,8 @@ def write_results(
     """Writes the folder's files, all of them or none.
 
     Args:
-      folder: from :func:`claimed_folder`; of its files only those of this run are replaced.
+      folder: from :func:`claimed_folder`; of its files only those that a run writes are
+        replaced, or removed if this one has none.
       restored: float ``[h, w, 1 | 3]``.
       full_depth: whether to write it as ``restored.npy``, float32, too.
       alpha: uint8 ``[h, w]`` or None.
@@ -158,6 +159,8 @@ def write_results(
             ]
             for name in names:
                 os.replace(stage / name, folder / name)
+            for name in {FULL_DEPTH, *UNCERTAINTY} - {*names}:  # of an earlier run
+                (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise UserError("--out", folder, f"can't be written ({_words(error)})") from error
     return [folder / name for name in names]
@@ -169,5 +172,5 @@ def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:
         writer.writerow(["step", *trace])
         members = trace.get("member", np.zeros(len(trace["loss"])))
         for row, values in enumerate(zip(*trace.values(), strict=True)):
-            step = row - int(np.argmax(members == members[row]))  # counted in each member
+            step = row + 1 - int(np.argmax(members == members[row]))  # counted in each member
             writer.writerow([step, *(f"{value:.7g}" for value in values)])

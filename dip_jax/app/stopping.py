@@ -30,7 +30,8 @@ HELD_OUT = 0.03  # share of the known pixels of an inpainting
 LEAST_PIXELS = 1024  # of which so few are held out that they say little
 # A sixth of the steps at most is taken past the best one, but 50 in any case.
 PATIENCE: dict[str, Any] = {"patience": 1 / 6, "at_least": 50}
-WINDOW = 100  # images of wmv
+WINDOW = 100  # images of wmv; one strange output is felt as long
+LEAST_NOISE = 0.1  # 8-bit levels; less than a file's own rounding
 WARM_UP = 100  # steps during which outputs hardly move for another reason
 
 
@@ -59,7 +60,7 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     enough = pixels >= LEAST_PIXELS
     if preset.stop == "auto":
         return "held_out" if enough and "held_out" in STOPS_OF[preset.task] else "none"
-    if preset.stop in ("r2r", "discrepancy") and not (noise and noise.level):
+    if preset.stop in ("r2r", "discrepancy") and not (noise and noise.level >= LEAST_NOISE):
         problem = "needs noise, and none was found; give its level, or take none"
         raise UserError("stop", preset.stop, problem)
     if preset.stop == "held_out" and not enough:
@@ -82,9 +83,7 @@ def partition(
             y1, y2 = splitting.thin(key, observed, noise.level / 255, ALPHA)
         else:
             y1, y2 = splitting.recorrupt(key, observed, deviation, ALPHA)
-        # Where the noise was cut off at black or white it is smaller than its level says.
-        whole = (observed > 0) & (observed < 1)
-        whole = (whole | (jnp.mean(whole) < 0.1)).astype(observed.dtype)
+        whole = _unclipped(observed, noise)
         more = noise.deviation(y1) / (1 - ALPHA) ** 0.5
         return Parts(y1, None, more, make_task(preset, y2, whole, None))
     if preset.stop == "held_out":
@@ -95,13 +94,30 @@ def partition(
             held = weights * jax.random.bernoulli(key, HELD_OUT, weights.shape)
             known_to_fit, y1 = weights - held, observed * (1 - held)
         deviation = None if noise is None else noise.deviation(y1)
-        return Parts(y1, known_to_fit, deviation, make_task(preset, observed, held, None))
+        # So weighted that the error is a mean over the held-out values.
+        weight = held / jnp.sqrt(jnp.mean(held))
+        return Parts(y1, known_to_fit, deviation, make_task(preset, observed, weight, None))
     if preset.stop == "discrepancy":
+        assert noise is not None
         assert deviation is not None
-        unit = jnp.maximum(deviation, 0.1 / 255)
-        task = dip_jax.observe(Partial(_in_units, unit), observed / unit)
+        unit = jnp.maximum(deviation, LEAST_NOISE / 255)
+        # So weighted that the mean is over what counts.
+        whole = _unclipped(observed, noise)
+        unit = unit * jnp.sqrt(jnp.mean(whole))
+        task = dip_jax.observe(Partial(_in_units, unit), observed / unit, known=whole)
         return Parts(observed, weights, deviation, task)
     return Parts(observed, weights, deviation)
+
+
+def _unclipped(y: Array, noise: Noise) -> Array:
+    """1 where the noise was not cut off and is as large as its level says, 0 elsewhere.
+
+    A Poisson variable is 0 by rights. Where hardly anything is left, all counts.
+    """
+    whole = y < 1
+    if noise.kind == "gaussian":
+        whole = whole & (y > 0)
+    return (whole | (jnp.mean(whole) < 0.1)).astype(y.dtype)
 
 
 def _in_units(unit: Array, image: Array) -> Array:
@@ -124,7 +140,8 @@ def stopped(algorithm: Algorithm, rule: str) -> Algorithm:
             dip_jax.validated(algorithm), lambda info: info.metrics["validation"] <= 1
         )
     if rule in ("wmv", "emv"):
-        return dip_jax.stop(algorithm, _variance, start=WARM_UP, smoothing=0.0, **PATIENCE)
+        patience = PATIENCE | ({"at_least": 2 * WINDOW} if rule == "wmv" else {})
+        return dip_jax.stop(algorithm, _variance, start=WARM_UP, smoothing=0.0, **patience)
     return algorithm
 
 

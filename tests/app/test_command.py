@@ -76,7 +76,7 @@ def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
     restored, trace, record = results(tmp_path / "out")
     factor = preset.factor if preset.task == "super_resolve" else 1
     assert restored.shape == (20 * factor, 27 * factor, 3)
-    assert [row["step"] for row in trace] == ["0", "1"]
+    assert [row["step"] for row in trace] == ["1", "2"]
     assert all(np.isfinite(float(row["loss"])) for row in trace)
     assert record["settings"]["name"] == preset.name
     assert record["settings"]["jitter"] == preset.jitter

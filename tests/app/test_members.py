@@ -98,7 +98,7 @@ def test_the_command_writes_the_uncertainty(tmp_path, capsys):
     with (folder / "trace.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["member"], row["step"]) for row in rows] == [
-        (member, step) for member in "012" for step in "01"
+        (member, step) for member in "012" for step in "12"
     ]
 
 

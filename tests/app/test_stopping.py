@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.app import command, fitting, presets, stopping
+from dip_jax.app import command, degrade, fitting, presets, problem, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise
@@ -88,8 +88,7 @@ def test_held_out_values_reach_neither_loss_nor_input(task):
         held &= KNOWN
     assert 0.01 < held.mean() < 0.04
     other = parts_of(task, "held_out", np.where(held, 0.9, PICTURE).astype(np.float32))
-    if task != "super_resolve":  # there the loss alone sees the picture
-        np.testing.assert_array_equal(parts.y, other.y)
+    np.testing.assert_array_equal(parts.y, other.y)
     image = jnp.full((SIZE, SIZE, 3), 0.4)
     if task == "super_resolve":
         image = jnp.full((4 * SIZE, 4 * SIZE, 3), 0.4)
@@ -119,9 +118,40 @@ def test_r2r_fits_one_copy_and_validates_with_the_other():
     assert white.loss(image) > 0
 
 
+def test_held_out_values_are_not_in_the_input_of_a_super_resolution(monkeypatch):
+    seen = []
+
+    def make_input(preset, fed, *rest):
+        seen.append(np.asarray(fed))
+        return problem.make_input(preset, fed, *rest)
+
+    monkeypatch.setattr(fitting, "make_input", make_input)
+    options = {"task": "super_resolve", "input": "image", "steps": 1, "progress": False}
+    preset = find_preset("fast", "super_resolve")._replace(stop="held_out")
+    key = jax.random.fold_in(jax.random.key(0), 2)  # the split of seed 0
+    held = np.asarray(stopping.partition(preset, PICTURE, None, None, key).known) == 0
+    for y in (PICTURE, np.where(held, 0.9, PICTURE).astype(np.float32)):
+        restore(y, **options)
+    np.testing.assert_array_equal(*seen)
+    assert seen[0].shape == (4 * SIZE, 4 * SIZE, 3)
+
+
+def test_r2r_is_unbiased_for_dark_poisson_noise():
+    """Of flat pictures, the validation likes best the one with the true brightness."""
+    truth, gain = 0.1, 50
+    dark = np.full((96, 96, 3), truth, np.float32)
+    y = degrade.add_poisson_noise(dark, gain, seed=0)
+    preset = find_preset("fast", "denoise")._replace(stop="r2r")
+    parts = stopping.partition(preset, y, None, Noise("poisson", gain), jax.random.key(0))
+    flat = jax.grad(lambda level: parts.validation.loss(jnp.full(y.shape, level)))
+    assert flat(truth - 0.03) < 0 < flat(truth + 0.03)
+
+
 def test_discrepancy_is_one_at_the_noise_level():
-    validation = parts_of("denoise", "discrepancy").validation
-    error = validation.loss(jnp.asarray(PICTURE) + SIGMA / 255)
+    clipped = PICTURE.copy()
+    clipped[3:9] = 1.0  # does not count
+    validation = parts_of("denoise", "discrepancy", clipped).validation
+    error = validation.loss(jnp.asarray(clipped).at[3:9].set(0.2) + SIGMA / 255)
     assert float(error) == pytest.approx(1, rel=1e-4)
 
 
@@ -157,7 +187,7 @@ def test_a_rule_that_does_not_suit_is_refused(options, words):
 
 def test_rules_that_lack_noise_or_pixels_say_so():
     with pytest.raises(UserError, match=r"stop=r2r: needs noise"):
-        restore(np.zeros((40, 40, 3), np.float32), stop="r2r")
+        restore(np.full((40, 40, 3), 0.5, np.float32), stop="r2r")
     with pytest.raises(UserError, match=r"stop=held_out: needs at least 1024 known pixels"):
         restore(noisy(20), stop="held_out")
 

@@ -78,9 +78,9 @@ def test_published_numbers_are_the_tables(tmp_path, capsys):
     with (tmp_path / "new" / "some.csv").open(newline="") as file:
         records = list(csv.DictReader(file))
     assert [(r["row"], r["column"], r["value"]) for r in records] == [
-        (row[0], column, str(value))
-        for row in rows
-        for column, value in zip(table.columns[1:], row[1:], strict=True)
+        (str(number), column, str(value))
+        for number, row in enumerate(rows)
+        for column, value in zip(table.columns, row, strict=True)
     ]
     assert {r["table"] for r in records} == {"Numbers"}
     assert {r["device"] for r in records} == {"cpu (2 cores)"}

@@ -80,6 +80,7 @@ def test_finished_rows_are_not_done_again(data, monkeypatch, capsys):
 
 def test_what_a_rule_lost():
     row = {"sigma": "25", "method": "fast", "rule": "held_out", "steps": "100"}
+    row |= {"picture": "p", "seed": "0"}
     table = denoising_table.stopping(
         [
             row | {"chosen": "80", "chosen_psnr": "30.0", "oracle": "70", "oracle_psnr": "30.1"}
@@ -87,10 +88,14 @@ def test_what_a_rule_lost():
             row | {"chosen": "90", "chosen_psnr": "31.0", "oracle": "90", "oracle_psnr": "31.3"}
             | {"last_psnr": "31.2"},
             row | {"chosen": "", "method": "nlm"},
+            row | {"chosen": "9", "method": "fast:none", "rule": "none", "oracle": "9"}
+            | {"chosen_psnr": "0", "oracle_psnr": "31.5", "last_psnr": "31.5"},
         ]
     )  # fmt: skip
-    (line,) = table.rows
-    assert line == ["25", "fast", "held_out", 2, "100", "80", "0.200", "0.300", "0.600", "15 %"]
+    line = table.rows[0]
+    assert line == [
+        *("25", "fast", "held_out", 2, "100", "80", "0.200", "0.300", "0.600", "1.000", "15 %")
+    ]
 
 
 def test_published_numbers_stand_beside_whole_pictures():
