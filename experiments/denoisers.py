@@ -5,17 +5,13 @@
 passed on for the curve that is reported.
 """
 
-import re
 import time
 from typing import Any
 
 import numpy as np
 
-from dip_jax.app.errors import UserError
-from dip_jax.app.fitting import restore
-from dip_jax.app.presets import changed, find_preset
-from dip_jax.app.restoration import Restoration
 from experiments.program import require
+from experiments.tables import check_preset, restored
 
 CLASSICAL = ("noisy", "nlm", "tv", "bm3d")
 
@@ -25,8 +21,7 @@ def check(method: str, flag: str = "--methods") -> None:
     if method == "bm3d":
         require("bm3d", "tables", flag, method)
     elif method not in CLASSICAL:
-        preset, stop, _ = _parsed(method, flag)
-        changed(find_preset(preset, "denoise", flag=flag), flag + " ", **stop)
+        check_preset(method, "denoise", flag)
 
 
 def denoise(
@@ -41,49 +36,12 @@ def denoise(
       seed: of the network.
       reference: the clean picture.
     """
+    if method not in CLASSICAL:
+        result, record = restored(method, y, "denoise", seed, reference, sigma=sigma)
+        return result.image, record
     start = time.perf_counter()
-    if method in CLASSICAL:
-        image, record = _classical(method, y, sigma / 255), {}
-    else:
-        preset, options, members = _parsed(method, "--methods")
-        result = restore(
-            y,
-            preset=preset,
-            sigma=sigma,
-            seed=seed * members,  # no two results share a member
-            reference=reference,
-            members=members,
-            progress=False,
-            **options,
-        )
-        image, record = result.image, {} if members > 1 else _record(result, reference)
-    return image, {"seconds": f"{time.perf_counter() - start:.1f}", **record}
-
-
-def _parsed(method: str, flag: str) -> tuple[str, dict[str, str], int]:
-    match = re.fullmatch(r"(\w+)(?::(\w+))?(?:\*([1-9]\d*))?", method)
-    if match is None:
-        raise UserError(flag, method, "is no method; write fast, fast:r2r, fast*4 or bm3d")
-    preset, stop, members = match.groups()
-    return preset, {} if stop is None else {"stop": stop}, int(members or 1)
-
-
-def _record(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
-    """How the run went: of the average, which is what a rule chooses from."""
-    trace = result.trace
-    curve = trace["average_psnr"]
-    steps = len(curve)
-    chosen = int(trace["chosen"][-1]) if "chosen" in trace else steps
-    return {
-        "rule": result.preset.stop,
-        "steps": steps,
-        "chosen": chosen,
-        # Of the picture itself: after a divergence, steps are no places in the trace.
-        "chosen_psnr": f"{-10 * np.log10(np.mean((result.image - reference) ** 2)):.3f}",
-        "oracle": int(np.nanargmax(curve)) + 1,
-        "oracle_psnr": f"{np.nanmax(curve):.3f}",
-        "last_psnr": f"{curve[-1]:.3f}",
-    }
+    image = _classical(method, y, sigma / 255)
+    return image, {"seconds": f"{time.perf_counter() - start:.1f}"}
 
 
 def _classical(method: str, y: np.ndarray, sigma: float) -> np.ndarray:

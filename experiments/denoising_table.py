@@ -15,9 +15,7 @@ is among the rows, the loss against the best step of that run is told too.
 Rows are kept in --out as they are done; the same command goes on where it was.
 """
 
-import datetime
 import functools
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,15 +24,23 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-import dip_jax
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.device import choose_device
-from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import read_picture, to_uint8
 from dip_jax.app.results import psnr_8_bit
 from experiments.denoisers import CLASSICAL, check, denoise
 from experiments.grid import Row, fill
-from experiments.program import Table, define_backend, integers, publish, run_program
+from experiments.program import Table, integers, publish, run_program
+from experiments.tables import (
+    centre,
+    data_folder,
+    define_grid,
+    mean,
+    pictures_of,
+    score_lines,
+    size_note,
+    stamp,
+)
 
 NAME = "denoising_table"
 # Stem in set9, the authors' name of the noisy file, and the published PSNR at full size of
@@ -50,22 +56,15 @@ PICTURES = {
     "kodim03": ("kodim03", {25: (33.79, 34.03), 50: (29.38, 29.73)}),
     "kodim12": ("kodim12", {25: (32.68, 33.14), 50: (29.01, 29.43)}),
 }
+PUBLISHED = ("authors' output", "CBM3D, published")
 KEY = ("picture", "size", "sigma", "method", "seed")
 
 
 def define(values: flags.FlagValues) -> None:
     """The program's flags."""
-    text = {"flag_values": values}
-    data = os.environ.get("DIP_JAX_DATA")
-    flags.DEFINE_string("data", data, "Folder of the pictures [DIP_JAX_DATA].", **text)
-    flags.DEFINE_list("pictures", list(PICTURES), "Names in its folder set9.", **text)
-    flags.DEFINE_list("sigmas", ["25"], "Noise levels in 8-bit levels.", **text)
-    methods = "Presets, as fast, fast:r2r or fast*4, and " + ", ".join(CLASSICAL)
-    flags.DEFINE_list("methods", ["fast", "nlm", "tv", "bm3d"], methods + ".", **text)
-    flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of each preset.", lower_bound=1, **text)
-    flags.DEFINE_integer("size", 256, "Of the centre; 0: whole.", lower_bound=0, **text)
-    define_backend(values)
-    flags.DEFINE_string("out", f"dip-jax-results/{NAME}", "Folder for the results.", **text)
+    methods = ("fast", "nlm", "tv", "bm3d")
+    define_grid(values, NAME, pictures=PICTURES, methods=methods, classical=CLASSICAL, size=256)
+    flags.DEFINE_list("sigmas", ["25"], "Noise in 8-bit levels.", flag_values=values)
 
 
 def main(argv: list[str]) -> int:
@@ -77,12 +76,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     sigmas = integers("--sigmas", values.sigmas)
     for method in values.methods:
         check(method)
-    if not values.data:
-        raise UserError("--data", None, "is needed: the folder with the standard pictures")
-    data = Path(values.data)
-    for name in values.pictures:
-        if not (data / "set9" / f"{name}.png").exists():
-            raise UserError("--pictures", name, f"is not in {data / 'set9'}")
+    data = data_folder(values, "set9")
     device = choose_device(values.backend)
     keys = [
         (name, values.size, sigma, method, seed)
@@ -108,56 +102,30 @@ def noisy_and_clean(data: Path, name: str, size: int, sigma: int) -> tuple[np.nd
         noisy = read_picture(str(path), flag="--data").image
     else:
         noisy = to_uint8(add_noise(clean, sigma, seed=0)).astype(np.float32) / np.float32(255)
-    height, width = clean.shape[:2]
-    if size > min(height, width):
-        raise UserError("--size", size, f"{name} is only {width}x{height}; take less, or 0")
-    if size:
-        top, left = (height - size) // 2, (width - size) // 2
-        window = slice(top, top + size), slice(left, left + size)
-        noisy, clean = noisy[window], clean[window]
-    return noisy, clean
+    return centre(noisy, size, name), centre(clean, size, name)
 
 
 def _row(data: Path, name: str, size: int, sigma: int, method: str, seed: int) -> dict[str, Any]:
     noisy, clean = noisy_and_clean(data, name, size, sigma)
     image, record = denoise(method, noisy, sigma, seed, clean)
-    return {
-        "psnr": f"{psnr_8_bit(image, clean):.3f}",
-        **record,
-        "date": datetime.date.today().isoformat(),
-        "version": dip_jax.__version__,
-    }
+    return {"psnr": f"{psnr_8_bit(image, clean):.3f}", **record, **stamp()}
 
 
 def quality(rows: Sequence[Row], methods: Sequence[str], sigmas: Sequence[int], size: int) -> Table:
-    """PSNR of each picture and method, seeds averaged."""
+    """PSNR of each picture and method, by noise level."""
     lines = []
     for sigma in sigmas:
-        names = list(dict.fromkeys(row["picture"] for row in rows))
-        table: dict[str, list[float]] = {}
-        for name in names:
-            for method in methods:
-                found = [row for row in rows if _is(row, name, sigma, method)]
-                table.setdefault(method, []).append(_mean(found, "psnr"))
-            if size == 0 and sigma in PICTURES.get(name, ("", {}))[1]:
-                for label, value in zip(
-                    ("authors' output", "CBM3D, published"), PICTURES[name][1][sigma], strict=True
-                ):
-                    table.setdefault(label, []).append(value)
-        for method, scores in table.items():
-            own = [row for row in rows if row["method"] == method and row["sigma"] == str(sigma)]
-            seconds = f"{_mean(own, 'seconds'):.0f}" if own else "-"
-            mean = f"{np.mean(scores):.2f}" if len(scores) == len(names) else "-"
-            lines.append([sigma, method, *(f"{s:.2f}" for s in scores), mean, seconds])
-    names = list(dict.fromkeys(row["picture"] for row in rows))
-    short = [name.removeprefix("image_").removesuffix("rgb") for name in names]
-    note = f"Centre {size}x{size}." if size else "Whole pictures."
-    return Table(
-        "PSNR, dB",
-        ["sigma", "method", *short, "mean", "seconds a picture"],
-        lines,
-        note + " Seconds include compiling, where a program was not in the cache.",
-    )
+        own = [row for row in rows if row["sigma"] == str(sigma)]
+        known = {name: scores[sigma] for name, (_, scores) in PICTURES.items() if sigma in scores}
+        published = {
+            label: {name: scores[index] for name, scores in known.items()}
+            for index, label in enumerate(PUBLISHED)
+        }
+        for line in score_lines(own, methods, "psnr", {} if size else published):
+            lines.append([sigma, *line])
+    short = [name.removeprefix("image_").removesuffix("rgb") for name in pictures_of(rows)]
+    columns = ["sigma", "method", *short, "mean", "seconds a picture"]
+    return Table("PSNR, dB", columns, lines, size_note(size))
 
 
 def stopping(rows: Sequence[Row]) -> Table:
@@ -181,8 +149,8 @@ def stopping(rows: Sequence[Row]) -> Table:
         lines.append(
             [
                 *(sigma, method, rule, len(own)),
-                f"{_mean(own, 'steps'):.0f}",
-                f"{_mean(own, 'oracle'):.0f}",
+                f"{mean(own, 'steps'):.0f}",
+                f"{mean(own, 'oracle'):.0f}",
                 f"{np.mean(lost):.3f}",
                 f"{np.max(lost):.3f}",
                 f"{np.mean(last):.3f}",
@@ -194,14 +162,6 @@ def stopping(rows: Sequence[Row]) -> Table:
     columns += ["lost by the choice, dB", "worst", "lost by the last step"]
     columns += ["lost against the best of a run without a rule", "steps past the choice"]
     return Table("Stopping against the best step of the same run", columns, lines)
-
-
-def _is(row: Row, name: str, sigma: int, method: str) -> bool:
-    return (row["picture"], row["sigma"], row["method"]) == (name, str(sigma), method)
-
-
-def _mean(rows: Sequence[Row], column: str) -> float:
-    return float(np.mean([float(row[column]) for row in rows]))
 
 
 if __name__ == "__main__":

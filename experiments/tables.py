@@ -1,0 +1,175 @@
+"""What the tables of restored pictures share: flags, arrays, lines of scores."""
+
+import datetime
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+import dip_jax
+from dip_jax.app.errors import UserError
+from dip_jax.app.fitting import restore
+from dip_jax.app.presets import changed, find_preset
+from dip_jax.app.restoration import Restoration
+from experiments.grid import Row
+from experiments.program import define_backend
+
+
+def define_grid(
+    values: flags.FlagValues,
+    name: str,
+    *,
+    pictures: Sequence[str],
+    methods: Sequence[str],
+    classical: Sequence[str],
+    size: int,
+) -> None:
+    """Flags of a table: what it is of."""
+    text = {"flag_values": values}
+    data = os.environ.get("DIP_JAX_DATA")
+    flags.DEFINE_string("data", data, "Folder of the pictures [DIP_JAX_DATA].", **text)
+    flags.DEFINE_list("pictures", list(pictures), "Their names.", **text)
+    known = "Presets, as fast, fast:wmv or fast*4, and " + ", ".join(classical)
+    flags.DEFINE_list("methods", list(methods), known + ".", **text)
+    flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of each preset.", lower_bound=1, **text)
+    flags.DEFINE_integer("size", size, "Of the centre; 0: whole.", lower_bound=0, **text)
+    define_backend(values)
+    flags.DEFINE_string("out", f"dip-jax-results/{name}", "Folder for the results.", **text)
+
+
+def data_folder(values: flags.FlagValues, folder: str) -> Path:
+    """``--data``, checked to hold every one of ``--pictures`` in ``folder``.
+
+    Raises:
+      UserError: if it does not.
+    """
+    if not values.data:
+        raise UserError("--data", None, "is needed: the folder with the standard pictures")
+    for name in values.pictures:
+        if not (Path(values.data) / folder / f"{name}.png").exists():
+            raise UserError("--pictures", name, f"is not in {Path(values.data) / folder}")
+    return Path(values.data)
+
+
+def centre(picture: np.ndarray, size: int, name: str) -> np.ndarray:
+    """The centre ``[size, size, c]``; the whole picture for size 0.
+
+    Raises:
+      UserError: if the picture is smaller.
+    """
+    height, width = picture.shape[:2]
+    if size > min(height, width):
+        raise UserError("--size", size, f"{name} is only {width}x{height}; take less, or 0")
+    if not size:
+        return picture
+    top, left = (height - size) // 2, (width - size) // 2
+    return picture[top : top + size, left : left + size]
+
+
+def check_preset(method: str, task: str, flag: str = "--methods") -> None:
+    """Raises a UserError for a preset, or a rule of it, that does not exist for the task."""
+    preset, stop, _ = _parsed(method, flag)
+    changed(find_preset(preset, task, flag=flag), flag + " ", **stop)
+
+
+def restored(
+    method: str, picture: np.ndarray, task: str, seed: int, reference: np.ndarray, **options: Any
+) -> tuple[Restoration, dict[str, Any]]:
+    """A run of a preset, with a rule and members if ``method`` says so, and what to report.
+
+    The oracle's step and PSNR are the best of the run, which ``reference`` alone tells.
+    """
+    preset, stop, members = _parsed(method, "--methods")
+    start = time.perf_counter()
+    result = restore(
+        picture,
+        task=task,
+        preset=preset,
+        seed=seed * members,  # no two results share a member
+        reference=reference,
+        members=members,
+        progress=False,
+        **stop,
+        **options,
+    )
+    record = {"seconds": f"{time.perf_counter() - start:.1f}"}
+    if members == 1:
+        record |= _choice(result, reference)
+    return result, record
+
+
+def _parsed(method: str, flag: str) -> tuple[str, dict[str, str], int]:
+    match = re.fullmatch(r"(\w+)(?::(\w+))?(?:\*([1-9]\d*))?", method)
+    if match is None:
+        raise UserError(flag, method, "is no method; write fast, fast:wmv or fast*4")
+    preset, stop, members = match.groups()
+    return preset, {} if stop is None else {"stop": stop}, int(members or 1)
+
+
+def _choice(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
+    """How the run went: of the average, which is what a rule chooses from."""
+    curve = result.trace["average_psnr"]
+    steps = len(curve)
+    chosen = int(result.trace["chosen"][-1]) if "chosen" in result.trace else steps
+    return {
+        "rule": result.preset.stop,
+        "steps": steps,
+        "chosen": chosen,
+        # Of the picture itself: after a divergence, steps are no places in the trace.
+        "chosen_psnr": f"{-10 * np.log10(np.mean((result.raw - reference) ** 2)):.3f}",
+        "oracle": int(np.nanargmax(curve)) + 1,
+        "oracle_psnr": f"{np.nanmax(curve):.3f}",
+        "last_psnr": f"{curve[-1]:.3f}",
+    }
+
+
+def stamp() -> dict[str, str]:
+    """When and by which version a row was made."""
+    return {"date": datetime.date.today().isoformat(), "version": dip_jax.__version__}
+
+
+def score_lines(
+    rows: Sequence[Row],
+    methods: Sequence[str],
+    score: str,
+    published: Mapping[str, Mapping[str, float]],
+) -> list[list[str]]:
+    """A line for each method: its score of each picture, seeds averaged, mean and seconds.
+
+    ``published`` are further lines, by label and picture; shown if they have every picture.
+    """
+    names = pictures_of(rows)
+    lines = []
+    for method in methods:
+        own = [row for row in rows if row["method"] == method]
+        scores = [mean([row for row in own if row["picture"] == name], score) for name in names]
+        lines.append(_line(method, scores, f"{mean(own, 'seconds'):.0f}"))
+    for label, values in published.items():
+        if all(name in values for name in names):
+            lines.append(_line(label, [values[name] for name in names], "-"))
+    return lines
+
+
+def _line(label: str, scores: Sequence[float], seconds: str) -> list[str]:
+    return [label, *(f"{score:.2f}" for score in scores), f"{np.mean(scores):.2f}", seconds]
+
+
+def pictures_of(rows: Sequence[Row]) -> list[str]:
+    """Their names, in order."""
+    return list(dict.fromkeys(row["picture"] for row in rows))
+
+
+def mean(rows: Sequence[Row], column: str) -> float:
+    """Of a column of numbers; NaN of no rows."""
+    return float(np.mean([float(row[column]) for row in rows])) if rows else float("nan")
+
+
+def size_note(size: int) -> str:
+    """How the pictures were cut, and what the seconds hold."""
+    cut = f"Centre {size}x{size}." if size else "Whole pictures."
+    return cut + " Seconds include compiling, where a program was not in the cache."
