@@ -29,12 +29,13 @@ from dip_jax.app.device import choose_device
 from dip_jax.app.pictures import read_picture, to_uint8
 from dip_jax.app.results import psnr_8_bit
 from experiments.denoisers import CLASSICAL, check, denoise
-from experiments.grid import Row, fill
+from experiments.grid import Row
 from experiments.program import Table, integers, publish, run_program
 from experiments.tables import (
     centre,
     data_folder,
     define_grid,
+    filled,
     mean,
     pictures_of,
     score_lines,
@@ -78,14 +79,8 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         check(method)
     data = data_folder(values, "set9")
     device = choose_device(values.backend)
-    keys = [
-        (name, values.size, sigma, method, seed)
-        for method in values.methods
-        for sigma in sigmas
-        for name in values.pictures
-        for seed in range(1 if method in CLASSICAL else values.seeds)
-    ]
-    rows = fill(Path(values.out) / f"{NAME}_rows.csv", KEY, keys, functools.partial(_row, data))
+    groups = [(name, values.size, sigma) for sigma in sigmas for name in values.pictures]
+    rows = filled(values, NAME, KEY, groups, CLASSICAL, functools.partial(_row, data))
     tables = [quality(rows, values.methods, sigmas, values.size), stopping(rows)]
     publish([t for t in tables if t.rows], f"experiments.{NAME}", argv, device, values.out)
 

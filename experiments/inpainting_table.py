@@ -25,13 +25,14 @@ from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import read_picture
 from dip_jax.app.results import psnr_8_bit
-from experiments.grid import Row, fill
+from experiments.grid import Row
 from experiments.program import Table, publish, run_program
 from experiments.tables import (
     centre,
     check_preset,
     data_folder,
     define_grid,
+    filled,
     pictures_of,
     restored,
     score_lines,
@@ -76,13 +77,8 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             check_preset(method, "inpaint")
     data = data_folder(values, "gray11")
     device = choose_device(values.backend)
-    keys = [
-        (name, values.size, method, seed)
-        for method in values.methods
-        for name in values.pictures
-        for seed in range(1 if method in CLASSICAL else values.seeds)
-    ]
-    rows = fill(Path(values.out) / f"{NAME}_rows.csv", KEY, keys, functools.partial(_row, data))
+    groups = [(name, values.size) for name in values.pictures]
+    rows = filled(values, NAME, KEY, groups, CLASSICAL, functools.partial(_row, data))
     publish(quality(rows, values.methods, values.size), f"experiments.{NAME}", argv, device,
             values.out)  # fmt: skip
 

@@ -29,13 +29,13 @@ from dip_jax.app.degrade import enlarge, shrink
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import read_picture
-from experiments.grid import fill
 from experiments.program import Table, publish, run_program
 from experiments.tables import (
     centre,
     check_preset,
     data_folder,
     define_grid,
+    filled,
     pictures_of,
     restored,
     score_lines,
@@ -91,13 +91,8 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     values.pictures = values.pictures or list(SETS[values.set])
     data = data_folder(values, values.set)
     device = choose_device(values.backend)
-    keys = [
-        (values.set, name, values.size, method, seed)
-        for method in values.methods
-        for name in values.pictures
-        for seed in range(1 if method in CLASSICAL else values.seeds)
-    ]
-    rows = fill(Path(values.out) / f"{NAME}_rows.csv", KEY, keys, functools.partial(_row, data))
+    groups = [(values.set, name, values.size) for name in values.pictures]
+    rows = filled(values, NAME, KEY, groups, CLASSICAL, functools.partial(_row, data))
     published = {} if values.size else {"authors'": SETS[values.set]}
     lines = score_lines(rows, values.methods, "psnr_luma", published)
     columns = ["method", *pictures_of(rows), "mean", "seconds a picture"]

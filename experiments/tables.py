@@ -4,7 +4,7 @@ import datetime
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.presets import changed, find_preset
 from dip_jax.app.restoration import Restoration
-from experiments.grid import Row
+from experiments.grid import Row, fill
 from experiments.program import define_backend
 
 
@@ -126,6 +126,27 @@ def _choice(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
         "oracle_psnr": f"{np.nanmax(curve):.3f}",
         "last_psnr": f"{curve[-1]:.3f}",
     }
+
+
+def filled(
+    values: flags.FlagValues,
+    name: str,
+    columns: Sequence[str],
+    groups: Sequence[Sequence[Any]],
+    classical: Sequence[str],
+    row: Callable[..., dict[str, Any]],
+) -> list[Row]:
+    """The rows of every method, group and seed; classical methods know no seed.
+
+    ``columns`` name a group's values, then "method" and "seed"; ``row`` gets all of them.
+    """
+    keys = [
+        (*group, method, seed)
+        for method in values.methods
+        for group in groups
+        for seed in range(1 if method in classical else values.seeds)
+    ]
+    return fill(Path(values.out) / f"{name}_rows.csv", columns, keys, row)
 
 
 def stamp() -> dict[str, str]:
