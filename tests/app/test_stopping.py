@@ -86,7 +86,7 @@ def test_held_out_values_reach_neither_loss_nor_input(task):
     held = np.asarray(parts.known) == 0
     if task == "inpaint":
         held &= KNOWN
-    assert 0.01 < held.mean() < 0.04
+    assert 0.01 < held.mean() < 0.07
     other = parts_of(task, "held_out", np.where(held, 0.9, PICTURE).astype(np.float32))
     np.testing.assert_array_equal(parts.y, other.y)
     image = jnp.full((SIZE, SIZE, 3), 0.4)
@@ -153,6 +153,12 @@ def test_discrepancy_is_one_at_the_noise_level():
     validation = parts_of("denoise", "discrepancy", clipped).validation
     error = validation.loss(jnp.asarray(clipped).at[3:9].set(0.2) + SIGMA / 255)
     assert float(error) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize(("size", "share"), [(32, 1 / 16), (128, 1 / 49), (512, 1 / 196)])
+def test_the_share_held_out_falls_with_the_size(size, share):
+    parts = parts_of("denoise", "held_out", np.zeros((size, size, 1), np.float32))
+    assert 1 - parts.known.mean() == pytest.approx(share, rel=0.1)
 
 
 def test_auto_is_the_first_rule_that_suits():
