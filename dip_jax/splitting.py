@@ -34,7 +34,7 @@ def recorrupt(
     return y + ratio * w, y - w / ratio
 
 
-def thin(key: Key, y: Image, gain: float, alpha: float = 0.03) -> tuple[Image, Image]:
+def thin(key: Key, y: Image, gain: Array | float, alpha: float = 0.03) -> tuple[Image, Image]:
     """Two independent Poisson images from one, ``y = gain * counts``, by sharing out its counts.
 
     Each count goes to the second image with probability ``alpha``. Both are scaled to the

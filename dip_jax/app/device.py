@@ -43,3 +43,5 @@ def _keep_programs() -> None:
         cache.mkdir(parents=True, exist_ok=True)
         if os.access(cache, os.W_OK):
             jax.config.update("jax_compilation_cache_dir", str(cache))
+            # Small programs too: dozens of them make a second.
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -21,7 +21,7 @@ class Noise(NamedTuple):
 
     kind: str
     """"gaussian" or "poisson"."""
-    level: float
+    level: float | jax.Array
     """Gaussian: the standard deviation sigma. Poisson: the gain, the brightness that one photon
     makes, so that the variance is gain times brightness. In 8-bit levels."""
 

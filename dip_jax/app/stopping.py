@@ -10,6 +10,7 @@
 * ``none``: after as many steps as the preset or the user says.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -73,40 +74,47 @@ def partition(
     preset: Preset, y: np.ndarray, known: np.ndarray | None, noise: Noise | None, key: Array
 ) -> Parts:
     """Sets data aside as the rule ``preset.stop`` needs it; "auto" is no rule."""
-    observed = jnp.asarray(y)
-    weights = None if known is None else jnp.asarray(known)
-    deviation = None if noise is None else noise.deviation(observed)
-    if preset.stop == "r2r":
+    rule = preset.stop
+    kind, level = noise or (None, 0.0)
+    y1, known1, deviation, other, weight = _split(rule, kind, y, known, level, key)
+    if rule in ("r2r", "held_out"):
+        return Parts(y1, known1, deviation, make_task(preset, other, weight, None))
+    if rule == "discrepancy":
+        # In units of the noise, and so weighted that the mean is over what counts.
+        unit = jnp.maximum(deviation, LEAST_NOISE / 255) * jnp.sqrt(jnp.mean(weight))
+        task = dip_jax.observe(Partial(_in_units, unit), other / unit, known=weight)
+        return Parts(y1, known1, deviation, task)
+    return Parts(y1, known1, deviation)
+
+
+# As one program: so many operations by themselves would take seconds to compile.
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _split(
+    rule: str, kind: str | None, y: Array, known: Array | None, level: Array, key: Array
+) -> tuple[Array, Array | None, Array | None, Array, Array]:
+    """What is fitted and its weights, its deviation; what is compared with and its weights."""
+    noise = None if kind is None else Noise(kind, level)
+    weight = jnp.ones((1, 1, 1)) if noise is None else _unclipped(y, noise)
+    y1, other = y, y
+    more = 1.0
+    if rule == "r2r":
         assert noise is not None
-        assert deviation is not None
-        if noise.kind == "poisson":
-            y1, y2 = splitting.thin(key, observed, noise.level / 255, ALPHA)
+        if kind == "poisson":
+            y1, other = splitting.thin(key, y, level / 255, ALPHA)
         else:
-            y1, y2 = splitting.recorrupt(key, observed, deviation, ALPHA)
-        whole = _unclipped(observed, noise)
-        more = noise.deviation(y1) / (1 - ALPHA) ** 0.5
-        return Parts(y1, None, more, make_task(preset, y2, whole, None))
-    if preset.stop == "held_out":
-        if weights is None:
+            y1, other = splitting.recorrupt(key, y, noise.deviation(y), ALPHA)
+        more = (1 - ALPHA) ** -0.5
+    elif rule == "held_out":
+        if known is None:
             held = splitting.hold_out(key, *y.shape[:2], spacing=_spacing(*y.shape[:2]))
-            known_to_fit, y1 = 1 - held, splitting.fill(observed, held)
+            known, y1 = 1 - held, splitting.fill(y, held)
         else:
-            held = weights * jax.random.bernoulli(key, HELD_OUT, weights.shape)
-            known_to_fit, y1 = weights - held, observed * (1 - held)
-        deviation = None if noise is None else noise.deviation(y1)
+            held = known * jax.random.bernoulli(key, HELD_OUT, known.shape)
+            known, y1 = known - held, y * (1 - held)
         # So weighted that the error is a mean over the held-out values.
         weight = held / jnp.sqrt(jnp.mean(held))
-        return Parts(y1, known_to_fit, deviation, make_task(preset, observed, weight, None))
-    if preset.stop == "discrepancy":
-        assert noise is not None
-        assert deviation is not None
-        unit = jnp.maximum(deviation, LEAST_NOISE / 255)
-        # So weighted that the mean is over what counts.
-        whole = _unclipped(observed, noise)
-        unit = unit * jnp.sqrt(jnp.mean(whole))
-        task = dip_jax.observe(Partial(_in_units, unit), observed / unit, known=whole)
-        return Parts(observed, weights, deviation, task)
-    return Parts(observed, weights, deviation)
+    deviation = None if noise is None else more * noise.deviation(y1)
+    return y1, known, deviation, other, weight
 
 
 def _spacing(height: int, width: int) -> int:

