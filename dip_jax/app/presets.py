@@ -93,7 +93,7 @@ _FAST = Preset(
 
 PRESETS = (
     _FAST._replace(
-        expected="astronaut 256x256, sigma 25: 20.6 to 30.8 dB",
+        expected="astronaut 256x256, sigma 25: 20.6 to 30.7 dB",
         steps=400,
         decay_steps=400,
         options=_options(

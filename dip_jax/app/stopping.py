@@ -1,8 +1,9 @@
 """When to stop: rules by name, the data they set aside, and what they wrap around a fit.
 
 * ``held_out``: a few pixels are left out of the fit and compared with. For all tasks whose
-  noise is independent from pixel to pixel, and those without noise. This is "auto" wherever
-  it suits: it is as precise as ``r2r``, and needs no noise level and no Gaussian noise.
+  noise is independent from pixel to pixel, and those without noise. It is as precise as
+  ``r2r``, and needs no noise level and no Gaussian noise: hence it is "auto" for denoising
+  and inpainting. A small picture to be enlarged has no pixel to spare (0.6 dB on a zebra).
 * ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
   with. For denoising where the noise level is known or estimated.
 * ``wmv``, ``emv``: when the outputs start to move again. For all tasks and presets, less sure.
@@ -22,10 +23,16 @@ import dip_jax
 from dip_jax import splitting
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise
-from dip_jax.app.presets import STOPS_OF, Preset
+from dip_jax.app.presets import Preset
 from dip_jax.app.problem import make_task
 from dip_jax.base import Algorithm, Array, Info, Scalar, Task
 
+AUTO = {
+    "denoise": "held_out",
+    "reconstruct": "none",
+    "inpaint": "held_out",
+    "super_resolve": "none",
+}
 ALPHA = 0.03  # of the split: 3 % more noise in what is fitted
 HELD_OUT = 0.03  # share of the known pixels of an inpainting
 LEAST_PIXELS = 1024  # of which so few are held out that they say little
@@ -60,7 +67,7 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     """
     enough = pixels >= LEAST_PIXELS
     if preset.stop == "auto":
-        return "held_out" if enough and "held_out" in STOPS_OF[preset.task] else "none"
+        return AUTO[preset.task] if enough else "none"
     if preset.stop in ("r2r", "discrepancy") and not (noise and noise.level >= LEAST_NOISE):
         problem = "needs noise, and none was found; give its level, or take none"
         raise UserError("stop", preset.stop, problem)

@@ -127,7 +127,8 @@ def test_held_out_values_are_not_in_the_input_of_a_super_resolution(monkeypatch)
         return problem.make_input(preset, fed, *rest)
 
     monkeypatch.setattr(fitting, "make_input", make_input)
-    options = {"task": "super_resolve", "input": "image", "steps": 1, "progress": False}
+    options = {"task": "super_resolve", "stop": "held_out", "input": "image"}
+    options |= {"steps": 1, "progress": False}
     preset = find_preset("fast", "super_resolve")._replace(stop="held_out")
     key = jax.random.fold_in(jax.random.key(0), 2)  # the split of seed 0
     held = np.asarray(stopping.partition(preset, PICTURE, None, None, key).known) == 0
@@ -173,7 +174,7 @@ def test_auto_is_the_first_rule_that_suits():
         "denoise": "held_out",
         "reconstruct": "none",
         "inpaint": "held_out",
-        "super_resolve": "held_out",
+        "super_resolve": "none",
     }
     assert {preset.stop for preset in presets.PRESETS if preset.name != "fast"} == {"none"}
 
