@@ -108,8 +108,7 @@ def first_steps(backend: str, preset: str, size: int, rounds: int) -> tuple[str,
     ]
     note = (
         f"The first process left {cold_programs} programs, {cold_bytes / 1e6:.2f} MB, in the "
-        f"cache; at the end there were {programs}. jax keeps only programs that took it longer "
-        "than `jax_persistent_cache_min_compile_time_secs` to compile."
+        f"cache; at the end there were {programs}."
     )
     columns = [
         "cache of programs",

@@ -36,6 +36,9 @@ def choose_device(backend: str) -> str:
 
 
 def _keep_programs() -> None:
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        # Small programs too: dozens of them make a second.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return  # the user's own
     with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written
@@ -43,5 +46,3 @@ def _keep_programs() -> None:
         cache.mkdir(parents=True, exist_ok=True)
         if os.access(cache, os.W_OK):
             jax.config.update("jax_compilation_cache_dir", str(cache))
-            # Small programs too: dozens of them make a second.
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
