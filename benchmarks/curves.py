@@ -25,6 +25,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 from dip_jax.app.pictures import read_picture
 from experiments.program import require, run_program
+from experiments.tables import centre
 
 NAME = "curves"
 COLUMNS = ("step", "seconds", "psnr", "average_psnr")
@@ -60,7 +61,7 @@ def _run(values: flags.FlagValues, started: float) -> None:
     for name in ("method", "picture", "file"):
         if not values[name].value:
             raise UserError(f"--{name}", None, "is needed; see --help")
-    truth = centre(read_picture(values.picture).image, values.size)
+    truth = centre(read_picture(values.picture).image, values.size, values.picture)
     y = add_noise(truth, values.sigma, seed=0)
     started = started if values.started is None else values.started
     path = Path(values.file)
@@ -74,19 +75,6 @@ def _run(values: flags.FlagValues, started: float) -> None:
         writer.writerow(COLUMNS)
         writer.writerows([step, *(f"{v:.4f}" for v in rest)] for step, *rest in rows)
     path.with_suffix(".state").unlink(missing_ok=True)
-
-
-def centre(picture: np.ndarray, size: int) -> np.ndarray:
-    """The centre ``[size, size, c]`` of a picture.
-
-    Raises:
-      UserError: if the picture is smaller.
-    """
-    height, width = picture.shape[:2]
-    if min(height, width) < size:
-        raise UserError("--size", size, f"the picture is only {width}x{height}; ask for less")
-    top, left = (height - size) // 2, (width - size) // 2
-    return picture[top : top + size, left : left + size]
 
 
 def _ours(truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: float) -> list:

@@ -68,8 +68,8 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         None,
         "When to stop: by an independent copy of the noisy picture (r2r), by pixels held out of "
         "the fit, when outputs start to move (wmv, emv), when the picture is as far from the data "
-        "as the noise is (discrepancy), after all steps (none) [auto, the first that suits; "
-        "none for the paper's presets].",
+        "as the noise is (discrepancy), after all steps (none) [auto: held_out to denoise and "
+        "inpaint, else none; none for the paper's presets].",
     ),
     (int, "steps", None, "Steps of optimisation, at most [the preset's]."),
     (

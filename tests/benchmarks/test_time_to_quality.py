@@ -62,13 +62,6 @@ def test_reached_is_the_first_time():
     assert time_to_quality.reached(curve, 7.5, None) == np.inf
 
 
-def test_centre_is_in_the_middle():
-    picture = np.arange(6 * 8 * 1).reshape(6, 8, 1)
-    np.testing.assert_array_equal(curves.centre(picture, 4), picture[1:5, 2:6])
-    with pytest.raises(UserError, match="8x6"):
-        curves.centre(picture, 7)
-
-
 @pytest.mark.parametrize("module", [curves, time_to_quality])
 def test_mistakes_are_one_line(module, capsys, monkeypatch):
     monkeypatch.delenv("DIP_JAX_DATA", raising=False)

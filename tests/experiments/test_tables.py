@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from dip_jax.app.degrade import enlarge
+from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import write_picture
 from dip_jax.app.results import psnr_8_bit
 from experiments import inpainting_table, super_resolution_table
+from experiments.tables import centre
 
 
 def smooth(height, width, channels):
@@ -104,3 +106,11 @@ def test_super_resolution_end_to_end(data, small_presets, capsys):
 def test_mistakes_are_one_line(module, flags, words, data, capsys):
     assert run(module, data, *flags) == 2
     assert words in capsys.readouterr().err
+
+
+def test_centre_is_in_the_middle():
+    picture = np.arange(6 * 8 * 1).reshape(6, 8, 1)
+    np.testing.assert_array_equal(centre(picture, 4, "p"), picture[1:5, 2:6])
+    with pytest.raises(UserError, match="8x6"):
+        centre(picture, 7, "p")
+    assert centre(picture, 0, "p") is picture
