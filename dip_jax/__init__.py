@@ -14,7 +14,7 @@
 from dip_jax import inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
 from dip_jax.ensemble import Ensemble, combine
-from dip_jax.generators import ResNet, Skip, UNet
+from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.prior import dip, recorrupted
@@ -32,8 +32,10 @@ from dip_jax.wrappers import (
     average,
     backtrack,
     best,
+    langevin,
     measured,
     moving_variance,
+    posterior,
     stop,
     until,
     validated,
@@ -44,6 +46,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Algorithm",
+    "ConvDecoder",
+    "DeepDecoder",
     "Ensemble",
     "Generator",
     "Info",
@@ -62,11 +66,13 @@ __all__ = [
     "estimate",
     "inpaint",
     "inputs",
+    "langevin",
     "measured",
     "metrics",
     "moving_variance",
     "observe",
     "operators",
+    "posterior",
     "reconstruct",
     "recorrupted",
     "run",

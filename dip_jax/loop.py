@@ -15,7 +15,8 @@ from dip_jax.layout import traced
 _RECORDED = 64  # steps that one call of the compiled loop has room to record
 
 Trace = dict[str, np.ndarray]
-"""``loss`` and every metric, one value a step: float arrays ``[steps]``."""
+"""One value a step, arrays ``[steps]``: ``loss``, every metric, and ``done`` (bool), whether the
+algorithm then called for the end of the run."""
 
 Callback = Callable[[int, State, Trace], Any]
 """``(steps so far, state, the chunk's trace) -> stop?``; anything true ends the run.
@@ -92,12 +93,12 @@ def advance(
     traces: list[Trace] = []
     taken = 0
     for length in _chunk_lengths(steps, every):
-        state, trace, done = _chunk(algorithm, state, task, length)
+        state, trace = _chunk(algorithm, state, task, length)
         taken += len(trace["loss"])
         traces.append(trace)
         if callback is not None and callback(taken, state, trace):
             break
-        if done:
+        if trace["done"][-1]:
             break
     return state, _concatenated(traces)
 
@@ -112,32 +113,30 @@ def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
     return itertools.chain(itertools.repeat(every, whole), [rest] if rest else [])
 
 
-def _chunk(
-    algorithm: Algorithm, state: State, task: Task, length: int
-) -> tuple[State, Trace, bool]:
+def _chunk(algorithm: Algorithm, state: State, task: Task, length: int) -> tuple[State, Trace]:
     """Takes ``length`` steps, or fewer if the algorithm is then done."""
     run_loop = _jitted_loop(_platform(state))
-    traces, done = [], False
+    traces = []
     for part in _chunk_lengths(length, _RECORDED):
         # The length is data, so that chunks of any length run the same program.
         state, *rest = run_loop(algorithm, state, task, jax.device_put(part))
-        taken, done, records = jax.device_get(rest)
+        taken, records = jax.device_get(rest)
         traces.append({name: values[:taken] for name, values in records.items()})
-        if done:
+        if traces[-1]["done"][-1]:
             break
-    return state, _concatenated(traces), bool(done)
+    return state, _concatenated(traces)
 
 
-def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array], Array]:
+def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array]]:
     state, info = algorithm.step(state, task)
-    return state, {"loss": info.loss, **info.metrics}, jnp.asarray(info.done)
+    return state, {"loss": info.loss, **info.metrics, "done": jnp.asarray(info.done)}
 
 
 def _loop(
     algorithm: Algorithm, platform: str, state: State, task: Task, length: Array
-) -> tuple[State, Array, Array, dict[str, Array]]:
-    """The state after up to ``length`` steps; how many; whether done; what they recorded."""
-    step, (_, shapes, _) = traced(
+) -> tuple[State, Array, dict[str, Array]]:
+    """The state after up to ``length`` steps; how many; what they recorded."""
+    step, (_, shapes) = traced(
         functools.partial(_step, algorithm),
         *(state, task),
         everywhere=True,
@@ -151,12 +150,40 @@ def _loop(
 
     def body(carry: tuple) -> tuple:
         state, index, _, records = carry
-        state, record, done = step(state, task)
+        state, record = step(state, task)
         records = jax.tree.map(lambda all_, one: all_.at[index].set(one), records, record)
-        return state, index + 1, done, records
+        return state, index + 1, record["done"], records
 
     start = (state, jnp.zeros((), jnp.int32), jnp.zeros((), bool), records)
-    return jax.lax.while_loop(unfinished, body, start)
+    state, taken, _, records = jax.lax.while_loop(unfinished, body, start)
+    return state, taken, records
+
+
+def needed_bytes(algorithm: Algorithm, key: Key, task: Task, z: Any, platform: str) -> int:
+    """The memory that a run takes, by the compiler's own account; compiles, but runs nothing.
+
+    Args:
+      algorithm: as for :func:`run`.
+      key: as for :func:`run`.
+      task: as for :func:`run`.
+      z: as for :func:`run`, or its shape and type (``jax.ShapeDtypeStruct``).
+      platform: "cpu", "gpu" or "tpu".
+    """
+    state = jax.eval_shape(_jitted_init(platform), algorithm, key, task, z)
+    length = jax.ShapeDtypeStruct((), jnp.int32)
+    compiled = _jitted_loop(platform).lower(algorithm, state, task, length).compile()
+    parts = compiled.memory_analysis()
+    return (
+        parts.temp_size_in_bytes
+        + parts.argument_size_in_bytes
+        + parts.output_size_in_bytes
+        - parts.alias_size_in_bytes
+    )
+
+
+def compilations(platform: str) -> int:
+    """How many programs for ``platform`` ("cpu", "gpu", "tpu") the loop has compiled so far."""
+    return _jitted_loop(platform)._cache_size()
 
 
 # One jit object each for the whole process and platform, so that all runs share their caches.
@@ -173,7 +200,7 @@ def _jitted_init(platform: str) -> Callable:
 def _jitted_loop(platform: str) -> Callable:
     def loop(
         algorithm: Algorithm, state: State, task: Task, length: Array
-    ) -> tuple[State, Array, Array, dict[str, Array]]:
+    ) -> tuple[State, Array, dict[str, Array]]:
         return _loop(algorithm, platform, state, task, length)
 
     return _jit(loop, platform, static_argnums=0, donate_argnums=1)

@@ -3,12 +3,18 @@
 import dm_pix
 import jax.numpy as jnp
 
-from dip_jax.base import Image, Scalar
+from dip_jax.base import Array, Image, Scalar
 
 
-def psnr(image: Image, reference: Image) -> Scalar:
-    """Peak signal-to-noise ratio in dB over all pixels and channels; peak 1."""
-    return jnp.asarray(dm_pix.psnr(image, reference))
+def psnr(image: Image, reference: Image, region: Array | None = None) -> Scalar:
+    """Peak signal-to-noise ratio in dB over all pixels and channels; peak 1.
+
+    ``region [h, w, 1]`` is 1 where pixels count and 0 elsewhere; all count when absent.
+    """
+    if region is None:
+        return jnp.asarray(dm_pix.psnr(image, reference))
+    square = jnp.mean(region * (image - reference) ** 2) / jnp.mean(region)
+    return -10 * jnp.log10(square)
 
 
 def luma(image: Image) -> Image:

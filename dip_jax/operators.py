@@ -9,7 +9,7 @@ matrix products, and those run at full speed inside compiled loops, where XLA's 
 gradients on a CPU do not.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -44,8 +44,8 @@ class Crop(NamedTuple):
     height: int
     width: int
 
-    def __call__(self, image: Image) -> Image:
-        """Cuts the window out of ``[h, w, c]``."""
+    def __call__(self, image: Any) -> Any:
+        """Cuts the window out of ``[h, w, c]``, of jax's or of NumPy's kind."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 

@@ -75,7 +75,7 @@ def recorrupted(
     optimizer: optax.GradientTransformation,
     *,
     alpha: float = 0.2,
-    pad: Callable[[Image], Image] = lambda image: image,
+    penalty: Callable[[Image], Scalar] | None = None,
 ) -> Algorithm:
     """The generator as a denoiser: fitted to turn one noisy copy of the image into another.
 
@@ -93,8 +93,9 @@ def recorrupted(
       generator: a network for inputs of c channels. It sees the image less 1/2.
       optimizer: any optax optimiser without a line search.
       alpha: above 0 and below 1. More adds noise to the input, less to the target.
-      pad: from the image's size to the generator's, by mirroring or the like, if that is
-        larger; the task is then ``through`` the crop that undoes it.
+      penalty: a term of the loss that is to see the generator's image itself. A regulariser
+        around the task, such as :func:`~dip_jax.tasks.total_variation`, would see it with
+        y - y2, which is noise.
 
     Returns:
       An Algorithm. ``info.image`` is the output for the y1 of that step, ``estimate`` for one
@@ -111,11 +112,11 @@ def recorrupted(
         """The generator's input y1, and y - y2."""
         y, deviation = jnp.split(state.z, 2, axis=-1)
         y1, y2 = recorrupt(jax.random.fold_in(state.key, state.count), y, deviation, alpha)
-        return pad(y1 - 0.5), pad(y - y2)
+        return y1 - 0.5, y - y2
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return _start(generator, optimizer, key, z, pad(jnp.split(z, 2, axis=-1)[0]))
+        return _start(generator, optimizer, key, z, jnp.split(z, 2, axis=-1)[0])
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y1, difference = split(state)
@@ -123,7 +124,8 @@ def recorrupted(
         def objective(params: Params) -> tuple[Scalar, Image]:
             image = generator.apply(params, y1)
             # The task compares with y; so compared, the image is compared with y2.
-            return task.loss(image + difference), image
+            loss = task.loss(image + difference)
+            return (loss if penalty is None else loss + penalty(image)), image
 
         return _descend(optimizer, state, objective)
 

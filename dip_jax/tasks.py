@@ -23,6 +23,7 @@ def observe(
     *,
     known: Array | None = None,
     reference: Image | None = None,
+    region: Array | None = None,
 ) -> Task:
     """The task of finding an image x with ``operator(x)`` close to ``y``.
 
@@ -35,25 +36,39 @@ def observe(
       known: 1 where ``y`` counts and 0 where it is left out, or other weights of the
         differences, of y's shape or one that broadcasts to it; when absent, all counts.
       reference: the true image ``[h, w, c]`` if it is known; reported, never fitted.
+      region: ``[h, w, 1]``, 1 where the reference counts and 0 elsewhere (the margin of a
+        picture on a larger canvas); everywhere when absent.
     """
-    return Task(_loss(operator, y, known), _report(reference))
+    return Task(_loss(operator, y, known), _report(reference, region))
 
 
-def denoise(y: Image, *, known: Array | None = None, reference: Image | None = None) -> Task:
+def denoise(
+    y: Image,
+    *,
+    known: Array | None = None,
+    reference: Image | None = None,
+    region: Array | None = None,
+) -> Task:
     """Fits a noisy image ``y [h, w, c]`` itself; stopping early is what removes the noise.
 
-    ``known`` is as for :func:`observe`.
+    The other arguments are as for :func:`observe`.
     """
-    return Task(_loss(_IDENTITY, y, known), _report(reference))
+    return Task(_loss(_IDENTITY, y, known), _report(reference, region))
 
 
-def reconstruct(y: Image, *, known: Array | None = None, reference: Image | None = None) -> Task:
+def reconstruct(
+    y: Image,
+    *,
+    known: Array | None = None,
+    reference: Image | None = None,
+    region: Array | None = None,
+) -> Task:
     """Fits a picture damaged in an unknown way, such as JPEG artefacts, ``y [h, w, c]``.
 
     The loss is :func:`denoise`'s. What differs is the preset: the damage is no independent
     noise, so the paper takes a narrower network (figure 1, supplement).
     """
-    return denoise(y, known=known, reference=reference)
+    return denoise(y, known=known, reference=reference, region=region)
 
 
 def inpaint(y: Image, mask: Array, *, reference: Image | None = None) -> Task:
@@ -172,8 +187,8 @@ def _composed(outer: Callable, inner: Callable, image: Image):
     return outer(inner(image))
 
 
-def _report(reference: Image | None) -> Partial:
-    return Partial(_no_metrics) if reference is None else Partial(_scores, reference)
+def _report(reference: Image | None, region: Array | None = None) -> Partial:
+    return Partial(_no_metrics) if reference is None else Partial(_scores, reference, region)
 
 
 def _no_metrics(image: Image) -> dict[str, Scalar]:
@@ -181,8 +196,8 @@ def _no_metrics(image: Image) -> dict[str, Scalar]:
     return {}
 
 
-def _scores(reference: Image, image: Image) -> dict[str, Scalar]:
-    return {"psnr": metrics.psnr(image, reference)}
+def _scores(reference: Image, region: Array | None, image: Image) -> dict[str, Scalar]:
+    return {"psnr": metrics.psnr(image, reference, region)}
 
 
 def _luma_scores(reference: Image, image: Image) -> dict[str, Scalar]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.generators import ResNet, Skip, UNet, blocks
+from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet, blocks
 from dip_jax.generators.linear import extend, smooth
 
 KEY = jax.random.key(0)
@@ -17,7 +17,8 @@ SKIP = {"widths": (4, 4), "skip_widths": 2}
 UNET = {"feature_scale": 16}
 RESNET = {"blocks": 1, "width": 4}
 LAYERS = ("down_conv", "deep_conv", "up_conv", "mix_conv")
-SMALLEST = {Skip: SKIP, UNet: UNET, ResNet: RESNET}
+DECODER = {"levels": 2, "width": 4}
+SMALLEST = {Skip: SKIP, UNet: UNET, ResNet: RESNET, DeepDecoder: DECODER, ConvDecoder: DECODER}
 
 
 def image_of(net, z=Z, seed=0):
@@ -58,6 +59,10 @@ def usual():
         (UNet, {"concat_input": True}),
         (ResNet, {"residual": False}),
         (ResNet, {"activation": "relu", "padding": "zero"}),
+        (DeepDecoder, {"upsampling": "nearest"}),
+        (DeepDecoder, {"levels": 1, "width": 3}),
+        (ConvDecoder, {"upsampling": "bilinear", "channels": 1}),
+        (ConvDecoder, {"padding": "reflect"}),
     ],
 )
 def test_every_option_acts(kind, options, usual):
@@ -130,6 +135,11 @@ def test_coarsest_map_may_be_one_pixel():
         (UNet, {"feature_scale": 65}, ["feature_scale=65", "64"]),
         (ResNet, {"padding": "wrap"}, ["padding='wrap'", "'zero'"]),
         (ResNet, {"blocks": -1}, ["blocks=-1", "at least 0"]),
+        (DeepDecoder, {"levels": 0}, ["levels=0", "at least 1"]),
+        (DeepDecoder, {"width": 2.0}, ["width=2.0", "at least 1"]),
+        (DeepDecoder, {"upsampling": "cubic"}, ["upsampling='cubic'", "'bilinear'"]),
+        (ConvDecoder, {"channels": 0}, ["channels=0", "at least 1"]),
+        (ConvDecoder, {"padding": "same"}, ["padding='same'", "'zero'"]),
     ],
 )
 def test_invalid_option_says_what_is_allowed(kind, options, words):
@@ -138,7 +148,10 @@ def test_invalid_option_says_what_is_allowed(kind, options, words):
     assert all(word in str(error.value) for word in words), error.value
 
 
-@pytest.mark.parametrize(("kind", "stride"), [(Skip, 4), (UNet, 16), (ResNet, 1)])
+@pytest.mark.parametrize(
+    ("kind", "stride"),
+    [(Skip, 4), (UNet, 16), (ResNet, 1), (DeepDecoder, 4), (ConvDecoder, 4)],
+)
 def test_input_of_wrong_size_says_the_stride(kind, stride):
     net = kind(**SMALLEST[kind])
     assert net.stride == stride
@@ -147,6 +160,25 @@ def test_input_of_wrong_size_says_the_stride(kind, stride):
     if stride > 1:
         with pytest.raises(ValueError, match=f"18x16 pixels.* multiples of {stride}"):
             jax.eval_shape(net.init, KEY, jnp.zeros((18, 16, 2)))
+
+
+@pytest.mark.parametrize("kind", [DeepDecoder, ConvDecoder])
+def test_decoders_keep_one_pixel_of_each_block_as_it_is(kind):
+    """So that noise drawn pixel by pixel stays the noise that it is."""
+    net = kind(**DECODER)
+    image = image_of(net)
+    kept = np.zeros((16, 8, 1), np.float32)
+    kept[2::4, 2::4] = 1
+    np.testing.assert_array_equal(image_of(net, Z * kept), image)
+    for i, j in np.argwhere(kept[:, :, 0]):
+        assert np.abs(image_of(net, Z.at[i, j].add(0.5)) - image).max() > 1e-4
+
+
+def test_deep_decoder_has_the_parameters_of_the_published_one():
+    """Six layers of k * k weights and a norm's 2 k, one of 3 k."""
+    z = jax.ShapeDtypeStruct((64, 64, 64), jnp.float32)
+    params = jax.eval_shape(DeepDecoder(width=64).init, KEY, z)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 6 * (64**2 + 2 * 64) + 3 * 64
 
 
 def test_unet_refuses_an_input_deeper_than_its_first_scale():

@@ -61,6 +61,7 @@ WRAPPERS = {
     "best": lambda algorithm: dip_jax.best(algorithm, lambda info: info.loss),
     "measured": dip_jax.measured,
     "moving_variance": dip_jax.moving_variance,
+    "posterior": lambda algorithm: dip_jax.posterior(algorithm, burn_in=2, every=2),
     "stop": lambda algorithm: dip_jax.stop(algorithm, lambda info: info.loss),
     "until": lambda algorithm: dip_jax.until(algorithm, lambda info: info.loss < 0),
     "validated": dip_jax.validated,
@@ -179,6 +180,8 @@ def test_backtrack_gives_up_on_a_loss_that_is_noisy_by_nature():
         (lambda a: dip_jax.average(a, decay=1.0), "decay=1.0"),
         (lambda a: dip_jax.backtrack(a, drop=0.0), "drop=0.0"),
         (lambda a: dip_jax.backtrack(a, every=0), "every=0"),
+        (lambda a: dip_jax.posterior(a, burn_in=-1), "burn_in=-1"),
+        (lambda a: dip_jax.posterior(a, every=0), "every=0"),
     ],
 )
 def test_bad_arguments_are_named(make, named):

@@ -7,8 +7,9 @@ the height and width of ``z`` must be multiples of. ``flax`` is imported here an
 else in the library.
 """
 
+from dip_jax.generators.decoder import ConvDecoder, DeepDecoder
 from dip_jax.generators.resnet import ResNet
 from dip_jax.generators.skip import Skip
 from dip_jax.generators.unet import UNet
 
-__all__ = ["ResNet", "Skip", "UNet"]
+__all__ = ["ConvDecoder", "DeepDecoder", "ResNet", "Skip", "UNet"]

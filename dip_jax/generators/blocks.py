@@ -78,18 +78,20 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
     if kernel.shape[:2] == (1, 1) and stride == 1:
         # On a CPU, XLA's convolution would transpose the whole map for the gradient.
         return (x.reshape(-1, x.shape[2]) @ kernel[0, 0]).reshape(*x.shape[:2], -1)
-    border = kernel.shape[0] // 2
-    if padding != "zero" and border > 0:
-        x = extend(x, border, padding)
-        border = 0
+    x = _padded(x, kernel.shape[0] // 2, padding)
     return lax.conv_general_dilated(
-        x[None],
-        kernel,
-        window_strides=(stride, stride),
-        # Not "SAME": at stride 2 it pads one side more than the other.
-        padding=[(border, border)] * 2,
-        dimension_numbers=_LAYOUT,
+        x[None], kernel, (stride, stride), "VALID", dimension_numbers=_LAYOUT
     )[0]
+
+
+def _padded(x: Array, border: int, padding: str) -> Array:
+    if border == 0:
+        return x
+    if padding == "zero":
+        # Not by the convolution itself: on a CPU its gradient is then slow, with an even
+        # kernel forty times as slow.
+        return jnp.pad(x, ((border, border), (border, border), (0, 0)))
+    return extend(x, border, padding)
 
 
 # Of a 3-tap kernel on a map of doubled pixels: which taps i fall on coarse pixel t of two
@@ -118,10 +120,10 @@ def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
     phases = jnp.einsum("ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST)
     zero = (kind, padding) == ("nearest", "zero")
     y = lax.conv_general_dilated(
-        (x if zero else extend(x, 1, "edge"))[None],
+        _padded(x, 1, "zero" if zero else "edge")[None],
         phases.reshape(2, 2, channels, 4 * features),
-        window_strides=(1, 1),
-        padding=[(int(zero), int(zero))] * 2,
+        (1, 1),
+        "VALID",
         dimension_numbers=_LAYOUT,
     )[0].reshape(height + 1, width + 1, 2, 2, features)
     # The fine map with one more pixel on each side.

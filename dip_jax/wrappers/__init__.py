@@ -1,12 +1,14 @@
 """Wrappers: functions from Algorithm to Algorithm.
 
 They compose from the inside out: ``measured(average(dip(...)))`` reports on the average, and
-``backtrack(average(dip(...)))`` restores the average together with the parameters.
+``backtrack(average(dip(...)))`` restores the average together with the parameters. With
+:func:`posterior` comes :func:`langevin`, which is part of an optimiser.
 """
 
 from dip_jax.wrappers.average import AverageState, average
 from dip_jax.wrappers.backtrack import BacktrackState, backtrack
 from dip_jax.wrappers.best import BestState, best
+from dip_jax.wrappers.langevin import LangevinState, PosteriorState, langevin, posterior
 from dip_jax.wrappers.measured import measured
 from dip_jax.wrappers.stop import StopState, stop, until
 from dip_jax.wrappers.validated import validated
@@ -21,14 +23,18 @@ __all__ = [
     "AverageState",
     "BacktrackState",
     "BestState",
+    "LangevinState",
     "MovingVarianceState",
+    "PosteriorState",
     "StopState",
     "WindowedVarianceState",
     "average",
     "backtrack",
     "best",
+    "langevin",
     "measured",
     "moving_variance",
+    "posterior",
     "stop",
     "until",
     "validated",
