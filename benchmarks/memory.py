@@ -20,8 +20,9 @@ from absl import flags
 
 from benchmarks.process import run_code
 from benchmarks.subject import check_size, jit, preset_named, step_of, subject_of
-from benchmarks.usage import available_bytes, forget_peak, held_bytes, peak_bytes
+from benchmarks.usage import forget_peak, held_bytes, peak_bytes
 from dip_jax.app.device import choose_device
+from dip_jax.app.memory import available_bytes
 from experiments.program import Table, define_common, integers, publish, run_program
 
 NAME = "memory"

@@ -4,13 +4,11 @@
 from what the parent process held.
 """
 
-import os
 import sys
 from pathlib import Path
 
 import jax
 
-_MEMORY = Path("/proc/meminfo")
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
@@ -43,16 +41,6 @@ def forget_peak() -> bool:
     except OSError:
         return False
     return True
-
-
-def available_bytes() -> int:
-    """What may be asked for yet."""
-    if jax.default_backend() != "cpu":
-        stats = jax.devices()[0].memory_stats()
-        return stats["bytes_limit"] - stats["bytes_in_use"]
-    if _MEMORY.exists():
-        return _kilobytes(_MEMORY, "MemAvailable")
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _kilobytes(path: Path, name: str) -> int:

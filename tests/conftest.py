@@ -18,6 +18,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_a_module():
+    """Compiled programs go with their module: a process has room for some 65,000 mappings."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def golden_folder() -> pathlib.Path:
     return GOLDEN

@@ -12,7 +12,9 @@ from absl import flags
 import dip_jax
 from dip_jax.app import presets
 from dip_jax.app.errors import UserError
+from dip_jax.app.folder import run_folder
 from dip_jax.app.job import run_job
+from dip_jax.app.listing import names_many
 from dip_jax.app.noise import LEVELS
 
 USAGE = """\
@@ -23,19 +25,27 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax --task=inpaint --image=p.png --mask=m.png     fill holes
   dip-jax --task=super_resolve --image=small.png        enlarge
   dip-jax --task=reconstruct --image=blocky.jpg         remove JPEG artefacts
+  dip-jax --image=photos/ --out=clean/                  a whole folder
 
 Flags [what holds without them]:
 """
 # Kind or choices, name, default, help; in the order that --help shows.
 FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     (presets.TASKS, "task", None, "What to do [denoise, or what the preset is for]."),
-    (str, "image", None, "The picture [scikit-image's astronaut, damaged for the task]."),
+    (
+        str,
+        "image",
+        None,
+        "The picture; or many: a folder, a pattern such as 'photos/*.png', or a .txt file with "
+        "one path a line [scikit-image's astronaut, damaged for the task].",
+    ),
     (
         str,
         "mask",
         None,
         "For inpaint: a picture of the same size, white where the image is known, black "
-        "where it is to be filled.",
+        "where it is to be filled. With many pictures, one for all, or a folder with one of the "
+        "same name (or name_mask) for each.",
     ),
     (bool, "invert_mask", False, "Black is known, white is to be filled."),
     (bool, "keep_known", True, "For inpaint: put known pixels back into the result."),
@@ -53,7 +63,12 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         None,
         "Poisson noise: 8-bit levels that one photon makes, if known; of --add_noise [5].",
     ),
-    (str, "reference", None, "The true picture; for scores only."),
+    (
+        str,
+        "reference",
+        None,
+        "The true picture; for scores only. With many pictures, a folder of the same names.",
+    ),
     (bool, "add_noise", False, "Demonstration: --image is clean; add noise to it first."),
     (float, "missing", None, "Demonstration: hide this percentage of --image's pixels first."),
     (bool, "downsample", False, "Demonstration: shrink --image by --factor first."),
@@ -71,6 +86,13 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "as the noise is (discrepancy), after all steps (none) [auto: held_out to denoise and "
         "inpaint, else none; none for the paper's presets].",
     ),
+    (
+        float,
+        "tv",
+        None,
+        "Weight of the picture's mean total variation in the loss: the more, the smoother "
+        "[the preset's, 0].",
+    ),
     (int, "steps", None, "Steps of optimisation, at most [the preset's]."),
     (
         int,
@@ -79,11 +101,36 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "Fits with different seeds, from --seed on; the result is their mean, and where they "
         "differ the picture is uncertain [1].",
     ),
+    (int, "tile", None, "Restore in overlapping squares of so many pixels a side [0: whole]."),
+    (bool, "fit_memory", False, "Tiles of a size that fits, if the picture does not."),
     (int, "every", None, "Steps between updates of the display [the preset's]."),
     (int, "seed", 0, "Decides everything random."),
     (("auto", "cpu", "gpu", "tpu"), "backend", "auto", "Where to compute."),
+    (
+        int,
+        "devices",
+        None,
+        "Many pictures: on so many devices of this machine at once [all accelerators, one CPU].",
+    ),
+    (
+        bool,
+        "distributed",
+        False,
+        "Many pictures, many processes: each takes its share; under SLURM, Open MPI or on a TPU "
+        "pod they find each other.",
+    ),
+    (str, "coordinator", None, "Elsewhere: HOST:PORT of process 0, any free port,"),
+    (int, "processes", None, "how many processes there are,"),
+    (int, "process", None, "and which this one is, from 0 on."),
     (str, "out", None, "Folder for the results [dip-jax-results/<picture>-<task>]."),
     (bool, "overwrite", False, "Let --out hold files; those of the same names are replaced."),
+    (
+        bool,
+        "resume",
+        False,
+        "Go on with the run in --out that was killed; what is finished there stays.",
+    ),
+    (float, "checkpoint", 30.0, "Seconds between checkpoints, 0 for one after each chunk."),
     (bool, "version", False, "Show the version."),
     (bool, "help", False, "Show this text."),
 )
@@ -139,7 +186,7 @@ def main(argv: list[str]) -> int:
         if values.list_presets:
             print(presets.table())
             return 0
-        return run_job(values)
+        return run_folder(values) if names_many(values.image) else run_job(values)
     except UserError as error:
         print(f"dip-jax: {error}", file=sys.stderr)
         return 2

@@ -3,25 +3,43 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 
 from dip_jax.app.errors import UserError
 
 
-def choose_device(backend: str) -> str:
-    """Makes a backend's first device the default and describes it; "auto" lets jax choose.
+class Devices(NamedTuple):
+    """Where to compute."""
+
+    each: list[Any]
+    description: str
+
+
+def choose_devices(backend: str, count: int | None = None) -> Devices:
+    """Makes a backend's first device the default; "auto" lets jax choose the backend.
 
     To be called before anything is computed. Also turns on jax's cache of compiled programs,
     in ``JAX_COMPILATION_CACHE_DIR`` or ``~/.cache/dip_jax``.
 
+    Args:
+      backend: "auto", "cpu", "gpu" or "tpu".
+      count: how many of them; None is all, but for a CPU, which is one unless more are asked
+        for. (Its cores serve one fit as well.)
+
     Raises:
-      UserError: if there is no such device.
+      UserError: if there is no such device, or fewer than ``count``.
     """
+    if count is not None and count < 1:
+        raise UserError("--devices", count, "must be at least 1")
     if backend == "cpu":
         jax.config.update("jax_platforms", "cpu")  # leaves accelerators alone
     try:
-        device = jax.devices(None if backend == "auto" else backend)[0]
+        if count is not None and count > 1:
+            with contextlib.suppress(RuntimeError):  # devices are awake, as in a notebook
+                jax.config.update("jax_num_cpu_devices", count)
+        devices = jax.local_devices(backend=None if backend == "auto" else backend)
     except RuntimeError as error:
         raise UserError(
             "--backend",
@@ -29,10 +47,20 @@ def choose_device(backend: str) -> str:
             f"jax finds no such device here ({str(error).splitlines()[0]}); use --backend=cpu, "
             "or see BUILD.md for how to install jax for it",
         ) from error
-    jax.config.update("jax_default_device", device)
+    cpu = devices[0].platform == "cpu"
+    wanted = count or (1 if cpu else len(devices))
+    if wanted > len(devices):
+        raise UserError("--devices", wanted, f"there are {len(devices)} here; take that many")
+    jax.config.update("jax_default_device", devices[0])
     _keep_programs()
-    kind = f"{os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind
-    return f"{device.platform} ({kind})"
+    kind = f"{os.cpu_count()} cores" if cpu else devices[0].device_kind
+    several = f"{wanted} x " if wanted > 1 else ""
+    return Devices(devices[:wanted], f"{several}{devices[0].platform} ({kind})")
+
+
+def choose_device(backend: str) -> str:
+    """As :func:`choose_devices`, for one; returns its description."""
+    return choose_devices(backend, 1).description
 
 
 def _keep_programs() -> None:

@@ -1,4 +1,4 @@
-"""The one kind of error that the command line tells without a traceback."""
+"""The kinds of error that the command line tells without a traceback."""
 
 
 class UserError(ValueError):
@@ -20,6 +20,10 @@ class UserError(ValueError):
     def __str__(self) -> str:
         head = self.name if self.value in (None, "") else f"{self.name}={self.value}"
         return printable(f"{head}: {self.problem_and_mend}" if head else self.problem_and_mend)
+
+
+class FitError(RuntimeError):
+    """A fit that gave no picture, told in one line."""
 
 
 def printable(text: str) -> str:

@@ -1,33 +1,30 @@
-"""From a picture and a preset to a restored picture: the public pieces, put together."""
+"""From a picture and a preset to a restored picture."""
 
 import functools
 import numbers
-import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from tqdm.auto import tqdm
 
 import dip_jax
+from dip_jax.app import memory
+from dip_jax.app.assembly import algorithm_of, generator_of
+from dip_jax.app.checkpoint import Arrays, Checkpoint
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
-from dip_jax.app.noise import estimate_noise, given_noise
+from dip_jax.app.noise import Noise, estimate_noise, given_noise
 from dip_jax.app.presets import Preset, changed, find_preset
-from dip_jax.app.problem import (
-    Window,
-    as_image,
-    as_mask,
-    canvas,
-    make_input,
-    make_task,
-)
+from dip_jax.app.problem import Problem, as_image, as_mask, make_input, make_task, place
 from dip_jax.app.restoration import Restoration, combined
-from dip_jax.app.stopping import partition, rule_for, stopped, watch_outputs
+from dip_jax.app.running import Fit, Progress, run_fit
+from dip_jax.app.stopping import partition, rule_for
+from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
+from dip_jax.loop import needed_bytes
 from dip_jax.operators import Crop
 
 
@@ -43,7 +40,9 @@ def restore(
     preset: str | Preset = "fast",
     seed: int = 0,
     keep_known: bool = True,
-    progress: bool = True,
+    progress: Progress = True,
+    checkpoint: Checkpoint | None = None,
+    fit_memory: bool = False,
     **changes: Any,
 ) -> Restoration:
     """Restores one picture with a preset's settings and a progress bar.
@@ -70,7 +69,10 @@ def restore(
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
       keep_known: for inpainting, whether known pixels are put back into the result.
-      progress: whether a bar is shown.
+      progress: whether a bar is shown; or a function that gets, after each chunk, the number
+        of its steps.
+      checkpoint: keeps the fit as it goes, and takes it up where an earlier call was killed.
+      fit_memory: whether a picture too large for the memory is restored in tiles that fit.
       **changes: fields of :class:`~dip_jax.app.presets.Preset` to change, such as
         ``steps=200``, ``stop="none"``, ``members=4`` (fits with the seeds from ``seed`` on,
         averaged), ``generator="unet"``, or ``factor=2`` for super-resolution.
@@ -87,62 +89,40 @@ def restore(
         raise UserError("task", task, f"the preset is for {preset.task}")
     if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise UserError("seed", seed, "must be from 0 to 2**32 - 1")
-    y = as_image("picture", picture)
-    known = None
-    if preset.task == "inpaint":
-        if mask is None:
-            raise UserError("mask", mask, "is needed for inpainting; give the known pixels")
-        known = as_mask(mask, y)
-    elif mask is not None:
-        raise UserError("mask", "given", f"has no meaning for {preset.task}; drop it")
+    y, known, truth = _arrays(preset, picture, mask, reference)
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
-    seen = enlarge(y, preset.factor) if preset.task == "super_resolve" else y
-    truth = None if reference is None else as_image("reference", reference)
-    if truth is not None and truth.shape != seen.shape:
-        raise UserError(
-            "reference", truth.shape, f"the restored picture's shape will be {seen.shape}"
-        )
-
     model = given_noise(noise, preset.task, sigma, gain)
     if model is None and (preset.alpha or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
     preset = preset._replace(stop=rule_for(preset, model, pixels))
-    generator = _generator(preset.generator, preset.options, y.shape[2])
-    window = canvas(seen.shape[0], seen.shape[1], generator.stride)
-    # Without the fields that change no program, else they would compile another.
-    algorithm = _algorithm(
-        preset._replace(
-            **dict.fromkeys(("name", "task", "source", "expected"), ""),
-            **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members"), 0),
-        ),
-        generator,
-        window if preset.alpha else None,
+    generator = generator_of(preset, y.shape[2])
+    kept = None if checkpoint is None else checkpoint.load()
+    job = _Job(
+        preset=preset,
+        algorithm=algorithm_of(preset, generator),
+        stride=generator.stride,
+        noise=model,
+        seed=int(seed),
+        progress=progress,
+        checkpoint=checkpoint,
+        kept=kept,
+        finished=_finished(kept, preset),
     )
-
-    def fit(member: int) -> Restoration:
-        key = jax.random.key((seed + member) % 2**32)
-        parts = partition(preset, y, known, model, jax.random.fold_in(key, 2))
-        inner = make_task(preset, parts.y, parts.known, truth)
-        if parts.validation is not None:
-            inner = dip_jax.validate(inner, parts.validation)
-        fed = parts.y
-        if preset.task == "super_resolve":
-            fed = jnp.asarray(enlarge(np.asarray(fed), preset.factor))
-        return _fit(
-            algorithm,
-            dip_jax.through(window.crop, inner),
-            key,
-            functools.partial(make_input, preset, fed, window, parts.deviation),
-            preset,
-            window.crop,
-            progress,
-            f"{member + 1} of {preset.members}, " if preset.members > 1 else "",
-            started if member == 0 else time.perf_counter(),
-        )
-
-    outcome = combined(fit, preset.members)
+    # A run that goes on keeps its tiles: there may be more memory now, or less.
+    tile = int(kept["tile"]) if kept else job.fitting_tile(y, known, allowed=fit_memory)
+    job = job._replace(preset=preset._replace(tile=tile))
+    crops = tiles(y.shape[0], y.shape[1], tile)
+    parts = []
+    for number, crop in enumerate(crops):
+        holes = None if known is None else crop(known)
+        clean = None if truth is None else enlarged(crop, preset)(truth)
+        parts.append(job.tile(number, len(crops), crop(y), holes, clean, started))
+        if parts[-1].interrupted and len(crops) > 1:
+            raise KeyboardInterrupt  # a picture with holes is none
+        started = time.perf_counter()
+    outcome = joined(parts, [enlarged(crop, preset) for crop in crops])
     raw = outcome.raw
     image = raw if known is None or not keep_known else known * y + (1 - known) * raw
     uncertainty = outcome.uncertainty
@@ -151,94 +131,143 @@ def restore(
     return outcome._replace(image=image, noise=model, uncertainty=uncertainty)
 
 
-def _generator(kind: str, options: tuple[tuple[str, Any], ...], channels: int) -> Any:
-    kinds = {"skip": dip_jax.Skip, "unet": dip_jax.UNet, "resnet": dip_jax.ResNet}
-    return kinds[kind](channels=channels, **dict(options))
+class _Job(NamedTuple):
+    """What all fits of a picture share; each is counted, tile by tile and member by member."""
+
+    preset: Preset
+    algorithm: Algorithm
+    stride: int
+    noise: Noise | None
+    seed: int
+    progress: Progress
+    checkpoint: Checkpoint | None
+    kept: Arrays | None
+    finished: list[Restoration]
+
+    def tile(
+        self,
+        number: int,
+        count: int,
+        y: np.ndarray,
+        known: np.ndarray | None,
+        truth: np.ndarray | None,
+        started: float,
+    ) -> Restoration:
+        """The mean of the members' restorations of one tile."""
+        members = self.preset.members
+        problem = place(self.preset, y, known, truth, self.stride)
+
+        def fit(member: int) -> Restoration:
+            index = number * members + member
+            if index < len(self.finished):
+                return self.finished[index]
+            label = f"{index + 1} of {count * members}, " if count * members > 1 else ""
+            begun = started if member == 0 else time.perf_counter()
+            outcome = self._fit(index, member, problem, label, begun)
+            self.finished.append(outcome)
+            return outcome
+
+        return combined(fit, members)
+
+    def _fit(
+        self, index: int, member: int, problem: Problem, label: str, started: float
+    ) -> Restoration:
+        task, make_z, key = self._fit_of(member, problem)
+        kept = self.kept if self.kept and index == int(self.kept["index"]) else None
+        fit = Fit(self.algorithm, task, key, make_z, self.preset, problem.window.crop, label)
+        return run_fit(fit, started=started, progress=self.progress, kept=kept, offer=self._offer)
+
+    def _fit_of(
+        self, member: int, problem: Problem
+    ) -> tuple[Task, Callable[[jax.Array], jax.Array], jax.Array]:
+        """A member's task, what makes its z of a key, and its key."""
+        preset, window = self.preset, problem.window
+        key = jax.random.key((self.seed + member) % 2**32)
+        parts = partition(preset, problem, self.noise, jax.random.fold_in(key, 2))
+        task = make_task(preset, parts.y, parts.known, problem.truth, problem.region)
+        if preset.tv and not preset.alpha:
+            task = dip_jax.total_variation(task, preset.tv)
+        if parts.validation is not None:
+            task = dip_jax.validate(task, parts.validation)
+        seen = parts.y
+        if preset.task == "super_resolve":
+            task = dip_jax.through(window.crop, task)
+            seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
+        make_z = functools.partial(make_input, preset, seen, window, parts.deviation)
+        return task, make_z, key
+
+    def fitting_tile(self, y: np.ndarray, known: np.ndarray | None, *, allowed: bool) -> int:
+        """The side of tiles, such that a fit has enough memory; see :mod:`dip_jax.app.memory`."""
+        first = tiles(y.shape[0], y.shape[1], self.preset.tile)[0]
+        holes = None if known is None else first(known)
+        problem = place(self.preset, first(y), holes, None, self.stride)
+        pixels = problem.window.height * problem.window.width
+        if not memory.suspect(pixels):
+            return self.preset.tile
+        task, make_z, key = self._fit_of(0, problem)
+        z = jax.eval_shape(make_z, key)
+        needed = needed_bytes(self.algorithm, key, task, z, jax.default_backend())
+        return memory.fitting_tile(self.preset, pixels, needed, allowed=allowed)
+
+    def _offer(self, arrays: Callable[[], Arrays]) -> None:
+        if self.checkpoint is not None:
+            rest = {"tile": np.array(self.preset.tile)}
+            self.checkpoint.offer(lambda: arrays() | rest | _of_finished(self.finished))
 
 
-@functools.lru_cache(maxsize=32)
-def _algorithm(preset: Preset, generator: Any, window: Window | None) -> Algorithm:
-    """The algorithm of a preset; ``window`` where it pads the picture itself.
-
-    Cached, because programs are compiled for the algorithm object.
-    """
-    optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
-    if window is None:
-        fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
-    else:
-        fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, pad=window.pad)
-    fit = dip_jax.measured(watch_outputs(fit, preset.stop))
-    fit = dip_jax.measured(dip_jax.average(fit, preset.decay), "average_")
-    return dip_jax.backtrack(stopped(fit, preset.stop))
+def enlarged(crop: Crop, preset: Preset) -> Crop:
+    """The part of the result that a part of the picture makes."""
+    times = preset.factor if preset.task == "super_resolve" else 1
+    return Crop(*(times * value for value in crop))
 
 
-def _schedule(preset: Preset) -> optax.ScalarOrSchedule:
-    peak, final = preset.learning_rate, preset.final_learning_rate
-    if not preset.warmup and final is None:
-        return peak
-    return optax.warmup_cosine_decay_schedule(
-        init_value=peak / max(1, preset.warmup),
-        peak_value=peak,
-        warmup_steps=min(preset.warmup, preset.decay_steps - 1),
-        decay_steps=preset.decay_steps,
-        end_value=peak if final is None else final,
-    )
+def _arrays(
+    preset: Preset, picture: np.ndarray, mask: np.ndarray | None, reference: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """The picture, what is known of it and the truth, checked."""
+    y = as_image("picture", picture)
+    known = None
+    if preset.task == "inpaint":
+        if mask is None:
+            raise UserError("mask", mask, "is needed for inpainting; give the known pixels")
+        known = as_mask(mask, y)
+    elif mask is not None:
+        raise UserError("mask", "given", f"has no meaning for {preset.task}; drop it")
+    truth = None if reference is None else as_image("reference", reference)
+    times = preset.factor if preset.task == "super_resolve" else 1
+    wanted = (y.shape[0] * times, y.shape[1] * times, y.shape[2])
+    if truth is not None and truth.shape != wanted:
+        raise UserError("reference", truth.shape, f"the restored picture's shape will be {wanted}")
+    return y, known, truth
 
 
-def _fit(
-    algorithm: Algorithm,
-    task: Task,
-    key: jax.Array,
-    make_input: Any,
-    preset: Preset,
-    crop: Crop,
-    progress: bool,
-    label: str,
-    started: float,
-) -> Restoration:
-    fit_key, z_key = jax.random.split(key)
-    z = make_input(z_key)
-    picture, traces = None, []
-    compiled = started
-    interrupted = False
-    with tqdm(
-        total=preset.steps, desc=f"{label}compiling", disable=not progress or sys.stderr is None
-    ) as bar:
+def _of_finished(fits: list[Restoration]) -> Arrays:
+    """What a checkpoint holds of fits that have ended, and the index of the next one."""
+    arrays = {
+        f"{number:04d}": {
+            "raw": fit.raw,
+            "trace": fit.trace,
+            "seconds": np.array([fit.compile_seconds, fit.fit_seconds]),
+        }
+        for number, fit in enumerate(fits)
+    }
+    return {"index": np.array(len(fits))} | ({"finished": arrays} if arrays else {})
 
-        def look(done: int, state: Any, trace: dict[str, np.ndarray]) -> None:
-            nonlocal picture
-            traces.append(trace)
-            picture = np.asarray(crop(dip_jax.estimate(algorithm, state)))
-            shown = {"loss": f"{trace['loss'][-1]:.2e}"}
-            if "average_psnr" in trace:
-                shown["psnr"] = f"{trace['average_psnr'][-1]:.2f}"
-            bar.set_postfix(shown, refresh=False)
-            bar.update(len(trace["loss"]))
 
-        try:
-            # The first step alone, so that the time it took to compile can be told apart.
-            options = {"every": preset.every, "callback": look}
-            state, _ = dip_jax.run(algorithm, fit_key, task, z, steps=1, **options)
-            compiled = time.perf_counter()
-            bar.set_description(f"{label}compiled in {compiled - started:.1f} s, restoring")
-            bar.reset()
-            bar.update(1)
-            dip_jax.advance(algorithm, state, task, steps=preset.steps - 1, **options)
-        except KeyboardInterrupt:
-            interrupted = True
-            if picture is None:
-                raise
-    assert picture is not None  # there is at least one step
-    trace = {name: np.concatenate([t[name] for t in traces]) for name in traces[0]}
-    return Restoration(
-        image=picture,
-        raw=picture,
-        trace=trace,
-        preset=preset,
-        noise=None,
-        uncertainty=None,
-        members=1,
-        compile_seconds=compiled - started,
-        fit_seconds=time.perf_counter() - compiled,
-        interrupted=interrupted,
-    )
+def _finished(kept: Arrays | None, preset: Preset) -> list[Restoration]:
+    arrays = (kept or {}).get("finished", {})
+    return [
+        Restoration(
+            image=fit["raw"],
+            raw=fit["raw"],
+            trace=fit["trace"],
+            preset=preset,
+            noise=None,
+            uncertainty=None,
+            members=1,
+            compile_seconds=float(fit["seconds"][0]),
+            fit_seconds=float(fit["seconds"][1]),
+            interrupted=False,
+        )
+        for _, fit in sorted(arrays.items())
+    ]

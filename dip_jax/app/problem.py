@@ -65,11 +65,31 @@ class Window(NamedTuple):
     width: int
     crop: Crop
 
-    def pad(self, image: jax.Array) -> jax.Array:
-        """Mirrors the picture ``[h, w, c]`` into the margins; undone by ``crop``."""
+    @property
+    def _margins(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         crop = self.crop
         below, right = self.height - crop.top - crop.height, self.width - crop.left - crop.width
-        return jnp.pad(image, ((crop.top, below), (crop.left, right), (0, 0)), mode="reflect")
+        return (crop.top, below), (crop.left, right), (0, 0)
+
+    def pad(self, image: np.ndarray) -> np.ndarray:
+        """Mirrors the picture ``[h, w, c]`` into the margins; undone by ``crop``."""
+        return np.pad(image, self._margins, mode="reflect")
+
+    def surround(self, values: np.ndarray) -> np.ndarray:
+        """Puts zeros into the margins around ``[h, w, c]``."""
+        return np.pad(values, self._margins)
+
+    @property
+    def mirror(self) -> np.ndarray:
+        """int32 ``[height, width]``: the pixel that each of the canvas repeats, counted by rows."""
+        own = np.arange(self.height * self.width, dtype=np.int32)
+        own = own.reshape(self.height, self.width, 1)
+        return self.pad(self.crop(own))[:, :, 0]
+
+    @property
+    def inside(self) -> np.ndarray:
+        """float32 ``[height, width, 1]``: 1 where the picture lies, 0 in the margins."""
+        return self.surround(np.ones((self.crop.height, self.crop.width, 1), np.float32))
 
 
 def canvas(height: int, width: int, stride: int) -> Window:
@@ -83,16 +103,65 @@ def canvas(height: int, width: int, stride: int) -> Window:
     return Window(tall, wide, Crop((tall - height) // 2, (wide - width) // 2, height, width))
 
 
+class Problem(NamedTuple):
+    """A picture as the fit gets it.
+
+    To enlarge, that is the picture itself; the result is seen through ``window.crop``, since
+    downsampling mirrors at the picture's border. For all other tasks it lies on the canvas:
+    then pictures of many sizes share the programs of one canvas.
+    """
+
+    y: np.ndarray
+    """float32 ``[h, w, c]``."""
+    known: np.ndarray
+    """float32 ``[h, w, 1]``: 1 where ``y`` was measured, 0 in holes and margins."""
+    truth: np.ndarray | None
+    """The reference, of the result's size, if there is one."""
+    region: np.ndarray
+    """float32 ``[h, w, 1]``: 1 where ``truth`` counts."""
+    mirror: np.ndarray
+    """int32 ``[h, w]``: the pixel that each of ``y`` repeats, counted by rows; its own number
+    but for the margins."""
+    window: Window
+    """Of the result."""
+
+
+def place(
+    preset: Preset,
+    y: np.ndarray,
+    known: np.ndarray | None,
+    truth: np.ndarray | None,
+    stride: int,
+) -> Problem:
+    """Puts a picture on its canvas; ``known`` None is everywhere."""
+    if preset.task == "super_resolve":
+        height, width = (size * preset.factor for size in y.shape[:2])
+        window = canvas(height, width, stride)
+        everywhere = np.ones((*y.shape[:2], 1), np.float32)
+        region = np.ones((height, width, 1), np.float32)
+        itself = np.arange(y.shape[0] * y.shape[1], dtype=np.int32).reshape(y.shape[:2])
+        return Problem(y, everywhere, truth, region, itself, window)
+    window = canvas(y.shape[0], y.shape[1], stride)
+    measured = window.inside if known is None else window.surround(known)
+    reference = None if truth is None else window.surround(truth)
+    return Problem(window.pad(y), measured, reference, window.inside, window.mirror, window)
+
+
 def make_task(
-    preset: Preset, y: jax.Array, known: jax.Array | None, truth: np.ndarray | None
+    preset: Preset,
+    y: jax.Array,
+    known: jax.Array,
+    truth: np.ndarray | None = None,
+    region: np.ndarray | None = None,
 ) -> Task:
-    """The preset's task for the picture ``y``; ``known`` is 1 where it counts."""
-    reference = None if truth is None else jnp.asarray(truth)
+    """The preset's task for ``y``; it counts where ``known`` is 1, the truth where ``region``."""
+    reference, inside = (None if array is None else jnp.asarray(array) for array in (truth, region))
+    if inside is not None:  # so weighted that the loss is a mean over the picture alone
+        known = known / jnp.sqrt(jnp.mean(inside))
     if preset.task == "super_resolve":
         return dip_jax.super_resolve(y, preset.factor, known=known, reference=reference)
-    if preset.task == "reconstruct":
-        return dip_jax.reconstruct(y, known=known, reference=reference)
-    return dip_jax.denoise(y, known=known, reference=reference)  # with holes, inpainting
+    make = dip_jax.reconstruct if preset.task == "reconstruct" else dip_jax.denoise
+    return make(y, known=known, reference=reference, region=inside)
 
 
 def make_input(
@@ -104,7 +173,7 @@ def make_input(
 ) -> jax.Array:
     """The preset's z for a window.
 
-    ``seen`` is the degraded picture at the result's size, ``deviation`` that of its noise.
+    ``seen`` is the degraded picture on the canvas, ``deviation`` that of its noise.
     """
     if preset.alpha:
         assert deviation is not None
@@ -113,4 +182,4 @@ def make_input(
         return dip_jax.inputs.meshgrid(window.height, window.width)
     if preset.input == "noise":
         return dip_jax.inputs.uniform(key, window.height, window.width, preset.depth)
-    return window.pad(seen)
+    return seen

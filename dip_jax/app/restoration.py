@@ -22,7 +22,8 @@ class Restoration(NamedTuple):
     """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
     ``average_psnr`` of the average; ``restores`` after a divergence; of a stopping rule, its
     ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1) that
-    it would return. Of several members one after the other, with their number, ``member``."""
+    it would return. Of several members one after the other, with their number, ``member``, and
+    so of tiles, ``tile``."""
     preset: Preset
     """The settings in force; ``preset.stop`` is the stopping rule."""
     noise: Noise | None
@@ -61,7 +62,7 @@ def combined(fit: Callable[[int], Restoration], members: int) -> Restoration:
     return done[0]._replace(
         image=image,
         raw=image,
-        trace=_joined([outcome.trace for outcome in done]),
+        trace=in_order([outcome.trace for outcome in done], "member"),
         uncertainty=np.asarray(ensemble.deviation) if kept > 1 else None,
         members=kept,
         fit_seconds=sum(outcome.compile_seconds + outcome.fit_seconds for outcome in done)
@@ -71,15 +72,25 @@ def combined(fit: Callable[[int], Restoration], members: int) -> Restoration:
 
 
 def at_the_end(trace: dict[str, np.ndarray], name: str) -> list[int]:
-    """The last value of ``name`` in each member's part of a trace; empty if it has none."""
+    """The last value of ``name`` in each fit's part of a trace; empty if it has none."""
     if name not in trace:
         return []
-    members = trace.get("member", np.zeros(len(trace["loss"])))
-    ends = np.flatnonzero(np.append(np.diff(members), 1))
+    ends = np.append(steps_of(trace)[1:] == 1, True)
     return [int(value) for value in trace[name][ends]]
 
 
-def _joined(traces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def steps_of(trace: dict[str, np.ndarray]) -> np.ndarray:
+    """The number of each row's step, from 1 on in every member of every tile."""
+    length = len(trace["loss"])
+    first = np.arange(length) == 0
+    for name in ("tile", "member"):
+        if name in trace:
+            first[1:] |= np.diff(trace[name]) != 0
+    begins = np.flatnonzero(first)
+    return np.arange(length) - np.repeat(begins, np.diff(begins, append=length)) + 1
+
+
+def in_order(traces: list[dict[str, np.ndarray]], name: str) -> dict[str, np.ndarray]:
+    """Traces one after the other, with their number as ``name``."""
     numbers = np.concatenate([np.full(len(t["loss"]), i) for i, t in enumerate(traces)])
-    together = {name: np.concatenate([t[name] for t in traces]) for name in traces[0]}
-    return {"member": numbers, **together}
+    return {name: numbers} | {key: np.concatenate([t[key] for t in traces]) for key in traces[0]}

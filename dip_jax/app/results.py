@@ -5,6 +5,7 @@ import csv
 import itertools
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,15 @@ import numpy as np
 
 from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import to_uint8, write_picture
+from dip_jax.app.restoration import steps_of
 from dip_jax.app.sheet import comparison
 
 FULL_DEPTH = "restored.npy"
 UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
-FILES = ("restored.png", "comparison.png", "trace.csv", "run.json")
+_PARTIAL = ".partial-"
+RECORD = "run.json"
+# In the order in which they appear: where there is a record, the rest is complete.
+FILES = ("restored.png", "comparison.png", "trace.csv", RECORD)
 
 
 def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
@@ -54,21 +59,26 @@ def _blocks(square: np.ndarray, size: int = 8) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def claimed_folder(wanted: str | None, default: str, *, overwrite: bool) -> Iterator[Path]:
+def claimed_folder(
+    wanted: str | None, default: str, *, overwrite: bool, resume: bool
+) -> Iterator[Path]:
     """The folder to write to, made and checked now, lest a long run end in vain.
 
     Without ``wanted`` it is ``dip-jax-results/<default>``, numbered if that exists. Folders
     made here go again if nothing is written to them.
 
     Raises:
-      UserError: if ``wanted`` holds something and ``overwrite`` is not set, if it is a file,
-        or can't be written.
+      UserError: if ``wanted`` holds something and neither ``overwrite`` nor ``resume`` is set,
+        if it is a file, or can't be written; if there is none to resume.
     """
+    if resume and wanted is None:
+        raise UserError("--resume", True, "needs the --out of the run to go on with")
     shown = wanted or "dip-jax-results"
     try:
         folder, made = _wanted(Path(wanted)) if wanted else _numbered(default)
-        if not overwrite and any(folder.iterdir()):
-            raise UserError("--out", shown, "holds files; name another folder or pass --overwrite")
+        if not (overwrite or resume) and any(folder.iterdir()):
+            mend = "name another folder, or pass --resume or --overwrite"
+            raise UserError("--out", shown, f"holds files; {mend}")
         with tempfile.TemporaryFile(dir=folder):
             pass
     except FileExistsError as error:
@@ -139,13 +149,15 @@ def write_results(
       UserError: if the disk or the folder refuses.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
+        for left in folder.glob(f"{_PARTIAL}*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as partial:
             stage = Path(partial)
             write_picture(stage / "restored.png", restored, alpha)
             write_picture(stage / "comparison.png", comparison(panels) / 255)
             _write_trace(stage / "trace.csv", trace)
             text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-            (stage / "run.json").write_text(text, encoding="utf-8")
+            (stage / RECORD).write_text(text, encoding="utf-8")
             if full_depth:
                 np.save(stage / FULL_DEPTH, restored.astype(np.float32))
             if uncertainty is not None:
@@ -153,9 +165,9 @@ def write_results(
                 shown = uncertainty[:, :, None] / max(float(uncertainty.max()), 1e-9)
                 write_picture(stage / UNCERTAINTY[1], shown)
             names = [
-                *FILES,
                 *([FULL_DEPTH] if full_depth else []),
                 *(UNCERTAINTY if uncertainty is not None else []),
+                *FILES,
             ]
             for name in names:
                 os.replace(stage / name, folder / name)
@@ -170,7 +182,5 @@ def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["step", *trace])
-        members = trace.get("member", np.zeros(len(trace["loss"])))
-        for row, values in enumerate(zip(*trace.values(), strict=True)):
-            step = row + 1 - int(np.argmax(members == members[row]))  # counted in each member
+        for step, values in zip(steps_of(trace), zip(*trace.values(), strict=True), strict=True):
             writer.writerow([step, *(f"{value:.7g}" for value in values)])

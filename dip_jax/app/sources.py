@@ -30,6 +30,14 @@ class Inputs(NamedTuple):
     """What was done to a clean picture, in words; empty for a real one."""
 
 
+class Files(NamedTuple):
+    """Where a run's pictures lie; None for those that it has not."""
+
+    image: str | None
+    mask: str | None = None
+    reference: str | None = None
+
+
 # Flags that only some tasks read: elsewhere they would be ignored in silence.
 _FLAGS_OF = {
     "mask": "inpaint",
@@ -47,15 +55,19 @@ _FLAGS_OF = {
 _DAMAGES = ("missing", "add_noise", "downsample", "jpeg_quality")
 
 
-def read_inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
-    """Reads and checks everything that the flags name.
-
-    Raises:
-      UserError: for a number out of range, flags that do not go together, a bad file.
-    """
+def check_flags(values: flags.FlagValues, preset: Preset) -> None:
+    """Raises a UserError for a number out of range, or flags that do not go together."""
     _check_numbers(values)
     _check_combinations(values, preset.task)
-    inputs = _inputs(values, preset)
+
+
+def read_inputs(values: flags.FlagValues, preset: Preset, files: Files) -> Inputs:
+    """Reads and checks the pictures; what is done to them, ``values`` say.
+
+    Raises:
+      UserError: for a bad file, or one that does not suit the flags.
+    """
+    inputs = _inputs(values, preset, files)
     rows, columns, _ = inputs.observed.shape
     if preset.task == "super_resolve" and rows * columns * preset.factor**2 > MAX_PIXELS:
         raise UserError(
@@ -69,6 +81,8 @@ def _check_numbers(values: flags.FlagValues) -> None:
         raise UserError("--jpeg_quality", values.jpeg_quality, "must be from 1 to 95")
     if not 0 <= values.seed < 2**32:
         raise UserError("--seed", values.seed, "must be from 0 to 2**32 - 1")
+    if not values.checkpoint >= 0:
+        raise UserError("--checkpoint", values.checkpoint, "must be 0 seconds or more")
 
 
 def _check_combinations(values: flags.FlagValues, task: str) -> None:
@@ -93,19 +107,19 @@ def _check_combinations(values: flags.FlagValues, task: str) -> None:
         raise UserError("--invert_mask", True, "needs a --mask")
 
 
-def _inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
+def _inputs(values: flags.FlagValues, preset: Preset, files: Files) -> Inputs:
     task, factor = preset.task, preset.factor
-    demonstration = values.image is None
-    if demonstration:
-        if values.mask is not None or values.reference is not None:
-            flag = "mask" if values.mask is not None else "reference"
-            raise UserError(f"--{flag}", values[flag].value, "needs an --image")
+    demonstration = files.image is None
+    if files.image is None:
+        if files.mask is not None or files.reference is not None:
+            flag = "mask" if files.mask is not None else "reference"
+            raise UserError(f"--{flag}", getattr(files, flag), "needs an --image")
         name, image, alpha = "astronaut", degrade.demonstration_picture(), None
     else:
-        image, alpha = read_picture(values.image)
-        name = Path(values.image).stem
+        image, alpha = read_picture(files.image)
+        name = Path(files.image).stem
     if task == "inpaint":
-        return _inputs_with_holes(values, preset.missing, name, image, alpha)
+        return _inputs_with_holes(values, files, preset.missing, name, image, alpha)
     sigma, gain, damage, reference = values.sigma, values.gain, "", image
     observed = image
     if task == "denoise" and (demonstration or values.add_noise):
@@ -132,33 +146,34 @@ def _inputs(values: flags.FlagValues, preset: Preset) -> Inputs:
         observed = degrade.jpeg(image, quality)
         damage = f"as JPEG of quality {quality}"
     else:
-        reference = _reference(values, image, factor if task == "super_resolve" else 1)
-    deep = _is_array(values.image)
+        reference = _reference(files, image, factor if task == "super_resolve" else 1)
+    deep = _is_array(files.image)
     return Inputs(name, observed, alpha, None, reference, sigma, gain, deep, damage)
 
 
 def _inputs_with_holes(
     values: flags.FlagValues,
+    files: Files,
     percent: float,
     name: str,
     image: np.ndarray,
     alpha: np.ndarray | None,
 ) -> Inputs:
-    if values.mask is None and (values.missing is not None or values.image is None):
+    if files.mask is None and (values.missing is not None or files.image is None):
         mask = degrade.random_mask(image.shape[:2], percent / 100, values.seed)
         if mask.min() == mask.max():
             raise UserError("--missing", percent, f"leaves {name} whole or empty; change it")
         reference, damage = image, f"with {percent:g} % of its pixels hidden"
-    elif values.mask is None:
+    elif files.mask is None:
         raise UserError(
             "--mask", None, "is needed for --task=inpaint; or hide pixels with --missing"
         )
     else:
-        mask, remarks = read_mask(values.mask, image.shape, invert=values.invert_mask)
+        mask, remarks = read_mask(files.mask, image.shape, invert=values.invert_mask)
         for remark in remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
-        reference, damage = _reference(values, image, 1), ""
-    deep = _is_array(values.image)
+        reference, damage = _reference(files, image, 1), ""
+    deep = _is_array(files.image)
     return Inputs(name, image * mask, alpha, mask, reference, None, None, deep, damage)
 
 
@@ -166,16 +181,16 @@ def _is_array(path: str | None) -> bool:
     return path is not None and Path(path).suffix.lower() == ".npy"
 
 
-def _reference(values: flags.FlagValues, image: np.ndarray, factor: int) -> np.ndarray | None:
-    if values.reference is None:
+def _reference(files: Files, image: np.ndarray, factor: int) -> np.ndarray | None:
+    if files.reference is None:
         return None
-    reference = read_picture(values.reference, flag="--reference").image
+    reference = read_picture(files.reference, flag="--reference").image
     wanted = (image.shape[0] * factor, image.shape[1] * factor, image.shape[2])
     if reference.shape != wanted:
         size = "{1}x{0} with {2} channels".format
         raise UserError(
             "--reference",
-            values.reference,
+            files.reference,
             f"is {size(*reference.shape)}; the result will be {size(*wanted)}",
         )
     return reference

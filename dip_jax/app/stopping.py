@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
@@ -24,7 +23,7 @@ from dip_jax import splitting
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise
 from dip_jax.app.presets import Preset
-from dip_jax.app.problem import make_task
+from dip_jax.app.problem import Problem, make_task
 from dip_jax.base import Algorithm, Array, Info, Scalar, Task
 
 AUTO = {
@@ -47,8 +46,8 @@ class Parts(NamedTuple):
     """What is fitted, and what validates."""
 
     y: Array
-    known: Array | None
-    """1 where ``y`` counts; None for everywhere."""
+    known: Array
+    """1 where ``y`` counts, 0 elsewhere."""
     deviation: Array | None
     """Standard deviation of the noise of ``y``, of its shape and units, if known."""
     validation: Task | None = None
@@ -77,15 +76,15 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     return preset.stop
 
 
-def partition(
-    preset: Preset, y: np.ndarray, known: np.ndarray | None, noise: Noise | None, key: Array
-) -> Parts:
+def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array) -> Parts:
     """Sets data aside as the rule ``preset.stop`` needs it; "auto" is no rule."""
     rule = preset.stop
     kind, level = noise or (None, 0.0)
-    y1, known1, deviation, other, weight = _split(rule, kind, y, known, level, key)
+    holes = preset.task == "inpaint"
+    data = (problem.y, problem.known, problem.mirror)
+    y1, known1, deviation, other, weight = _split(rule, kind, holes, data, level, key)
     if rule in ("r2r", "held_out"):
-        return Parts(y1, known1, deviation, make_task(preset, other, weight, None))
+        return Parts(y1, known1, deviation, make_task(preset, other, weight))
     if rule == "discrepancy":
         # In units of the noise, and so weighted that the mean is over what counts.
         unit = jnp.maximum(deviation, LEAST_NOISE / 255) * jnp.sqrt(jnp.mean(weight))
@@ -95,13 +94,19 @@ def partition(
 
 
 # As one program: so many operations by themselves would take seconds to compile.
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _split(
-    rule: str, kind: str | None, y: Array, known: Array | None, level: Array, key: Array
-) -> tuple[Array, Array | None, Array | None, Array, Array]:
+    rule: str,
+    kind: str | None,
+    holes: bool,
+    data: tuple[Array, Array, Array],
+    level: Array,
+    key: Array,
+) -> tuple[Array, Array, Array | None, Array, Array]:
     """What is fitted and its weights, its deviation; what is compared with and its weights."""
+    y, known, mirror = data
     noise = None if kind is None else Noise(kind, level)
-    weight = jnp.ones((1, 1, 1)) if noise is None else _unclipped(y, noise)
+    weight = known if noise is None else known * _unclipped(y, noise)
     y1, other = y, y
     more = 1.0
     if rule == "r2r":
@@ -112,14 +117,17 @@ def _split(
             y1, other = splitting.recorrupt(key, y, noise.deviation(y), ALPHA)
         more = (1 - ALPHA) ** -0.5
     elif rule == "held_out":
-        if known is None:
-            held = splitting.hold_out(key, *y.shape[:2], spacing=_spacing(*y.shape[:2]))
-            known, y1 = 1 - held, splitting.fill(y, held)
-        else:
+        if holes:
             held = known * jax.random.bernoulli(key, HELD_OUT, known.shape)
-            known, y1 = known - held, y * (1 - held)
+            y1 = y * (1 - held)
+        else:
+            held = known * splitting.hold_out(key, *y.shape[:2], spacing=_spacing(*y.shape[:2]))
+            y1 = splitting.fill(y, held)
+        known = known - held
         # So weighted that the error is a mean over the held-out values.
         weight = held / jnp.sqrt(jnp.mean(held))
+    # Margins repeat what is fitted, or the network would see there what was set aside.
+    y1 = y1.reshape(-1, y.shape[2])[mirror]
     deviation = None if noise is None else more * noise.deviation(y1)
     return y1, known, deviation, other, weight
 

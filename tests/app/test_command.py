@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import command, fitting, job, presets
+from dip_jax.app import command, fitting, presets, process
 from dip_jax.app.presets import PRESETS
 from dip_jax.app.results import FILES, claimed_folder
 
@@ -70,6 +70,7 @@ def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
         f"--image={image}",
         f"--out={tmp_path / 'out'}",
         "--steps=2",
+        "--members=1",  # several leave an uncertainty, too: see test_members.py
         *flags.get(preset.task, []),
     )
     assert code == 0
@@ -144,19 +145,35 @@ def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
     assert np.any(results(tmp_path / "b")[0][known] != smooth()[known])
 
 
-@pytest.mark.parametrize("flags", [["--input=image"], ["--input=meshgrid"], ["--generator=unet"],
-                                   ["--generator=resnet", "--sigma=60"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--input=image"],
+        ["--input=meshgrid"],
+        ["--generator=unet"],
+        ["--generator=resnet", "--sigma=60"],
+        ["--generator=deep_decoder"],
+        ["--generator=conv_decoder"],
+        ["--tv=0.05"],
+    ],
+)
 def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
-    narrow = {"unet": (("feature_scale", 32),), "resnet": (("blocks", 1), ("width", 4))}
+    narrow = {
+        "unet": (("feature_scale", 32),),
+        "resnet": (("blocks", 1), ("width", 4)),
+        "deep_decoder": (("levels", 1), ("width", 4)),
+        "conv_decoder": (("levels", 1), ("width", 4)),
+    }
     for name, options in narrow.items():
-        monkeypatch.setitem(presets.GENERATORS, name, (options, 0.001))
+        changes = presets.GENERATORS[name] | {"options": options}
+        monkeypatch.setitem(presets.GENERATORS, name, changes)
     image = save(tmp_path / "p.png", smooth())
     code, _, _ = run(capsys, f"--image={image}", "--steps=2", *flags, f"--out={tmp_path / 'a'}")
     assert code == 0
     settings = results(tmp_path / "a")[2]["settings"]
     for flag in flags[:1]:
         name, value = flag[2:].split("=")
-        assert settings[name] == value
+        assert str(settings[name]) == value
 
 
 def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):
@@ -174,6 +191,8 @@ def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):
 
 def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, monkeypatch):
     def interrupted(*args, callback, **options):
+        if options["steps"] == 1:  # the first, which compiles
+            return advance(*args, callback=callback, **options)
         advance(*args, callback=callback, **{**options, "steps": 3})
         raise KeyboardInterrupt
 
@@ -194,8 +213,8 @@ def test_ctrl_c_while_writing_loses_nothing(small_presets, tmp_path, capsys, mon
         os.kill(os.getpid(), signal.SIGINT)
         return write_results(*args, **options)
 
-    write_results = job.write_results
-    monkeypatch.setattr(job, "write_results", write)
+    write_results = process.write_results
+    monkeypatch.setattr(process, "write_results", write)
     image = save(tmp_path / "p.png", smooth())
     assert run(capsys, f"--image={image}", "--steps=2", f"--out={tmp_path / 'a'}")[0] == 0
     results(tmp_path / "a")
@@ -205,8 +224,8 @@ def test_ctrl_c_while_writing_loses_nothing(small_presets, tmp_path, capsys, mon
 def test_two_runs_at_once_take_two_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with (
-        claimed_folder(None, "name", overwrite=False) as first,
-        claimed_folder(None, "name", overwrite=False) as second,
+        claimed_folder(None, "name", overwrite=False, resume=False) as first,
+        claimed_folder(None, "name", overwrite=False, resume=False) as second,
     ):
         assert first != second
         assert first.is_dir()
@@ -225,7 +244,7 @@ def test_memory_that_does_not_suffice_is_told(small_presets, tmp_path, capsys, m
     def restore(*args, **options):
         raise MemoryError
 
-    monkeypatch.setattr(job, "restore", restore)
+    monkeypatch.setattr(process, "restore", restore)
     image = save(tmp_path / "p.png", smooth())
     code, _, err = run(capsys, f"--image={image}", f"--out={tmp_path / 'a'}")
     assert code == 2
@@ -238,7 +257,7 @@ def test_a_diverged_picture_is_not_written(small_presets, tmp_path, capsys, monk
         result = fitting.restore(*args, **options)
         return result._replace(image=np.full_like(result.image, np.nan))
 
-    monkeypatch.setattr(job, "restore", diverged)
+    monkeypatch.setattr(process, "restore", diverged)
     image = save(tmp_path / "p.png", smooth())
     code, _, err = run(capsys, f"--image={image}", "--steps=2", f"--out={tmp_path / 'a'}")
     assert code == 1
@@ -276,6 +295,7 @@ BAD = {
     "--image=p.png --preset=fats": "did you mean fast?",
     "--image=p.png --preset=vase --task=denoise": "is a preset for the task inpaint",
     "--image=p.png --generator=skp": "did you mean skip?",
+    "--image=p.png --tv=-0.1": "--tv=-0.1: must be a number of at least 0",
     "--image=p.png --task=inpaint": "--mask: is needed",
     "--image=p.png --task=inpaint --mask=white.png": "--mask=white.png: leaves nothing to fill",
     "--image=p.png --task=inpaint --mask=w.png --invert_mask": "does not exist",
@@ -302,7 +322,9 @@ BAD = {
     "--flagfile=p.png": "dip-jax: is no text file; see --help",
     "--image=p.png --steps=99999999999999999999": "and at most 1000000000",
     "--image=empty.png": "dip-jax: --image=empty.png: is an empty file; save",
-    "--image=.": "dip-jax: --image=.: is a folder; name one picture file\n",
+    "--image=. --out=out": "dip-jax: --out=out: lies in the folder of pictures",
+    "--image=p.png --tile=5": "--tile=5: must be 0, or at least 64 pixels",
+    "--image=p.png --checkpoint=-1": "--checkpoint=-1.0: must be 0 seconds or more",
 }
 
 
@@ -314,7 +336,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(flags, tmp_path, capsys, m
     (tmp_path / "empty.png").touch()
     save(tmp_path / "white.png", np.full((20, 27, 1), 255, np.uint8))
     Path(half_mask(tmp_path)).rename(tmp_path / "m.png")
-    monkeypatch.setattr(job, "restore", None)  # nothing may come to a fit
+    monkeypatch.setattr(process, "restore", None)  # nothing may come to a fit
     before = sorted(tmp_path.iterdir())
     code, out, err = run(capsys, *flags.split())
     assert code == 2

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import dip_jax
-from dip_jax.app import presets
+from dip_jax.app import presets, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.presets import changed, find_preset
-from dip_jax.app.problem import canvas
+from dip_jax.app.problem import canvas, make_task, place
+from dip_jax.loop import _jitted_loop
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))
@@ -72,6 +73,10 @@ def test_task_follows_from_a_preset_record():
         ({"seed": -1}, "seed=-1"),
         ({"seed": 1.5}, "seed=1.5"),
         ({"steps": 2.5}, "steps=2.5: must be an integer"),
+        ({"tv": -0.1}, "tv=-0.1: must be a number of at least 0"),
+        ({"tv": np.nan}, "tv=nan: must be a number"),
+        ({"tv": np.inf}, "tv=inf: must be a number"),
+        ({"tv": "0.1"}, "tv=0.1: must be a number"),
         ({"sigma": -1}, "sigma=-1: must be above 0"),
         ({"sigma": "25"}, "sigma=25: must be above 0"),
         ({"reference": PICTURE[1:]}, "the restored picture's shape"),
@@ -100,8 +105,16 @@ def test_bad_pictures_are_told(picture, words):
 
 def test_another_generator_brings_its_own_options():
     preset = changed(find_preset("fast", "denoise"), generator="resnet")
-    assert (preset.options, preset.learning_rate) == presets.GENERATORS["resnet"]
+    assert presets.GENERATORS["resnet"].items() <= preset._asdict().items()
     assert changed(preset, options={"blocks": 2}).options == (("blocks", 2),)
+
+
+def test_decoders_are_fed_a_fixed_noise_unless_told_otherwise():
+    fast = find_preset("fast", "denoise")
+    preset = changed(fast, generator="deep_decoder")
+    assert fast.alpha > 0
+    assert (preset.alpha, preset.jitter, preset.depth) == (0, 0, dict(preset.options)["width"])
+    assert changed(fast, generator="deep_decoder", jitter=0.1).jitter == 0.1
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 64), (64, 64), (65, 96), (100, 128)])
@@ -110,6 +123,35 @@ def test_canvas_holds_the_picture_in_its_middle(size, expected):
     assert (window.height, window.width) == (expected, 96)
     below = window.height - window.crop.top - size
     assert 0 <= below - window.crop.top <= 1
+
+
+def test_pictures_of_one_canvas_share_their_programs(small_presets):
+    """63x63 and 64x64 both lie on 64x64."""
+    options = {"steps": 2, "stop": "held_out", "sigma": 25.0, "progress": False}
+    draw = np.random.default_rng(0).random
+    restore(draw((64, 64, 3), np.float32), **options)
+    loop, split = _jitted_loop("cpu"), stopping._split
+    before = loop._cache_size(), split._cache_size()
+    result = restore(draw((63, 63, 3), np.float32), **options)
+    assert (loop._cache_size(), split._cache_size()) == before
+    assert result.image.shape == (63, 63, 3)
+
+
+def test_nothing_is_asked_of_the_margin():
+    """The loss is a mean over the picture, the metric too; margins repeat the picture."""
+    y = np.random.default_rng(0).random((9, 13, 1), np.float32)
+    placed = place(find_preset("fast", "denoise"), y, None, y, stride=8)
+    assert placed.y.shape == (16, 16, 1)
+    np.testing.assert_array_equal(placed.y.reshape(-1, 1)[placed.mirror], placed.y)
+    assert (placed.mirror != np.arange(256).reshape(16, 16)).sum() == 256 - 9 * 13
+    preset = find_preset("fast", "denoise")
+    task = make_task(preset, placed.y, placed.known, placed.truth, placed.region)
+    image = 0.3 + 0 * placed.y
+    square = np.mean((y - 0.3) ** 2)
+    strange = np.where(placed.region == 1, image, 7.0)
+    for one in (image, strange):
+        np.testing.assert_allclose(task.loss(one), square, rtol=1e-5)
+        np.testing.assert_allclose(task.metrics(one)["psnr"], -10 * np.log10(square), rtol=1e-5)
 
 
 def test_a_black_picture_comes_back(small_presets):
@@ -127,6 +169,30 @@ def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_prese
     assert given.image.shape == noisy.shape
     assert not np.array_equal(given.image, estimated.image)
     assert restore(noisy, **options | {"task": "reconstruct"}).noise is None
+
+
+@pytest.mark.parametrize("task", ["denoise", "reconstruct"])
+def test_tv_is_that_of_the_canvas_and_smooths_it(task):
+    """For denoising too, whose loss sees the picture with noise."""
+    picture = np.pad(PICTURE, ((0, 1), (0, 1), (0, 0)), mode="edge")  # fills its canvas
+    options = {"task": task, "progress": False, "reference": picture}
+    first, penalised = (restore(picture, steps=1, tv=tv, **options) for tv in (0.0, 0.5))
+    np.testing.assert_array_equal(first.raw, penalised.raw)
+    variation = dip_jax.metrics.total_variation(first.raw) / first.raw.size
+    more = penalised.trace["loss"][0] - first.trace["loss"][0]
+    np.testing.assert_allclose(more, 0.5 * variation, rtol=1e-4)
+    plain, smooth = (restore(picture, steps=100, tv=tv, **options) for tv in (0.0, 0.5))
+    variations = [float(dip_jax.metrics.total_variation(r.raw)) for r in (plain, smooth)]
+    assert variations[1] < 0.5 * variations[0]
+
+
+def test_another_weight_of_tv_compiles_nothing():
+    options = {"task": "reconstruct", "steps": 2, "progress": False}
+    first = restore(PICTURE, tv=0.1, **options)
+    size = dip_jax.loop._jitted_loop("cpu")._cache_size()
+    second = restore(PICTURE, tv=0.2, **options)
+    assert dip_jax.loop._jitted_loop("cpu")._cache_size() == size
+    assert second.trace["loss"][0] > first.trace["loss"][0]
 
 
 @pytest.mark.parametrize(("task", "alpha"), [("denoise", 1.0), ("reconstruct", 0.5)])

@@ -51,14 +51,14 @@ def test_known_pixels_are_certain():
 
 @pytest.mark.parametrize(("finished", "members"), [(2, 2), (1, 1)])
 def test_an_interrupt_leaves_the_members_that_are_finished(finished, members, monkeypatch):
-    original, calls = fitting._fit, []
+    original, calls = fitting.run_fit, []
 
-    def fit(*args):
+    def fit(*args, **options):
         calls.append(1)
-        outcome = original(*args)
+        outcome = original(*args, **options)
         return outcome._replace(interrupted=len(calls) == finished + 1)
 
-    monkeypatch.setattr(fitting, "_fit", fit)
+    monkeypatch.setattr(fitting, "run_fit", fit)
     result = restore(PICTURE, members=4, **OPTIONS)
     assert result.interrupted
     assert len(calls) == finished + 1

@@ -1,0 +1,67 @@
+"""From a preset to its network and its algorithm: the public pieces, put together."""
+
+import functools
+from typing import Any
+
+import optax
+
+import dip_jax
+from dip_jax.app.presets import Preset
+from dip_jax.app.stopping import stopped, watch_outputs
+from dip_jax.base import Algorithm, Image, Scalar
+
+
+def generator_of(preset: Preset, channels: int) -> Any:
+    """The preset's network, for pictures of so many channels."""
+    kinds = {
+        "skip": dip_jax.Skip,
+        "unet": dip_jax.UNet,
+        "resnet": dip_jax.ResNet,
+        "deep_decoder": dip_jax.DeepDecoder,
+        "conv_decoder": dip_jax.ConvDecoder,
+    }
+    return kinds[preset.generator](channels=channels, **dict(preset.options))
+
+
+def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
+    """The preset's algorithm; the same object for presets of the same program."""
+    # Without the fields that change no program, else they would compile another.
+    return _algorithm(
+        preset._replace(
+            **dict.fromkeys(("name", "task", "source", "expected"), ""),
+            **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members", "tile"), 0),
+            tv=preset.tv if preset.alpha else 0.0,
+        ),
+        generator,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _algorithm(preset: Preset, generator: Any) -> Algorithm:
+    optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
+    if preset.alpha:
+        penalty = functools.partial(_variation, preset.tv) if preset.tv else None
+        fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)
+    else:
+        fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
+    fit = dip_jax.measured(watch_outputs(fit, preset.stop))
+    fit = dip_jax.measured(dip_jax.average(fit, preset.decay), "average_")
+    return dip_jax.backtrack(stopped(fit, preset.stop))
+
+
+def _variation(weight: float, image: Image) -> Scalar:
+    """``weight`` times the mean total variation of the canvas."""
+    return weight * dip_jax.metrics.total_variation(image) / image.size
+
+
+def _schedule(preset: Preset) -> optax.ScalarOrSchedule:
+    peak, final = preset.learning_rate, preset.final_learning_rate
+    if not preset.warmup and final is None:
+        return peak
+    return optax.warmup_cosine_decay_schedule(
+        init_value=peak / max(1, preset.warmup),
+        peak_value=peak,
+        warmup_steps=min(preset.warmup, preset.decay_steps - 1),
+        decay_steps=preset.decay_steps,
+        end_value=peak if final is None else final,
+    )

@@ -1,0 +1,143 @@
+"""Checkpoints: what a run needs to go on where it was killed, kept beside its results.
+
+Written by orbax, each whole or not at all, in a thread of their own.
+"""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from dip_jax.app.errors import UserError, printable
+from dip_jax.app.files import replacing
+
+FOLDER = ".checkpoint"
+SETTINGS = "settings.json"
+KEPT = 2  # if the newest can't be read, the one before may
+Arrays = dict[str, Any]
+"""Arrays by name, in dictionaries of dictionaries; none of them empty."""
+
+
+class Checkpoint:
+    """Keeps a run's arrays in ``folder/.checkpoint``; not to be used from two threads.
+
+    Args:
+      folder: of the run's results; it exists.
+      settings: what the run depends on: a checkpoint made with others is refused.
+      seconds: at least so long between two saves; 0 waits for each one.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any], seconds: float = 30.0):
+        self._folder = folder / FOLDER
+        self._settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
+        self._seconds = seconds
+        self._last = time.monotonic()
+        self._number = 0
+        self._pool = ThreadPoolExecutor(1, "checkpoint")
+        self._saving: Future[None] | None = None
+        self._broken = False
+
+    def load(self) -> Arrays | None:
+        """The newest arrays that can be read; None if there are none.
+
+        Raises:
+          UserError: if they belong to a run with other settings.
+        """
+        numbers = _numbers(self._folder)
+        if not numbers:
+            self.clear()  # what was begun
+            return None
+        try:
+            found = json.loads((self._folder / SETTINGS).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problem = f"can't be read ({_line(error)}); remove it to start anew"
+            raise UserError("--resume", self._folder / SETTINGS, problem) from error
+        check_same(found, self._settings, self._folder)
+        self._number = numbers[-1]
+        for number in reversed(numbers):
+            try:
+                return _checkpointer().restore(self._folder.absolute() / str(number))
+            except Exception as error:  # half-written or damaged: orbax has no one type for it
+                _say(f"checkpoint {self._folder / str(number)} can't be read ({_line(error)})")
+        return None
+
+    def offer(self, arrays: Callable[[], Arrays]) -> None:
+        """Saves ``arrays()`` if it is time to."""
+        if self._broken or time.monotonic() - self._last < self._seconds:
+            return
+        if self._saving is not None and not self._saving.done():
+            if self._seconds:
+                return
+            self._saving.result()
+        # A copy: the next chunk writes over the state's memory.
+        copied = jax.tree.map(np.array, arrays())
+        self._number += 1
+        self._saving = self._pool.submit(self._save, self._number, copied)
+
+    def clear(self) -> None:
+        """Removes all checkpoints, once the save under way has ended."""
+        if self._saving is not None:
+            self._saving.result()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Waits for the save under way."""
+        self._pool.shutdown()
+
+    def _save(self, number: int, arrays: Arrays) -> None:
+        try:
+            self._folder.mkdir(exist_ok=True)
+            if not (self._folder / SETTINGS).exists():
+                with replacing(self._folder / SETTINGS) as partial:
+                    partial.write_text(json.dumps(self._settings), encoding="utf-8")
+            _checkpointer().save(self._folder.absolute() / str(number), arrays)
+            for old in _numbers(self._folder)[:-KEPT]:
+                shutil.rmtree(self._folder / str(old), ignore_errors=True)
+            self._last = time.monotonic()
+        except Exception as error:  # a full disk, say: no reason to lose the run
+            self._broken = True
+            _say(f"no checkpoint could be written ({_line(error)}); the run goes on without")
+
+
+def check_same(found: dict[str, Any], wanted: dict[str, Any], place: Path) -> None:
+    """Raises a UserError that tells what differs between two runs' settings, if anything does."""
+    names = dict.fromkeys([*wanted, *found])
+    differing = [
+        f"{name} was {found.get(name)!r}, is {wanted.get(name)!r}"
+        for name in names
+        if found.get(name) != wanted.get(name)
+    ]
+    if differing:
+        told = "; ".join(differing)
+        raise UserError("--resume", place, f"is of another run: {told}. Take its flags, or --out")
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Of the checkpoints that were written to the end; orbax renames them only then."""
+    if not (folder / SETTINGS).exists():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def _checkpointer() -> Any:
+    import orbax.checkpoint  # a second to import, and short runs need none
+
+    return orbax.checkpoint.PyTreeCheckpointer()
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _say(text: str) -> None:
+    print(f"dip-jax: note: {printable(text)}", file=sys.stderr)

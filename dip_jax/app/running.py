@@ -1,0 +1,193 @@
+"""One fit from its first step to its last: in chunks, shown, kept and taken up again."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm.auto import tqdm
+
+import dip_jax
+from dip_jax.app.checkpoint import Arrays
+from dip_jax.app.presets import Preset
+from dip_jax.app.restoration import Restoration
+from dip_jax.base import Algorithm, State, Task
+from dip_jax.loop import Trace
+from dip_jax.operators import Crop
+
+Progress = bool | Callable[[int], object]
+"""Whether to show a bar; or what to tell, after each chunk, the number of its steps."""
+
+
+class Fit(NamedTuple):
+    """What to run, and how much of it."""
+
+    algorithm: Algorithm
+    task: Task
+    key: jax.Array
+    make_input: Callable[[jax.Array], jax.Array]
+    """From a key to z."""
+    preset: Preset
+    crop: Crop
+    """Where the picture lies on the generator's canvas."""
+    label: str
+    """Of the bar."""
+
+
+def run_fit(
+    fit: Fit,
+    *,
+    started: float,
+    progress: Progress,
+    kept: Arrays | None = None,
+    offer: Callable[[Callable[[], Arrays]], None] = lambda arrays: None,
+) -> Restoration:
+    """Runs a fit to its end, or until an interrupt after the first step.
+
+    Args:
+      fit: what to run.
+      started: when what counts as compiling began, by ``time.perf_counter``.
+      progress: how to show it.
+      kept: what ``offer`` got in an earlier run of the same fit, to go on from there.
+      offer: gets, after each chunk, a function that makes the arrays to keep.
+    """
+    hidden = progress is not True or sys.stderr is None
+    with tqdm(total=fit.preset.steps, desc=f"{fit.label}compiling", disable=hidden) as bar:
+        course = _Course(fit, started, kept)
+
+        def look(taken: int, state: State, trace: Trace) -> None:
+            del taken
+            course.add(state, trace)
+            _show(bar, trace)
+            if callable(progress):
+                progress(len(trace["loss"]))
+            offer(lambda: course.arrays(state))
+
+        interrupted = False
+        try:
+            state = course.start()
+            options = {"every": fit.preset.every, "callback": look}
+            # The first step alone, so that the time it took to compile can be told apart.
+            steps = min(1, course.remaining)
+            state, _ = dip_jax.advance(fit.algorithm, state, fit.task, steps=steps, **options)
+            took = course.compiled()
+            bar.set_description(f"{fit.label}compiled in {took:.1f} s, restoring")
+            bar.reset()
+            _show(bar, course.trace)
+            dip_jax.advance(fit.algorithm, state, fit.task, steps=course.remaining, **options)
+        except KeyboardInterrupt:
+            interrupted = True
+            if course.picture is None:
+                raise
+    return course.result(interrupted)
+
+
+class _Course:
+    """How far a fit has come."""
+
+    def __init__(self, fit: Fit, started: float, kept: Arrays | None):
+        self.picture: np.ndarray | None = None
+        self._fit = fit
+        self._kept = kept
+        self._traces: list[Trace] = [] if kept is None else [kept["trace"]]
+        # Of compiling and of fitting, in the runs before this one.
+        self._before = np.zeros(2) if kept is None else np.asarray(kept["seconds"])
+        self._started = self._compiled = started
+
+    def start(self) -> State:
+        """The state before the first step of this run."""
+        fit = self._fit
+        key, z_key = jax.random.split(fit.key)
+        state, _ = dip_jax.run(fit.algorithm, key, fit.task, fit.make_input(z_key), steps=0)
+        if self._kept is not None:
+            state = _filled(state, self._kept["state"])
+            self._look(state)
+        return state
+
+    def add(self, state: State, trace: Trace) -> None:
+        """One more chunk, and the state after it."""
+        self._traces.append(trace)
+        self._look(state)
+
+    def _look(self, state: State) -> None:
+        canvas = np.asarray(dip_jax.estimate(self._fit.algorithm, state))
+        self.picture = np.asarray(self._fit.crop(canvas))
+
+    def compiled(self) -> float:
+        """Ends the time that counts as compiling, and tells it in seconds."""
+        self._compiled = time.perf_counter()
+        return self._compiled - self._started
+
+    @property
+    def remaining(self) -> int:
+        """Steps that may still be taken."""
+        if self._traces and self._traces[-1]["done"][-1]:
+            return 0
+        return self._fit.preset.steps - sum(len(trace["loss"]) for trace in self._traces)
+
+    @property
+    def trace(self) -> Trace:
+        return {
+            name: np.concatenate([trace[name] for trace in self._traces])
+            for name in self._traces[0]
+        }
+
+    @property
+    def _seconds(self) -> np.ndarray:
+        now = [self._compiled - self._started, time.perf_counter() - self._compiled]
+        return self._before + np.array(now)
+
+    def arrays(self, state: State) -> Arrays:
+        """All that is needed to go on from ``state``."""
+        leaves = {
+            f"{number:04d}": jax.random.key_data(leaf) if _is_key(leaf) else leaf
+            for number, leaf in enumerate(jax.tree.leaves(state))
+        }
+        return {"state": leaves, "trace": self.trace, "seconds": self._seconds}
+
+    def result(self, interrupted: bool) -> Restoration:
+        """The restoration so far."""
+        assert self.picture is not None  # there is at least one step
+        compile_seconds, fit_seconds = self._seconds
+        return Restoration(
+            image=self.picture,
+            raw=self.picture,
+            trace={name: values for name, values in self.trace.items() if name != "done"},
+            preset=self._fit.preset,
+            noise=None,
+            uncertainty=None,
+            members=1,
+            compile_seconds=float(compile_seconds),
+            fit_seconds=float(fit_seconds),
+            interrupted=interrupted,
+        )
+
+
+def _show(bar: tqdm, trace: Trace) -> None:
+    shown = {"loss": f"{trace['loss'][-1]:.2e}"}
+    if "average_psnr" in trace:
+        shown["psnr"] = f"{trace['average_psnr'][-1]:.2f}"
+    bar.set_postfix(shown, refresh=False)
+    bar.update(len(trace["loss"]))
+
+
+def _filled(like: State, leaves: Arrays) -> State:
+    """The state kept, of the structure of ``like``."""
+    fresh, structure = jax.tree.flatten(like)
+    return jax.tree.unflatten(
+        structure,
+        [_like(leaf, leaves[f"{number:04d}"]) for number, leaf in enumerate(fresh)],
+    )
+
+
+def _like(leaf: jax.Array, data: np.ndarray) -> jax.Array:
+    if _is_key(leaf):
+        return jax.random.wrap_key_data(jnp.asarray(data), impl=jax.random.key_impl(leaf))
+    return jnp.array(data)  # a copy: the loop takes the memory over
+
+
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

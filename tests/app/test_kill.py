@@ -1,0 +1,77 @@
+"""kill -9 at any moment of a folder's run, each time resumed: nothing lost, equal bits.
+
+``DIP_JAX_KILLS=50 python -m pytest tests/app/test_kill.py`` kills more often.
+"""
+
+import csv
+import os
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+from PIL import Image
+
+from dip_jax.app.checkpoint import FOLDER
+
+KILLS = int(os.environ.get("DIP_JAX_KILLS", "2"))
+# The command with a small network, in a process of its own.
+CODE = """
+import sys
+from dip_jax.app import command, presets
+
+options = dict(presets.PRESETS[0].options) | {"widths": (4,), "skip_widths": 4}
+presets.PRESETS = (presets.PRESETS[0]._replace(options=tuple(options.items())),)
+sys.exit(command.main(sys.argv[1:]))
+"""
+
+
+def start(cache, *argv):
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *argv],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)},
+    )
+
+
+def contents(out):
+    """All that a run leaves, but for dates and times."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name not in ("run.json", "summary.csv", "summary.md")
+    }
+
+
+def test_a_folder_survives_kills_at_random_moments(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        noise = np.random.default_rng(number).integers(0, 90, (48, 48, 3), np.uint8)
+        Image.fromarray(noise + 100).save(photos / f"{number}.png")
+    flags = [f"--image={photos}", f"--steps={40 + 20 * KILLS}", "--every=5", "--members=2"]
+    flags += ["--backend=cpu", "--sigma=25", "--stop=none"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    begun = time.monotonic()
+    assert start(tmp_path, *flags, f"--out={whole}").wait(300) == 0
+    seconds = time.monotonic() - begun
+    chance, ends = random.Random(0), 0
+    for _ in range(KILLS):
+        process = start(tmp_path, *flags, f"--out={killed}", "--checkpoint=0", "--resume")
+        try:
+            process.wait(chance.uniform(0.3, 1.0) * seconds)
+            break  # it came to its end
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            ends += 1
+    assert ends
+    process = start(tmp_path, *flags, f"--out={killed}", "--checkpoint=0", "--resume")
+    assert process.wait(300) == 0
+    assert contents(killed) == contents(whole)
+    assert not list(killed.rglob(FOLDER))
+    assert not list(killed.rglob(".*partial*"))
+    with (killed / "summary.csv").open(encoding="utf-8") as file:
+        assert [row["state"] for row in csv.DictReader(file)] == ["done"] * 4

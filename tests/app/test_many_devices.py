@@ -1,0 +1,151 @@
+"""Several devices in a process, several processes on a machine."""
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip_jax.app import command, device
+from dip_jax.app.errors import UserError
+
+# The command with the small presets of conftest.py, in a process of its own.
+CODE = """
+import sys
+from dip_jax.app import command, presets
+
+def small(preset):
+    options = dict(preset.options) | {"widths": (4,), "skip_widths": 4}
+    return preset._replace(options=tuple(options.items()), depth=4)
+
+presets.PRESETS = tuple(small(preset) for preset in presets.PRESETS[:1])
+sys.exit(command.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate("abcde"):
+        noise = np.random.default_rng(number).integers(0, 99, (16, 18, 3), np.uint8)
+        Image.fromarray(noise + 100).save(folder / f"{name}.png")
+    return folder
+
+
+def pictures(out):
+    return {path.parent.name: path.read_bytes() for path in out.glob("*/restored.png")}
+
+
+def rows(out):
+    with (out / "summary.csv").open(encoding="utf-8") as file:
+        return {row["picture"]: row["state"] for row in csv.DictReader(file)}
+
+
+def test_two_devices_make_the_same_pictures(photos, tmp_path, small_presets, capsys):
+    flags = [f"--image={photos}", "--steps=3"]
+    assert command.main([*flags, f"--out={tmp_path / 'one'}"]) == 0
+    assert command.main([*flags, f"--out={tmp_path / 'two'}", "--devices=2"]) == 0
+    assert "on 2 x cpu" in capsys.readouterr().out
+    assert pictures(tmp_path / "one") == pictures(tmp_path / "two")
+    assert set(rows(tmp_path / "two").values()) == {"done"}
+
+
+def test_an_interrupt_ends_both_and_leaves_what_is_done(
+    photos, tmp_path, small_presets, monkeypatch
+):
+    from dip_jax.app import folder
+
+    progress, calls = folder.Run._progress, []
+
+    def stop_later(self, entry, steps):
+        calls.append(steps)
+        self.interrupted = len(calls) > 4
+        progress(self, entry, steps)
+
+    monkeypatch.setattr(folder.Run, "_progress", stop_later)
+    out = tmp_path / "out"
+    flags = [f"--image={photos}", "--steps=6", "--every=2", f"--out={out}", "--checkpoint=0"]
+    assert command.main([*flags, "--devices=2"]) == 130
+    assert set(rows(out).values()) > {"done"} or "not done" in rows(out).values()
+    monkeypatch.setattr(folder.Run, "_progress", progress)
+    assert command.main([*flags, "--resume"]) == 0
+    assert command.main([*flags[:3], f"--out={tmp_path / 'whole'}"]) == 0
+    assert pictures(out) == pictures(tmp_path / "whole")
+
+
+def test_more_devices_than_there_are_is_told():
+    there = len(jax.devices())
+    with pytest.raises(UserError, match=f"--devices={there + 1}: there are {there} here"):
+        device.choose_devices("cpu", there + 1)
+    with pytest.raises(UserError, match="at least 1"):
+        device.choose_devices("cpu", 0)
+
+
+def start(*argv):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_two_processes_share_a_folder(photos, tmp_path):
+    out = tmp_path / "out"
+    flags = [f"--image={photos}", "--steps=3", f"--out={out}", "--backend=cpu"]
+    flags += [f"--coordinator=127.0.0.1:{free_port()}", "--processes=2"]
+    both = [start(*flags, f"--process={index}") for index in (0, 1)]
+    texts = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert "process 0 of 2: 3 of them" in texts[0]
+    assert "process 1 of 2: 2 of them" in texts[1]
+    assert rows(out) == dict.fromkeys("abcde", "done")
+    alone = start(*flags[:2], f"--out={tmp_path / 'one'}", "--backend=cpu")
+    alone.communicate(timeout=300)
+    assert alone.returncode == 0
+    assert pictures(out) == pictures(tmp_path / "one")
+
+
+def test_a_coordinator_out_of_reach_is_one_line(photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("dip_jax.app.cluster.WAIT", 1)
+    flags = [f"--image={photos}", f"--out={tmp_path / 'out'}"]
+    flags += [f"--coordinator=127.0.0.1:{free_port()}", "--processes=2", "--process=1"]
+    assert command.main(flags) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "was not joined by 2 processes" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--coordinator=here"], "must be HOST:PORT"),
+        (["--coordinator=here:1"], "needs --processes and --process"),
+        (["--coordinator=h:1", "--processes=2", "--process=2"], "must be from 0 to 1"),
+        (["--processes=2"], "need a --coordinator"),
+        (["--distributed"], "finds no cluster"),
+    ],
+)
+def test_cluster_flags_that_do_not_fit_are_told(flags, words, photos, tmp_path, capsys):
+    code = command.main([f"--image={photos}", f"--out={tmp_path / 'out'}", *flags])
+    assert (code, words in capsys.readouterr().err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_flags_of_many_pictures_do_not_go_with_one(photos, capsys):
+    assert command.main([f"--image={photos / 'a.png'}", "--devices=2"]) == 2
+    assert "is for many pictures" in capsys.readouterr().err

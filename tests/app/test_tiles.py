@@ -1,0 +1,127 @@
+"""Tiles and their seams; what fits the memory is known before the run."""
+
+import itertools
+import json
+
+import jax
+import numpy as np
+import optax
+import pytest
+from PIL import Image
+
+import dip_jax
+from dip_jax.app import command, memory
+from dip_jax.app.errors import UserError
+from dip_jax.app.fitting import restore
+from dip_jax.app.restoration import at_the_end, in_order, steps_of
+from dip_jax.app.tiles import OVERLAP, blend, tiles
+from dip_jax.loop import needed_bytes
+
+PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
+
+
+@pytest.fixture(autouse=True)
+def small(small_presets):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "side"), [(70, 150, 64), (64, 64, 64), (65, 1000, 96), (50, 300, 128)]
+)
+def test_tiles_are_of_one_size_and_overlap(height, width, side):
+    crops = tiles(height, width, side)
+    assert {(crop.height, crop.width) for crop in crops} == {(min(side, height), min(side, width))}
+    seen = np.zeros((height, width), int)
+    for crop in crops:
+        assert crop(seen).shape == (crop.height, crop.width)  # nothing lies outside
+        crop(seen)[:] += 1
+    assert seen.min() >= 1
+    lefts = sorted({crop.left for crop in crops})
+    assert all(b - a <= side - OVERLAP for a, b in itertools.pairwise(lefts))
+    assert tiles(height, width, 0) == [(0, 0, height, width)]
+
+
+def test_blending_is_exact_where_tiles_agree_and_smooth_where_not():
+    crops = tiles(70, 150, 64)
+    whole = blend([crop(PICTURE) for crop in crops], crops)
+    np.testing.assert_allclose(whole, PICTURE, atol=1e-6)
+    steps = [np.full((64, 64, 1), float(crop.left > 0)) for crop in tiles(64, 96, 64)]
+    seam = blend(steps, tiles(64, 96, 64))[30, :, 0]
+    assert (seam[0], seam[-1]) == (0, 1)
+    assert np.diff(seam).max() < 2 / OVERLAP
+
+
+def test_a_tiled_picture_is_its_tiles_blended():
+    options = {"steps": 3, "sigma": 25.0, "progress": False, "stop": "none"}
+    result = restore(PICTURE, tile=64, **options)
+    crops = tiles(70, 150, 64)
+    alone = [restore(np.ascontiguousarray(crop(PICTURE)), **options).image for crop in crops]
+    np.testing.assert_allclose(result.image, blend(alone, crops), atol=1e-6)
+    assert result.trace["tile"].tolist() == sorted([*range(len(crops))] * 3)
+    assert steps_of(result.trace).tolist() == [1, 2, 3] * len(crops)
+    with pytest.raises(UserError, match="tile=40: must be 0, or at least 64"):
+        restore(PICTURE, tile=40)
+
+
+def test_tiles_of_every_task():
+    mask = np.ones((70, 150))
+    mask[20:30, 40:90] = 0
+    options = {"steps": 2, "tile": 64, "progress": False, "members": 2}
+    filled = restore(PICTURE, task="inpaint", mask=mask, **options)
+    assert filled.image.shape == PICTURE.shape
+    np.testing.assert_array_equal(filled.image[mask == 1], PICTURE[mask == 1])
+    assert (filled.uncertainty > 0).tolist() == (mask == 0).tolist()
+    large = restore(PICTURE, task="super_resolve", factor=2, **options)
+    assert large.image.shape == (140, 300, 3)
+    assert at_the_end(large.trace, "restores") == [0] * 2 * len(tiles(70, 150, 64))
+
+
+def test_steps_are_counted_in_each_fit():
+    one = {"loss": np.zeros(3)}
+    two = in_order([one, {"loss": np.zeros(2)}], "member")
+    assert steps_of(two).tolist() == [1, 2, 3, 1, 2]
+    tiled = in_order([two, one | {"member": np.zeros(3)}], "tile")
+    assert steps_of(tiled).tolist() == [1, 2, 3, 1, 2, 1, 2, 3]
+    assert steps_of(one).tolist() == [1, 2, 3]
+
+
+def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypatch):
+    """With a machine of 30 megabytes."""
+    monkeypatch.setattr(memory, "_SUSPECT", 10_000_000)
+    image = Image.fromarray((255 * np.tile(PICTURE, (3, 2, 1))).astype(np.uint8))
+    image.save(tmp_path / "p.png")
+    flags = [f"--image={tmp_path / 'p.png'}", "--steps=2", f"--out={tmp_path / 'out'}"]
+    assert command.main(flags) == 0  # it does fit
+    needed = []
+
+    def so_much(*args):
+        needed.append(needed_bytes(*args))
+        return needed[-1]
+
+    monkeypatch.setattr("dip_jax.app.fitting.needed_bytes", so_much)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 8_000_000)
+    capsys.readouterr()
+    assert command.main([*flags, "--overwrite"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"needs {needed[0] / 1e9:.1f} GB" in line
+    assert "--fit_memory restores it in tiles" in line
+    assert needed[0] > 210 * 300 * 3 * 4 * 5
+    assert command.main([*flags, "--overwrite", "--fit_memory"]) == 0
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    side = record["settings"]["tile"]
+    assert 64 <= side < 210
+    assert side**2 * needed[0] / (224 * 300) < 8_000_000
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    assert command.main([*flags, "--overwrite", "--fit_memory"]) == 2
+    assert "take a narrower preset" in capsys.readouterr().err
+
+
+def test_needed_bytes_grow_with_the_picture():
+    fit = dip_jax.dip(dip_jax.Skip(widths=(4,)), optax.adam(0.01))
+    key = jax.random.key(0)
+    needs = []
+    for size in (64, 128):
+        task = dip_jax.denoise(jax.numpy.zeros((size, size, 3)))
+        z = jax.ShapeDtypeStruct((size, size, 4), "float32")
+        needs.append(needed_bytes(fit, key, task, z, "cpu"))
+    assert 3 < needs[1] / needs[0] < 5
