@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.program import require
-from experiments.tables import check_preset, restored
+from experiments.tables import find_method, restored
 
 CLASSICAL = ("noisy", "nlm", "tv", "bm3d")
 
@@ -21,7 +21,7 @@ def check(method: str, flag: str = "--methods") -> None:
     if method == "bm3d":
         require("bm3d", "tables", flag, method)
     elif method not in CLASSICAL:
-        check_preset(method, "denoise", flag)
+        find_method(method, "denoise", flag)
 
 
 def denoise(
@@ -37,7 +37,7 @@ def denoise(
       reference: the clean picture.
     """
     if method not in CLASSICAL:
-        result, record = restored(method, y, "denoise", seed, reference, sigma=sigma)
+        result, record = restored(find_method(method, "denoise"), y, seed, reference, sigma=sigma)
         return result.image, record
     start = time.perf_counter()
     image = _classical(method, y, sigma / 255)

@@ -24,21 +24,22 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from dip_jax.app.degrade import add_noise
+from dip_jax.app.degrade import add_noise, add_poisson_noise
 from dip_jax.app.device import choose_device
 from dip_jax.app.pictures import read_picture, to_uint8
 from dip_jax.app.results import psnr_8_bit
 from experiments.denoisers import CLASSICAL, check, denoise
 from experiments.grid import Row
 from experiments.program import Table, integers, publish, run_program
+from experiments.rules import stopping
 from experiments.tables import (
     centre,
     data_folder,
     define_grid,
     filled,
-    mean,
     pictures_of,
     score_lines,
+    short,
     size_note,
     stamp,
 )
@@ -64,7 +65,7 @@ KEY = ("picture", "size", "sigma", "method", "seed")
 def define(values: flags.FlagValues) -> None:
     """The program's flags."""
     methods = ("fast", "nlm", "tv", "bm3d")
-    define_grid(values, NAME, pictures=PICTURES, methods=methods, classical=CLASSICAL, size=256)
+    define_grid(values, NAME, pictures=PICTURES, methods=methods, others=CLASSICAL, size=256)
     flags.DEFINE_list("sigmas", ["25"], "Noise in 8-bit levels.", flag_values=values)
 
 
@@ -81,23 +82,38 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     device = choose_device(values.backend)
     groups = [(name, values.size, sigma) for sigma in sigmas for name in values.pictures]
     rows = filled(values, NAME, KEY, groups, CLASSICAL, functools.partial(_row, data))
-    tables = [quality(rows, values.methods, sigmas, values.size), stopping(rows)]
+    tables = [quality(rows, values.methods, sigmas, values.size), stopping(rows, KEY, "sigma")]
     publish([t for t in tables if t.rows], f"experiments.{NAME}", argv, device, values.out)
 
 
-def noisy_and_clean(data: Path, name: str, size: int, sigma: int) -> tuple[np.ndarray, np.ndarray]:
+def noisy_and_clean(
+    data: Path, name: str, size: int, level: int, kind: str = "gaussian"
+) -> tuple[np.ndarray, np.ndarray]:
     """The noisy and the clean picture, float32 in [0, 1], the centre of each.
+
+    Args:
+      data: the folder of the pictures.
+      name: of the picture.
+      size: of the centre; 0 for the whole.
+      level: of the noise, in 8-bit levels: sigma, or the gain of Poisson noise.
+      kind: "gaussian" or "poisson".
 
     Raises:
       UserError: if the picture is smaller than ``size``.
     """
     clean = read_picture(str(data / "set9" / f"{name}.png")).image
-    if name in PICTURES and sigma in PICTURES[name][1]:
-        path = data / "set9_noisy" / f"sigma{sigma}" / f"{PICTURES[name][0]}_noisy.png"
+    if kind == "poisson":
+        noisy = _in_8_bits(add_poisson_noise(clean, level, seed=0))
+    elif name in PICTURES and level in PICTURES[name][1]:
+        path = data / "set9_noisy" / f"sigma{level}" / f"{PICTURES[name][0]}_noisy.png"
         noisy = read_picture(str(path), flag="--data").image
     else:
-        noisy = to_uint8(add_noise(clean, sigma, seed=0)).astype(np.float32) / np.float32(255)
+        noisy = _in_8_bits(add_noise(clean, level, seed=0))
     return centre(noisy, size, name), centre(clean, size, name)
+
+
+def _in_8_bits(image: np.ndarray) -> np.ndarray:
+    return to_uint8(image).astype(np.float32) / np.float32(255)
 
 
 def _row(data: Path, name: str, size: int, sigma: int, method: str, seed: int) -> dict[str, Any]:
@@ -118,45 +134,9 @@ def quality(rows: Sequence[Row], methods: Sequence[str], sigmas: Sequence[int], 
         }
         for line in score_lines(own, methods, "psnr", {} if size else published):
             lines.append([sigma, *line])
-    short = [name.removeprefix("image_").removesuffix("rgb") for name in pictures_of(rows)]
-    columns = ["sigma", "method", *short, "mean", "seconds a picture"]
+    names = [short(name) for name in pictures_of(rows)]
+    columns = ["sigma", "method", *names, "mean", "seconds a picture"]
     return Table("PSNR, dB", columns, lines, size_note(size))
-
-
-def stopping(rows: Sequence[Row]) -> Table:
-    """What a rule's choice lost against the best step of its own run."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        if row.get("chosen"):
-            groups.setdefault((row["sigma"], row["method"], row["rule"]), []).append(row)
-    lines = []
-    for (sigma, method, rule), own in groups.items():
-        lost = [float(row["oracle_psnr"]) - float(row["chosen_psnr"]) for row in own]
-        last = [float(row["oracle_psnr"]) - float(row["last_psnr"]) for row in own]
-        full = [
-            float(run["oracle_psnr"]) - float(row["chosen_psnr"])
-            for row in own
-            for run in rows
-            if run["method"] == method.split(":")[0] + ":none"
-            and all(run[name] == row[name] for name in ("picture", "sigma", "seed"))
-        ]
-        past = [1 - int(row["chosen"]) / int(row["steps"]) for row in own]
-        lines.append(
-            [
-                *(sigma, method, rule, len(own)),
-                f"{mean(own, 'steps'):.0f}",
-                f"{mean(own, 'oracle'):.0f}",
-                f"{np.mean(lost):.3f}",
-                f"{np.max(lost):.3f}",
-                f"{np.mean(last):.3f}",
-                f"{np.mean(full):.3f}" if full else "-",
-                f"{100 * np.mean(past):.0f} %",
-            ]
-        )
-    columns = ["sigma", "method", "rule", "fits", "steps", "best step"]
-    columns += ["lost by the choice, dB", "worst", "lost by the last step"]
-    columns += ["lost against the best of a run without a rule", "steps past the choice"]
-    return Table("Stopping against the best step of the same run", columns, lines)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ from experiments.grid import Row
 from experiments.program import Table, publish, run_program
 from experiments.tables import (
     centre,
-    check_preset,
     data_folder,
     define_grid,
     filled,
+    find_method,
     pictures_of,
     restored,
     score_lines,
@@ -63,7 +63,7 @@ KEY = ("picture", "size", "method", "seed")
 def define(values: flags.FlagValues) -> None:
     """The program's flags."""
     methods = ("fast", *CLASSICAL)
-    define_grid(values, NAME, pictures=PICTURES, methods=methods, classical=CLASSICAL, size=256)
+    define_grid(values, NAME, pictures=PICTURES, methods=methods, others=CLASSICAL, size=256)
 
 
 def main(argv: list[str]) -> int:
@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
 def _run(argv: list[str], values: flags.FlagValues) -> None:
     for method in values.methods:
         if method not in CLASSICAL:
-            check_preset(method, "inpaint")
+            find_method(method, "inpaint")
     data = data_folder(values, "gray11")
     device = choose_device(values.backend)
     groups = [(name, values.size) for name in values.pictures]
@@ -105,7 +105,9 @@ def _row(data: Path, name: str, size: int, method: str, seed: int) -> dict[str, 
         raw = interpolate(method, truth * known, known)
         image, record = raw, {"seconds": f"{time.perf_counter() - start:.1f}"}
     else:
-        result, record = restored(method, truth * known, "inpaint", seed, truth, mask=known)
+        result, record = restored(
+            find_method(method, "inpaint"), truth * known, seed, truth, mask=known
+        )
         image, raw = result.image, result.raw
     scores = {"psnr": psnr_8_bit(image, truth), "psnr_raw": psnr_8_bit(raw, truth)}
     return {name: f"{score:.3f}" for name, score in scores.items()} | record | stamp()

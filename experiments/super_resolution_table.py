@@ -32,10 +32,10 @@ from dip_jax.app.pictures import read_picture
 from experiments.program import Table, publish, run_program
 from experiments.tables import (
     centre,
-    check_preset,
     data_folder,
     define_grid,
     filled,
+    find_method,
     pictures_of,
     restored,
     score_lines,
@@ -73,7 +73,7 @@ KEY = ("set", "picture", "size", "method", "seed")
 def define(values: flags.FlagValues) -> None:
     """The program's flags."""
     methods = ("fast", *CLASSICAL)
-    define_grid(values, NAME, pictures=(), methods=methods, classical=CLASSICAL, size=0)
+    define_grid(values, NAME, pictures=(), methods=methods, others=CLASSICAL, size=0)
     flags.DEFINE_enum("set", "Set5", list(SETS), "The set of pictures.", flag_values=values)
 
 
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
 def _run(argv: list[str], values: flags.FlagValues) -> None:
     for method in values.methods:
         if method not in CLASSICAL:
-            check_preset(method, "super_resolve")
+            find_method(method, "super_resolve")
     if values.size % STRIDE:
         raise UserError("--size", values.size, f"must be a multiple of {STRIDE}, or 0")
     values.pictures = values.pictures or list(SETS[values.set])
@@ -120,8 +120,8 @@ def _row(data: Path, folder: str, name: str, size: int, method: str, seed: int) 
         image = enlarge(small, FACTOR)
         record = {"seconds": f"{time.perf_counter() - start:.1f}"}
     else:
-        options = {"factor": FACTOR}
-        result, record = restored(method, small, "super_resolve", seed, truth, **options)
+        preset = find_method(method, "super_resolve")
+        result, record = restored(preset, small, seed, truth, factor=FACTOR)
         image = result.image
     written = jnp.round(255 * jnp.clip(jnp.asarray(image), 0, 1)) / 255
     luma = float(metrics.psnr_luma(written, jnp.asarray(truth)))

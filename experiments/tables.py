@@ -6,15 +6,16 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
 
 import dip_jax
+from dip_jax.app import presets
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
-from dip_jax.app.presets import changed, find_preset
+from dip_jax.app.presets import Preset
 from dip_jax.app.restoration import Restoration
 from experiments.grid import Row, fill
 from experiments.program import define_backend
@@ -26,15 +27,15 @@ def define_grid(
     *,
     pictures: Sequence[str],
     methods: Sequence[str],
-    classical: Sequence[str],
+    others: Sequence[str],
     size: int,
 ) -> None:
-    """Flags of a table: what it is of."""
+    """Flags of a table: what it is of; ``others`` are methods that are no presets."""
     text = {"flag_values": values}
     data = os.environ.get("DIP_JAX_DATA")
     flags.DEFINE_string("data", data, "Folder of the pictures [DIP_JAX_DATA].", **text)
     flags.DEFINE_list("pictures", list(pictures), "Their names.", **text)
-    known = "Presets, as fast, fast:wmv or fast*4, and " + ", ".join(classical)
+    known = "Presets, as fast, fast:wmv or fast*4, and " + ", ".join(others)
     flags.DEFINE_list("methods", list(methods), known + ".", **text)
     flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of each preset.", lower_bound=1, **text)
     flags.DEFINE_integer("size", size, "Of the centre; 0: whole.", lower_bound=0, **text)
@@ -71,54 +72,76 @@ def centre(picture: np.ndarray, size: int, name: str) -> np.ndarray:
     return picture[top : top + size, left : left + size]
 
 
-def check_preset(method: str, task: str, flag: str = "--methods") -> None:
-    """Raises a UserError for a preset, or a rule of it, that does not exist for the task."""
-    preset, stop, _ = _parsed(method, flag)
-    changed(find_preset(preset, task, flag=flag), flag + " ", **stop)
+class Method(NamedTuple):
+    """What a name such as ``fast``, ``fast:wmv`` or ``fast*4`` means."""
+
+    preset: Preset
+    """With the rule, if one is named."""
+    members: int
 
 
-def restored(
-    method: str, picture: np.ndarray, task: str, seed: int, reference: np.ndarray, **options: Any
-) -> tuple[Restoration, dict[str, Any]]:
-    """A run of a preset, with a rule and members if ``method`` says so, and what to report.
+def find_method(
+    method: str, task: str, flag: str = "--methods", own: Mapping[str, Preset] = {}
+) -> Method:
+    """The preset, rule and members that ``method`` names.
 
-    The oracle's step and PSNR are the best of the run, which ``reference`` alone tells.
+    Args:
+      method: see above.
+      task: which the preset must be for.
+      flag: for the error.
+      own: presets of the experiment's own, by name, beside the product's.
+
+    Raises:
+      UserError: if there is no such preset or rule for the task.
     """
-    preset, stop, members = _parsed(method, "--methods")
-    start = time.perf_counter()
-    result = restore(
-        picture,
-        task=task,
-        preset=preset,
-        seed=seed * members,  # no two results share a member
-        reference=reference,
-        members=members,
-        progress=False,
-        **stop,
-        **options,
-    )
-    record = {"seconds": f"{time.perf_counter() - start:.1f}"}
-    if members == 1:
-        record |= _choice(result, reference)
-    return result, record
-
-
-def _parsed(method: str, flag: str) -> tuple[str, dict[str, str], int]:
     match = re.fullmatch(r"(\w+)(?::(\w+))?(?:\*([1-9]\d*))?", method)
     if match is None:
         raise UserError(flag, method, "is no method; write fast, fast:wmv or fast*4")
-    preset, stop, members = match.groups()
-    return preset, {} if stop is None else {"stop": stop}, int(members or 1)
+    name, stop, members = match.groups()
+    names = [*own, *(preset.name for preset in presets.PRESETS)]
+    if name not in names:
+        raise UserError(flag, name, "is unknown; " + presets.nearest(name, names))
+    preset = own[name] if name in own else presets.find_preset(name, task, flag=flag)
+    changes = {} if stop is None else {"stop": stop}
+    preset = presets.changed(preset, flag + " ", **changes)
+    return Method(preset, int(members or preset.members))
+
+
+def restored(
+    method: Method, picture: np.ndarray, seed: int, reference: np.ndarray, **options: Any
+) -> tuple[Restoration, dict[str, Any]]:
+    """A run of a method, and what to report of it.
+
+    The oracle's step and PSNR are the best of the run, which ``reference`` alone tells.
+    """
+    start = time.perf_counter()
+    result = restore(
+        picture,
+        preset=method.preset,
+        seed=seed * method.members,  # no two results share a member
+        reference=reference,
+        members=method.members,
+        progress=False,
+        **options,
+    )
+    if result.interrupted:
+        raise KeyboardInterrupt  # half a fit is no row
+    record = {"seconds": f"{time.perf_counter() - start:.1f}"}
+    if method.members == 1:
+        record |= _choice(result, reference)
+    return result, record
 
 
 def _choice(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
     """How the run went: of the average, which is what a rule chooses from."""
     curve = result.trace["average_psnr"]
     steps = len(curve)
-    chosen = int(result.trace["chosen"][-1]) if "chosen" in result.trace else steps
+    # A rule that has not chosen yet (0) returns the newest picture.
+    chosen = int(result.trace.get("chosen", [0])[-1]) or steps
     return {
         "rule": result.preset.stop,
         "steps": steps,
+        "limit": result.preset.steps,
         "chosen": chosen,
         # Of the picture itself: after a divergence, steps are no places in the trace.
         "chosen_psnr": f"{-10 * np.log10(np.mean((result.raw - reference) ** 2)):.3f}",
@@ -180,6 +203,11 @@ def _line(label: str, scores: Sequence[float], seconds: str) -> list[str]:
     return [label, *(f"{score:.2f}" for score in scores), f"{np.mean(scores):.2f}", seconds]
 
 
+def short(name: str) -> str:
+    """A picture's name without what all of its set have in common."""
+    return name.removeprefix("image_").removesuffix("rgb")
+
+
 def pictures_of(rows: Sequence[Row]) -> list[str]:
     """Their names, in order."""
     return list(dict.fromkeys(row["picture"] for row in rows))
@@ -192,5 +220,9 @@ def mean(rows: Sequence[Row], column: str) -> float:
 
 def size_note(size: int) -> str:
     """How the pictures were cut, and what the seconds hold."""
-    cut = f"Centre {size}x{size}." if size else "Whole pictures."
-    return cut + " Seconds include compiling, where a program was not in the cache."
+    return cut_note(size) + " Seconds include compiling, where a program was not in the cache."
+
+
+def cut_note(size: int) -> str:
+    """How the pictures were cut."""
+    return f"Centre {size}x{size}." if size else "Whole pictures."

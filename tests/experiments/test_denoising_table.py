@@ -78,26 +78,6 @@ def test_finished_rows_are_not_done_again(data, monkeypatch, capsys):
     assert "| 25 | nlm |" in capsys.readouterr().out
 
 
-def test_what_a_rule_lost():
-    row = {"sigma": "25", "method": "fast", "rule": "held_out", "steps": "100"}
-    row |= {"picture": "p", "seed": "0"}
-    table = denoising_table.stopping(
-        [
-            row | {"chosen": "80", "chosen_psnr": "30.0", "oracle": "70", "oracle_psnr": "30.1"}
-            | {"last_psnr": "29.0"},
-            row | {"chosen": "90", "chosen_psnr": "31.0", "oracle": "90", "oracle_psnr": "31.3"}
-            | {"last_psnr": "31.2"},
-            row | {"chosen": "", "method": "nlm"},
-            row | {"chosen": "9", "method": "fast:none", "rule": "none", "oracle": "9"}
-            | {"chosen_psnr": "0", "oracle_psnr": "31.5", "last_psnr": "31.5"},
-        ]
-    )  # fmt: skip
-    line = table.rows[0]
-    assert line == [
-        *("25", "fast", "held_out", 2, "100", "80", "0.200", "0.300", "0.600", "1.000", "15 %")
-    ]
-
-
 def test_published_numbers_stand_beside_whole_pictures():
     found = [
         {"picture": name, "sigma": "25", "method": "noisy", "psnr": "20.0", "seconds": "0"}
@@ -113,6 +93,7 @@ def test_a_preset_end_to_end(data, small_presets):
     assert run(data, "--methods=fast:none,fast*2", "--pictures=kodim03", "--seeds=1") == 0
     single, double = rows(data)
     assert single["rule"] == "none"
+    assert single["limit"] == single["steps"]
     assert int(single["steps"]) == int(single["chosen"])
     assert float(single["oracle_psnr"]) >= float(single["last_psnr"])
     assert double["rule"] == ""
