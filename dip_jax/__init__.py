@@ -13,10 +13,10 @@
 
 from dip_jax import inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
-from dip_jax.ensemble import Ensemble, combine
 from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
+from dip_jax.members import Ensemble, combine
 from dip_jax.prior import dip, recorrupted
 from dip_jax.tasks import (
     denoise,
@@ -32,10 +32,12 @@ from dip_jax.wrappers import (
     average,
     backtrack,
     best,
+    ensemble,
     langevin,
     measured,
     moving_variance,
     posterior,
+    sharded,
     stop,
     until,
     validated,
@@ -63,6 +65,7 @@ __all__ = [
     "combine",
     "denoise",
     "dip",
+    "ensemble",
     "estimate",
     "inpaint",
     "inputs",
@@ -76,6 +79,7 @@ __all__ = [
     "reconstruct",
     "recorrupted",
     "run",
+    "sharded",
     "splitting",
     "stop",
     "super_resolve",

@@ -129,7 +129,7 @@ def _chunk(algorithm: Algorithm, state: State, task: Task, length: int) -> tuple
 
 def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[str, Array]]:
     state, info = algorithm.step(state, task)
-    return state, {"loss": info.loss, **info.metrics, "done": jnp.asarray(info.done)}
+    return state, {"loss": info.loss, **info.metrics, "done": jnp.all(jnp.asarray(info.done))}
 
 
 def _loop(

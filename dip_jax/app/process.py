@@ -62,13 +62,12 @@ def process(
       FitError: if the fit diverged; nothing is written then.
     """
     settings = _settings(values, inputs, preset)
-    if values.resume:
-        finished = _finished(folder, settings)
+    finished = _finished(folder, settings) if values.resume else None
+    with Checkpoint(folder, settings, values.checkpoint) as checkpoint:
+        if finished is not None or not values.resume:
+            checkpoint.clear()  # a kill may have come between the results and this
         if finished is not None:
             return Outcome(finished, [])
-    with Checkpoint(folder, settings, values.checkpoint) as checkpoint:
-        if not values.resume:
-            checkpoint.clear()
         result = _restored(values, inputs, preset, progress, checkpoint)
         if not np.isfinite(result.image).all():
             checkpoint.clear()

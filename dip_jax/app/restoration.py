@@ -8,7 +8,7 @@ import numpy as np
 
 from dip_jax.app.noise import Noise
 from dip_jax.app.presets import Preset
-from dip_jax.ensemble import combine
+from dip_jax.members import combine
 
 
 class Restoration(NamedTuple):

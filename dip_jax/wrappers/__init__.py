@@ -8,6 +8,7 @@ They compose from the inside out: ``measured(average(dip(...)))`` reports on the
 from dip_jax.wrappers.average import AverageState, average
 from dip_jax.wrappers.backtrack import BacktrackState, backtrack
 from dip_jax.wrappers.best import BestState, best
+from dip_jax.wrappers.ensemble import EnsembleState, ensemble, sharded
 from dip_jax.wrappers.langevin import LangevinState, PosteriorState, langevin, posterior
 from dip_jax.wrappers.measured import measured
 from dip_jax.wrappers.stop import StopState, stop, until
@@ -23,6 +24,7 @@ __all__ = [
     "AverageState",
     "BacktrackState",
     "BestState",
+    "EnsembleState",
     "LangevinState",
     "MovingVarianceState",
     "PosteriorState",
@@ -31,10 +33,12 @@ __all__ = [
     "average",
     "backtrack",
     "best",
+    "ensemble",
     "langevin",
     "measured",
     "moving_variance",
     "posterior",
+    "sharded",
     "stop",
     "until",
     "validated",

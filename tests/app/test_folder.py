@@ -238,3 +238,16 @@ def test_resume_refuses_other_settings(photos, tmp_path, capsys):
     assert code == 2
     assert "pass --resume or --overwrite" in errors
     assert "needs the --out" in run(capsys, flags[0], "--resume")[2]
+
+
+def test_a_kill_after_the_results_leaves_no_checkpoint_for_ever(photos, tmp_path, capsys):
+    out = tmp_path / "o"
+    flags = [f"--image={photos / 'a.png'}", f"--out={out}", "--steps=2"]
+    assert run(capsys, *flags)[0] == 0
+    whole = contents(out)
+    left = out / FOLDER / "1"  # as of a run that was killed before it cleared up
+    left.mkdir(parents=True)
+    (left / "_METADATA").write_text("{}")
+    code, text, _ = run(capsys, *flags, "--resume")
+    assert (code, "finished before" in text) == (0, True)
+    assert contents(out) == whole

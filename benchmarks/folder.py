@@ -1,0 +1,174 @@
+"""Pictures an hour: one command for a folder against one a picture, and how to use two devices.
+
+  python -m benchmarks.folder --pictures=12 --rounds=3
+
+All ways restore the same noisy pictures, cut from scikit-image's astronaut, with the same
+settings, and must leave the same bytes. The ways take turns, and an uncounted round before
+fills the cache of compiled programs. Nothing is bound to cores: two devices or two processes share
+those that one has for itself.
+
+  one command a picture: ``dip-jax --image=PICTURE``, one after the other
+  a folder: ``dip-jax --image=FOLDER``
+  a folder, two devices: the same with ``--devices=2``
+  a folder, two processes: two of the same, with ``--coordinator``
+"""
+
+import functools
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from benchmarks.subject import preset_named
+from dip_jax.app.degrade import add_noise
+from dip_jax.app.device import choose_device
+from dip_jax.app.pictures import write_picture
+from experiments.program import Table, define_common, publish, run_program
+
+NAME = "folder"
+SINGLES, FOLDER, DEVICES, PROCESSES = (
+    "one command a picture",
+    "a folder",
+    "a folder, two devices",
+    "a folder, two processes",
+)
+WAYS = (SINGLES, FOLDER, DEVICES, PROCESSES)
+SIZES = ((64, 64), (96, 64), (96, 96))  # three canvases
+SIGMA = 25
+COMMAND = (sys.executable, "-c", "from dip_jax.app.command import entry; entry()")
+
+
+def define(values: flags.FlagValues) -> None:
+    """The program's flags."""
+    text = {"flag_values": values}
+    flags.DEFINE_integer("pictures", 12, "How many.", lower_bound=2, **text)
+    flags.DEFINE_integer("rounds", 3, "Times each way is taken.", lower_bound=1, **text)
+    flags.DEFINE_string("preset", "fast", "A preset for denoising.", **text)
+    flags.DEFINE_integer("steps", None, "Of a fit [the preset's].", lower_bound=1, **text)
+    define_common(values)
+
+
+def main(argv: list[str]) -> int:
+    """Runs with ``argv``; returns the exit code."""
+    return run_program(NAME, __doc__ or "", define, functools.partial(_run, argv), argv)
+
+
+def _run(argv: list[str], values: flags.FlagValues) -> None:
+    preset = preset_named(values.preset, "--preset")
+    device = choose_device(values.backend)
+    steps = values.steps or preset.steps
+    settings = [f"--backend={values.backend}", f"--preset={preset.name}", f"--sigma={SIGMA}"]
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    with tempfile.TemporaryDirectory(prefix="dip_jax-folder-") as place:
+        pictures = make_pictures(Path(place) / "pictures", values.pictures)
+        for number in range(values.rounds + 1):
+            left = {}
+            for way in WAYS:
+                out = Path(place) / "out"
+                took = take(way, pictures, out, [*settings, f"--steps={steps}"])
+                left[way] = restored(out)
+                shutil.rmtree(out)
+                if number:
+                    seconds[way].append(took)
+            check_equal(left, values.pictures)
+    note = (
+        f"Medians of {values.rounds} rounds. {values.pictures} RGB pictures of "
+        + ", ".join(f"{width}x{height}" for height, width in SIZES)
+        + f", preset {preset.name}, at most {steps} steps. All ways left the same bytes."
+    )
+    columns = ["way", "seconds", "pictures an hour", f"times {SINGLES}", f"times {FOLDER}"]
+    table = Table("Throughput", columns, compared(seconds, values.pictures), note)
+    publish([table], f"benchmarks.{NAME}", argv, device, values.out)
+
+
+def make_pictures(folder: Path, count: int) -> list[Path]:
+    """Noisy cuts of the astronaut, of the sizes in turn."""
+    from skimage import data
+
+    whole = data.astronaut().astype(np.float32) / 255
+    folder.mkdir()
+    paths = []
+    for number in range(count):
+        height, width = SIZES[number % len(SIZES)]
+        top, left = 37 * number % (512 - height), 61 * number % (512 - width)
+        cut = whole[top : top + height, left : left + width]
+        paths.append(folder / f"{number:03d}.png")
+        write_picture(paths[-1], add_noise(cut, SIGMA, seed=number))
+    return paths
+
+
+def take(way: str, pictures: Sequence[Path], out: Path, settings: Sequence[str]) -> float:
+    """Seconds that a way takes to restore the pictures into ``out``, one folder each."""
+    start = time.perf_counter()
+    if way == SINGLES:
+        out.mkdir()
+        for picture in pictures:
+            _end(_start([f"--image={picture}", f"--out={out / picture.stem}", *settings]))
+    elif way == PROCESSES:
+        address = f"--coordinator=127.0.0.1:{free_port()}"
+        common = [f"--image={pictures[0].parent}", f"--out={out}", *settings, address]
+        processes = [_start([*common, "--processes=2", f"--process={i}"]) for i in range(2)]
+        for process in processes:
+            _end(process)
+    else:
+        devices = ["--devices=2"] if way == DEVICES else []
+        _end(_start([f"--image={pictures[0].parent}", f"--out={out}", *settings, *devices]))
+    return time.perf_counter() - start
+
+
+def restored(out: Path) -> dict[str, bytes]:
+    """The restored pictures' bytes by name."""
+    return {path.parent.name: path.read_bytes() for path in sorted(out.glob("*/restored.png"))}
+
+
+def check_equal(left: dict[str, dict[str, bytes]], count: int) -> None:
+    """Raises an OSError unless all ways left the same pictures, ``count`` of them."""
+    for way, pictures in left.items():
+        if len(pictures) != count or pictures != left[SINGLES]:
+            raise OSError(f"{way}: left other pictures than {SINGLES}; no number is reported")
+
+
+def compared(seconds: dict[str, list[float]], count: int) -> list[list[str]]:
+    """A row a way: its median, and its throughput in those of the first two ways."""
+    median = {way: float(np.median(values)) for way, values in seconds.items()}
+    return [
+        [
+            way,
+            f"{took:.1f}",
+            f"{3600 * count / took:.0f}",
+            f"{median[SINGLES] / took:.2f}",
+            f"{median[FOLDER] / took:.2f}",
+        ]
+        for way, took in median.items()
+    ]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _start(argv: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    _, told = process.communicate()
+    if process.returncode:
+        last = (told.strip().splitlines() or ["no message"])[-1]
+        raise OSError(f"dip-jax ended with {process.returncode}: {last}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
