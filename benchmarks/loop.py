@@ -1,11 +1,14 @@
 """What the loop costs: ways to take steps against the bare jitted step, interleaved in one run.
 
-  python -m benchmarks.loop --size=128 --kinds=device,scan,map
+  python -m benchmarks.loop --size=128 --kinds=device,scan,map,ensemble,together,sharded
 
 ``device`` is :func:`dip_jax.advance`, whose chunks are compiled loops.
 ``scan`` is a user's own ``jax.lax.scan`` over the algorithm's step, ``map`` a user's
-``jax.lax.map`` of it over two fits; its seconds are those of one fit. The bare step, compiled
-and called by a Python loop, is always measured.
+``jax.lax.map`` of it over two fits. ``ensemble`` is :func:`dip_jax.advance` of two fits one
+after the other, ``together`` of two that share their operations, ``sharded`` of one on each of
+two devices (on a CPU they share its cores; not measured unless asked for). The seconds of
+several fits are those of one. The bare step, compiled and called by a Python loop, is always
+measured.
 """
 
 import functools
@@ -28,7 +31,7 @@ from benchmarks.subject import (
     preset_named,
     subject_of,
 )
-from dip_jax.app.device import choose_device
+from dip_jax.app.device import choose_devices
 from dip_jax.app.errors import UserError
 from dip_jax.layout import canonical
 from experiments.program import Table, define_common, publish, run_program
@@ -53,7 +56,7 @@ def define(values: flags.FlagValues) -> None:
     text = {"flag_values": values}
     flags.DEFINE_integer("size", 128, "Height and width.", lower_bound=64, **text)
     flags.DEFINE_string("preset", "fast", "A preset for denoising.", **text)
-    flags.DEFINE_list("kinds", list(KINDS), "Of " + ", ".join(KINDS) + ".", **text)
+    flags.DEFINE_list("kinds", list(KINDS)[:-1], "Of " + ", ".join(KINDS) + ".", **text)
     flags.DEFINE_integer("steps", 10, "Steps in one measurement.", lower_bound=1, **text)
     flags.DEFINE_integer("rounds", 7, "Measurements of each.", lower_bound=1, **text)
     define_common(values)
@@ -70,7 +73,8 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             raise UserError("--kinds", name, "is unknown; there are " + ", ".join(KINDS))
     preset = preset_named(values.preset, "--preset")
     check_size("--size", values.size, preset)
-    device = choose_device(values.backend)
+    several = MEMBERS if "sharded" in values.kinds else 1
+    device = choose_devices(values.backend, several).description
     subject, steps = subject_of(preset, values.size), values.steps
     kinds = [_bare(subject, steps), *(KINDS[name](subject, steps) for name in values.kinds)]
     times = interleave(kinds, steps, values.rounds)
@@ -163,6 +167,34 @@ def _map(subject: Subject, steps: int) -> Kind:
     return Kind(f"jax.lax.map over {MEMBERS} fits, one", start, advance, fits=MEMBERS)
 
 
+def _ensemble(
+    subject: Subject, steps: int, spread: Callable[[Any], dip_jax.Algorithm], name: str
+) -> Kind:
+    algorithm = spread(subject.algorithm)
+
+    def stacked(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.stack([leaf] * MEMBERS), tree)
+
+    def start() -> Any:
+        arguments = (jax.random.split(jax.random.key(0), MEMBERS), stacked(subject.task))
+        return dip_jax.run(algorithm, *arguments, stacked(subject.z), steps=0)[0]
+
+    def advance(states: Any) -> Any:
+        return dip_jax.advance(algorithm, states, stacked(subject.task), steps=steps, every=steps)[
+            0
+        ]
+
+    return Kind(f"{name} {MEMBERS} fits, one", start, advance, fits=MEMBERS)
+
+
+def _together(fit: dip_jax.Algorithm) -> dip_jax.Algorithm:
+    return dip_jax.ensemble(fit, together=MEMBERS)
+
+
+def _sharded(fit: dip_jax.Algorithm) -> dip_jax.Algorithm:
+    return dip_jax.sharded(dip_jax.ensemble(fit), jax.local_devices()[:MEMBERS])
+
+
 def _jit_loop(function: Callable) -> Any:
     """As docs/performance.md tells users to compile loops of their own."""
     on_cpu = jax.default_backend() == "cpu"
@@ -173,6 +205,9 @@ KINDS: dict[str, Callable[[Subject, int], Kind]] = {
     "device": _advance,
     "scan": _scan,
     "map": _map,
+    "ensemble": functools.partial(_ensemble, spread=dip_jax.ensemble, name="ensemble of"),
+    "together": functools.partial(_ensemble, spread=_together, name="ensemble, together, of"),
+    "sharded": functools.partial(_ensemble, spread=_sharded, name="sharded ensemble of"),
 }
 
 if __name__ == "__main__":
