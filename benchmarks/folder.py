@@ -3,9 +3,9 @@
   python -m benchmarks.folder --pictures=12 --rounds=3
 
 All ways restore the same noisy pictures, cut from scikit-image's astronaut, with the same
-settings, and must leave the same bytes. The ways take turns, and an uncounted round before
-fills the cache of compiled programs. Nothing is bound to cores: two devices or two processes share
-those that one has for itself.
+settings, and must leave the same bytes. The ways take turns, and an uncounted round of one step
+before fills the cache of compiled programs. Nothing is bound to cores: two devices or two
+processes share those that one has for itself.
 
   one command a picture: ``dip-jax --image=PICTURE``, one after the other
   a folder: ``dip-jax --image=FOLDER``
@@ -72,7 +72,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             left = {}
             for way in WAYS:
                 out = Path(place) / "out"
-                took = take(way, pictures, out, [*settings, f"--steps={steps}"])
+                took = take(way, pictures, out, [*settings, f"--steps={steps if number else 1}"])
                 left[way] = restored(out)
                 shutil.rmtree(out)
                 if number:

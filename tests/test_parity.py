@@ -347,7 +347,7 @@ EXCEPTIONS = {
 def test_network_equals_the_original(name, record_property):
     errors = compare(name)
     for quantity, error in errors.items():
-        record_property(quantity, error)
+        record_property(quantity, float(error))
     allowed = TOLERANCES | EXCEPTIONS.get(name, {})
     excess = {key: error for key, error in errors.items() if not error <= allowed[key]}
     assert not excess

@@ -56,6 +56,8 @@ class Checkpoint:
             return None
         try:
             found = json.loads((self._folder / SETTINGS).read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("it holds no settings")
         except (OSError, ValueError) as error:
             problem = f"can't be read ({_line(error)}); remove it to start anew"
             raise UserError("--resume", self._folder / SETTINGS, problem) from error
@@ -68,12 +70,13 @@ class Checkpoint:
                 _say(f"checkpoint {self._folder / str(number)} can't be read ({_line(error)})")
         return None
 
-    def offer(self, arrays: Callable[[], Arrays]) -> None:
-        """Saves ``arrays()`` if it is time to."""
-        if self._broken or time.monotonic() - self._last < self._seconds:
+    def offer(self, arrays: Callable[[], Arrays], at_once: bool = False) -> None:
+        """Saves ``arrays()`` if it is time to, or ``at_once``."""
+        early = time.monotonic() - self._last < self._seconds
+        if self._broken or (early and not at_once):
             return
         if self._saving is not None and not self._saving.done():
-            if self._seconds:
+            if self._seconds and not at_once:
                 return
             self._saving.result()
         # A copy: the next chunk writes over the state's memory.
@@ -100,12 +103,19 @@ class Checkpoint:
             if not (self._folder / SETTINGS).exists():
                 with replacing(self._folder / SETTINGS) as partial:
                     partial.write_text(json.dumps(self._settings), encoding="utf-8")
+            # Some room to spare; orbax does not take it well when there is none.
+            needed = 2 * sum(array.nbytes for array in jax.tree.leaves(arrays))
+            free = shutil.disk_usage(self._folder).free
+            if free < needed:
+                raise OSError(f"{needed / 1e6:.1f} MB wanted, the disk has {free / 1e6:.1f}")
             _checkpointer().save(self._folder.absolute() / str(number), arrays)
             for old in _numbers(self._folder)[:-KEPT]:
                 shutil.rmtree(self._folder / str(old), ignore_errors=True)
             self._last = time.monotonic()
         except Exception as error:  # a full disk, say: no reason to lose the run
             self._broken = True
+            for begun in self._folder.glob(f"{number}.*"):  # orbax's temporary folder
+                shutil.rmtree(begun, ignore_errors=True)
             _say(f"no checkpoint could be written ({_line(error)}); the run goes on without")
 
 
@@ -120,6 +130,16 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], place: Path) -> No
     if differing:
         told = "; ".join(differing)
         raise UserError("--resume", place, f"is of another run: {told}. Take its flags, or --out")
+
+
+def settings_of(folder: Path) -> dict[str, Any] | None:
+    """The settings of the run whose checkpoint ``folder`` holds; None if there is none."""
+    place = folder / FOLDER
+    try:
+        found = json.loads((place / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and _numbers(place) else None
 
 
 def _numbers(folder: Path) -> list[int]:

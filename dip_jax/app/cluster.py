@@ -39,8 +39,9 @@ def find_place(values: flags.FlagValues) -> Place:
     """
     explicit = (values.coordinator, values.processes, values.process)
     if values.coordinator is None and not values.distributed:
-        if explicit != (None, None, None):
-            raise UserError("--processes", values.processes, "and --process need a --coordinator")
+        for name in ("processes", "process"):
+            if values[name].value is not None:
+                raise UserError(f"--{name}", values[name].value, "needs a --coordinator")
         return Place()
     if values.coordinator is not None:
         _check(values)
@@ -56,7 +57,7 @@ def find_place(values: flags.FlagValues) -> Place:
         if values.coordinator is None:
             mend = "finds no cluster; start under SLURM, Open MPI or on a TPU pod, or name a "
             raise UserError("--distributed", True, mend + "--coordinator") from error
-        problem = f"was not joined by {values.processes} processes within {WAIT} s; check that "
+        problem = f"was not joined by {values.processes} processes in time; check that "
         raise UserError(
             "--coordinator", values.coordinator, problem + "it can be reached and all were started"
         ) from error
@@ -68,10 +69,12 @@ def find_place(values: flags.FlagValues) -> Place:
 
 def _check(values: flags.FlagValues) -> None:
     host, _, port = values.coordinator.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError("--coordinator", values.coordinator, "must be HOST:PORT of process 0")
     if values.processes is None or values.process is None:
         raise UserError("--coordinator", values.coordinator, "needs --processes and --process")
+    if values.processes < 1:
+        raise UserError("--processes", values.processes, "must be at least 1")
     if not 0 <= values.process < values.processes:
         raise UserError(
             "--process",

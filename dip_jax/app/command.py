@@ -204,6 +204,9 @@ def _parse(values: flags.FlagValues, argv: list[str]) -> None:
         raise UserError("", "", f"{problem}; see --help") from error
     if rest:
         raise UserError(rest[0], "", "is no flag; write --image=FILE, see --help")
+    for name in ("image", "mask", "reference", "out"):
+        if values[name].value == "":  # a shell's variable that is not set
+            raise UserError(f"--{name}", "", "is empty; name a file or a folder, or drop it")
 
 
 def entry() -> None:
@@ -221,4 +224,7 @@ def entry() -> None:
         if not isinstance(error, BrokenPipeError):
             print(f"dip-jax: {error}", file=sys.stderr)
         code = 1
+    if code == 130:
+        sys.stderr.flush()
+        os._exit(code)  # a program may still be compiling, which the interpreter's end crashes
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,9 @@ def replacing(path: Path) -> Iterator[Path]:
     The temporary name lies in the same folder, since a file is only renamed atomically
     within one file system, and keeps the suffix. It is removed if anything fails.
     """
-    partial = path.with_name(f".{os.getpid()}.partial.{path.name}")
+    # Process numbers are not enough where several machines write.
+    mark = f"{os.getpid()}-{secrets.token_hex(4)}"
+    partial = path.with_name(f".{mark}.partial.{path.name}")
     try:
         yield partial
         os.replace(partial, path)

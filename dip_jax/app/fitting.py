@@ -69,8 +69,8 @@ def restore(
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
       keep_known: for inpainting, whether known pixels are put back into the result.
-      progress: whether a bar is shown; or a function that gets, after each chunk, the number
-        of its steps.
+      progress: whether a bar is shown; or a function that gets, after each chunk, the share of
+        the whole run that it was, and ends the run, like Ctrl-C, by returning something true.
       checkpoint: keeps the fit as it goes, and takes it up where an earlier call was killed.
       fit_memory: whether a picture too large for the memory is restored in tiles that fit.
       **changes: fields of :class:`~dip_jax.app.presets.Preset` to change, such as
@@ -163,19 +163,28 @@ class _Job(NamedTuple):
                 return self.finished[index]
             label = f"{index + 1} of {count * members}, " if count * members > 1 else ""
             begun = started if member == 0 else time.perf_counter()
-            outcome = self._fit(index, member, problem, label, begun)
+            outcome = self._fit(index, count * members, member, problem, label, begun)
             self.finished.append(outcome)
             return outcome
 
         return combined(fit, members)
 
     def _fit(
-        self, index: int, member: int, problem: Problem, label: str, started: float
+        self,
+        index: int,
+        count: int,
+        member: int,
+        problem: Problem,
+        label: str,
+        started: float,
     ) -> Restoration:
         task, make_z, key = self._fit_of(member, problem)
         kept = self.kept if self.kept and index == int(self.kept["index"]) else None
         fit = Fit(self.algorithm, task, key, make_z, self.preset, problem.window.crop, label)
-        return run_fit(fit, started=started, progress=self.progress, kept=kept, offer=self._offer)
+        progress = self.progress
+        if callable(progress):
+            progress = functools.partial(_tell, progress, count)
+        return run_fit(fit, started=started, progress=progress, kept=kept, offer=self._offer)
 
     def _fit_of(
         self, member: int, problem: Problem
@@ -209,10 +218,15 @@ class _Job(NamedTuple):
         needed = needed_bytes(self.algorithm, key, task, z, jax.default_backend())
         return memory.fitting_tile(self.preset, pixels, needed, allowed=allowed)
 
-    def _offer(self, arrays: Callable[[], Arrays]) -> None:
+    def _offer(self, arrays: Callable[[], Arrays], at_once: bool) -> None:
         if self.checkpoint is not None:
             rest = {"tile": np.array(self.preset.tile)}
-            self.checkpoint.offer(lambda: arrays() | rest | _of_finished(self.finished))
+            self.checkpoint.offer(lambda: arrays() | rest | _of_finished(self.finished), at_once)
+
+
+def _tell(progress: Callable[[float], object], fits: int, share: float) -> object:
+    """Tells the share of all fits that ``share`` of one is."""
+    return progress(share / fits)
 
 
 def enlarged(crop: Crop, preset: Preset) -> Crop:

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from dip_jax.app.cluster import find_place
 from dip_jax.app.device import Devices, choose_devices
 from dip_jax.app.errors import FitError, UserError, printable
 from dip_jax.app.job import preset_of
-from dip_jax.app.listing import Entry, list_pictures
+from dip_jax.app.listing import Entry, list_pictures, spare_partners
 from dip_jax.app.presets import Preset
 from dip_jax.app.process import Outcome, process
 from dip_jax.app.results import claimed_folder
+from dip_jax.app.resuming import check_resumable, common_settings
 from dip_jax.app.sources import check_flags, read_inputs
 from dip_jax.app.summary import forget_failure, keep_failure, write_summary
 from dip_jax.loop import compilations
@@ -42,25 +43,24 @@ def run_folder(values: flags.FlagValues) -> int:
         raise UserError("--mask", None, "is needed for --task=inpaint; name a folder of masks")
     _check_apart(values)
     together = values.distributed or values.coordinator is not None
-    if together:
-        if values.out is None:
-            raise UserError("--out", None, "is needed with several processes, the same for all")
-        # Before any of them writes: they wait for each other in find_place.
-        with claimed_folder(values.out, "", overwrite=values.overwrite, resume=values.resume):
-            place = find_place(values)
-    else:
-        place = find_place(values)
-    devices = choose_devices(values.backend, values.devices)
+    if together and values.out is None:
+        raise UserError("--out", None, "is needed with several processes, the same for all")
     name = Path(values.image).resolve().stem if "*" not in values.image else "pictures"
     with claimed_folder(
-        values.out,
-        f"{name}-{preset.task}",
-        overwrite=values.overwrite or together,
-        resume=values.resume,
+        values.out, f"{name}-{preset.task}", overwrite=values.overwrite, resume=values.resume
     ) as folder:
+        # Several processes wait for each other in here, before any of them writes.
+        place = find_place(values)
+        devices = choose_devices(values.backend, values.devices)
+        if values.resume:
+            common = common_settings(values, preset)
+            for entry in entries:
+                check_resumable(folder / entry.name, common)
         where = devices.description
         print(f"dip-jax {dip_jax.__version__}: {preset.task}, preset {preset.name}, on {where}")
         print(f"{len(entries)} pictures, to {printable(str(folder))}")
+        for note in spare_partners(entries, mask=values.mask, reference=values.reference):
+            print(f"dip-jax: note: {note}", file=sys.stderr)
         share = entries[place.index :: place.count]
         if place.count > 1:
             print(f"process {place.index} of {place.count}: {len(share)} of them")
@@ -68,12 +68,12 @@ def run_folder(values: flags.FlagValues) -> int:
         run = Run(values, preset, folder, devices)
         run.all_of(share)
         compiled = compilations(jax.default_backend()) - before
-        # Of all processes' pictures: whichever ends last writes it whole.
-        paths = write_summary(folder, [entry.name for entry in entries])
         done = len(share) - len(run.failures)
         print(f"{done} of {len(share)} pictures done, with {compiled} programs compiled")
-    for name, problem in run.failures.items():
-        print(f"  {printable(name)}: {problem}", file=sys.stderr)
+        for failed, problem in run.failures.items():
+            print(f"  {printable(failed)}: {problem}", file=sys.stderr)
+        # Of all processes' pictures: whichever ends last writes it whole.
+        paths = write_summary(folder, [entry.name for entry in entries])
     for path in paths:
         print(f"  {printable(str(path))}")
     if run.interrupted:
@@ -118,13 +118,16 @@ class Run:
                     self.failures[entry.name] = "interrupted; --resume goes on"
 
     def _work_together(self, rest: deque[Entry]) -> None:
-        with ThreadPoolExecutor(len(self._devices.each)) as pool:
-            workers = [pool.submit(self._work, rest, device) for device in self._devices.each]
+        pool = ThreadPoolExecutor(len(self._devices.each))
+        running = {pool.submit(self._work, rest, device) for device in self._devices.each}
+        while running:
             try:
-                for worker in workers:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for worker in ended:
                     worker.result()
             except KeyboardInterrupt:
                 self.interrupted = True  # the threads see it after their next chunk
+        pool.shutdown()
 
     def _work(self, rest: deque[Entry], device: Any) -> None:
         with jax.default_device(device):
@@ -148,7 +151,7 @@ class Run:
         started = time.perf_counter()
         try:
             inputs = read_inputs(self._values, self._preset, entry.files)
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             outcome = process(
                 self._values,
                 self._preset,
@@ -158,9 +161,10 @@ class Run:
                 progress=functools.partial(self._progress, entry),
             )
             forget_failure(folder)
-        except (UserError, FitError, MemoryError, OSError, jax.errors.JaxRuntimeError) as error:
+        except Exception as error:
             # Whatever is wrong with this one, the others have a right to theirs.
-            problem = printable(str(error) or type(error).__name__)
+            expected = isinstance(error, (UserError, FitError, OSError)) and str(error)
+            problem = printable(str(error) if expected else repr(error))
             self.failures[entry.name] = problem
             keep_failure(folder, problem)
             return "failed"
@@ -168,13 +172,10 @@ class Run:
             raise KeyboardInterrupt
         return _told(outcome, time.perf_counter() - started)
 
-    def _progress(self, entry: Entry, steps: int) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
-        share = (
-            self._shares.get(entry.name, 0.0) + steps / self._preset.steps / self._preset.members
-        )
-        self._advance(entry, min(share, 0.999))
+    def _progress(self, entry: Entry, share: float) -> bool:
+        """Takes note of one more share of a picture; tells whether to end."""
+        self._advance(entry, min(self._shares.get(entry.name, 0.0) + share, 0.999))
+        return self.interrupted
 
     def _advance(self, entry: Entry, share: float) -> None:
         with self._lock:

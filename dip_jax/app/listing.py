@@ -1,12 +1,15 @@
 """Many pictures named at once: a folder, a pattern or a list, with partners by name."""
 
 import glob
-from collections.abc import Callable, Iterable
+import itertools
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from dip_jax.app.errors import UserError
 from dip_jax.app.sources import Files
+from dip_jax.app.summary import TABLES
 
 # Other files in a folder are no pictures. A list or a pattern may name any.
 PICTURES = ("png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "ppm", "pgm", "pnm", "npy")
@@ -24,9 +27,9 @@ class Entry(NamedTuple):
 
 def names_many(image: str | None) -> bool:
     """Whether ``--image`` means many pictures."""
-    if image is None or Path(image).is_file():
+    if image is None or os.path.isfile(image):  # False too where a name is no name at all
         return image is not None and Path(image).suffix.lower() == LIST
-    return Path(image).is_dir() or glob.has_magic(image)
+    return os.path.isdir(image) or glob.has_magic(image)
 
 
 def list_pictures(image: str, mask: str | None, reference: str | None) -> list[Entry]:
@@ -36,28 +39,53 @@ def list_pictures(image: str, mask: str | None, reference: str | None) -> list[E
       image: a folder (not those within it), a pattern, or a text file of paths, which are
         relative to its own folder; empty lines and such that start with # do not count.
       mask: one file for all pictures, a folder of masks of the same names or with ``_mask``
-        at their ends, or None.
+        at their ends, or None. It may be the folder of the pictures.
       reference: as ``mask``, with ``_reference`` at their ends.
 
     Raises:
       UserError: for no picture, two of one name, or pictures without their partner.
     """
-    paths = _paths(image)
+    given = {"mask": mask, "reference": reference}
+    partners = {flag: _partners_in(flag, value) for flag, value in given.items()}
+    paths = [path for path in _paths(image) if not _is_partner(path, given)]
     if not paths:
         raise UserError("--image", image, "holds no picture; name a folder with some")
     names: dict[str, Path] = {}
     for path in paths:
         if path.stem in names:
-            both = f"{names[path.stem].name} and {path.name}"
+            both = f"{names[path.stem]} and {path}"
             raise UserError("--image", image, f"has two pictures of one name, {both}; rename one")
+        if path.stem in (".", "..", *TABLES):
+            problem = f"has a picture whose results can't have its name, {path}; rename it"
+            raise UserError("--image", image, problem)
         names[path.stem] = path
-    mask_of, reference_of = (
-        _partners(flag, value, names) for flag, value in (("mask", mask), ("reference", reference))
-    )
+    found = {
+        flag: _matched(flag, given[flag], partners[flag], names) for flag in ("mask", "reference")
+    }
     return [
-        Entry(name, Files(str(path), mask_of(name), reference_of(name)))
+        Entry(name, Files(str(path), found["mask"][name], found["reference"][name]))
         for name, path in names.items()
     ]
+
+
+def spare_partners(entries: Iterable[Entry], **given: str | None) -> list[str]:
+    """What is to be said of masks and references that belong to no picture.
+
+    Args:
+      entries: from :func:`list_pictures`.
+      **given: what it got as ``mask`` and ``reference``.
+    """
+    notes = []
+    for flag, value in given.items():
+        taken = {path for entry in entries for path in entry.files}
+        spare = [
+            path.name
+            for path in itertools.chain(*_partners_in(flag, value).values())
+            if str(path) not in taken
+        ]
+        if spare:
+            notes.append(f"--{flag}={value}: {_some(spare)} belong to no picture")
+    return notes
 
 
 def _paths(image: str) -> list[Path]:
@@ -69,14 +97,14 @@ def _paths(image: str) -> list[Path]:
             path for path in map(Path, glob.glob(image, recursive=True)) if path.is_file()
         )
     try:
-        lines = folder.read_text(encoding="utf-8").splitlines()
+        lines = folder.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError("--image", image, f"is no list of paths ({error})") from error
     told = [line.strip() for line in lines]
     return [folder.parent / line for line in told if line and not line.startswith("#")]
 
 
-def _in(folder: Path) -> list[Path]:
+def _in(folder: Path, flag: str = "image") -> list[Path]:
     try:
         return sorted(
             path
@@ -86,19 +114,55 @@ def _in(folder: Path) -> list[Path]:
             and path.is_file()
         )
     except OSError as error:
-        raise UserError("--image", folder, f"can't be read ({error.strerror})") from error
+        raise UserError(f"--{flag}", folder, f"can't be read ({error.strerror})") from error
 
 
-def _partners(flag: str, value: str | None, names: Iterable[str]) -> Callable[[str], str | None]:
-    """From a picture's name to its partner's path."""
-    if value is None or not Path(value).is_dir():
-        return lambda name: value
-    found = {path.stem: str(path) for path in _in(Path(value))}
-    partners = {name: found.get(name) or found.get(f"{name}_{flag}") for name in names}
-    missing = [name for name, path in partners.items() if path is None]
+def _is_partner(path: Path, given: dict[str, str | None]) -> bool:
+    """Whether a picture is another's mask or reference, from a folder that holds both."""
+    return any(
+        value is not None
+        and path.stem.endswith(f"_{flag}")
+        and path.parent.resolve() == Path(value).resolve()
+        for flag, value in given.items()
+    )
+
+
+def _partners_in(flag: str, value: str | None) -> dict[str, list[Path]]:
+    """The pictures by name that a folder of partners holds; none if it is no folder."""
+    if value is None or os.path.isfile(value):
+        return {}
+    if not os.path.isdir(value):
+        raise UserError(f"--{flag}", value, "does not exist; check the path")
+    found: dict[str, list[Path]] = {}
+    for path in _in(Path(value), flag):
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def _matched(
+    flag: str, value: str | None, partners: dict[str, list[Path]], names: dict[str, Path]
+) -> dict[str, str | None]:
+    """Each picture's partner."""
+    if value is None or not os.path.isdir(value):
+        return dict.fromkeys(names, value)
+    matched: dict[str, str | None] = {}
+    missing = []
+    for name, picture in names.items():
+        own = [*partners.get(f"{name}_{flag}", []), *partners.get(name, [])]
+        own = [path for path in own if not path.samefile(picture)]
+        if len(own) > 1:
+            problem = f"has several partners for {name}: {_some([path.name for path in own])}"
+            raise UserError(f"--{flag}", value, f"{problem}; keep one")
+        if own:
+            matched[name] = str(own[0])
+        else:
+            missing.append(name)
     if missing:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        without = ", ".join(missing[:_SHOWN]) + more
         mend = f"name files like the pictures, or with _{flag} at the end"
-        raise UserError(f"--{flag}", value, f"has no partner for {without}; {mend}")
-    return partners.__getitem__
+        raise UserError(f"--{flag}", value, f"has no partner for {_some(missing)}; {mend}")
+    return matched
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

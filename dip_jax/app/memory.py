@@ -1,6 +1,8 @@
 """Whether a picture fits the memory, told before the run, and what would."""
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -13,6 +15,7 @@ from dip_jax.app.presets import LEAST_TILE, Preset
 _SUSPECT = 10_000
 _SHARE = 0.85  # of the free memory, that a run may take: the compiler's account is 15 % off
 _TABLE = Path("/proc/meminfo")
+_GROUP, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int:
@@ -20,10 +23,27 @@ def available_bytes() -> int:
     if jax.default_backend() != "cpu":
         stats = jax.local_devices()[0].memory_stats()
         return stats["bytes_limit"] - stats["bytes_in_use"]
+    # Fits on several devices of one CPU share its memory.
+    return min(_of_machine(), _of_group()) // jax.local_device_count()
+
+
+def _of_machine() -> int:
     if _TABLE.exists():
         lines = dict(line.split(":", 1) for line in _TABLE.read_text().splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _of_group() -> int:
+    """What the control group leaves, which a container or a batch queue may have set."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        own = _GROUP.read_text().splitlines()[-1].split("::", 1)[1].lstrip("/")
+        group = _GROUPS / own if (_GROUPS / own / "memory.max").exists() else _GROUPS
+        limit = int((group / "memory.max").read_text())  # a ValueError for "max"
+        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text()) - int(cached["inactive_file"])
+        return max(0, limit - used)
+    return sys.maxsize
 
 
 def suspect(pixels: int) -> bool:

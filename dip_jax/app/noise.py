@@ -13,6 +13,7 @@ from dip_jax.app.presets import nearest
 
 # The argument that tells the level of each kind.
 LEVELS = {"gaussian": "sigma", "poisson": "gain"}
+LEAST = 0.001  # a level too small to matter, as one photon too dim to count
 _MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviation 1
 
 
@@ -79,8 +80,8 @@ def given_noise(
             continue
         if task != "denoise":
             raise UserError(f"{prefix}{name}", value, f"has no meaning for {task}; drop it")
-        if not (isinstance(value, numbers.Real) and 0 < value <= 255):
-            raise UserError(f"{prefix}{name}", value, "must be above 0 and at most 255 levels")
+        if not (isinstance(value, numbers.Real) and LEAST <= value <= 255):
+            raise UserError(f"{prefix}{name}", value, f"must be from {LEAST} to 255 levels")
         if LEVELS[kind] != name:
             wanted = f"has no meaning for {kind} noise; give {prefix}{LEVELS[kind]}"
             raise UserError(f"{prefix}{name}", value, wanted)

@@ -2,8 +2,6 @@
 
 import contextlib
 import datetime
-import hashlib
-import json
 import platform
 import signal
 import threading
@@ -19,12 +17,13 @@ from absl import flags
 
 import dip_jax
 from dip_jax.app import degrade
-from dip_jax.app.checkpoint import Checkpoint, check_same
+from dip_jax.app.checkpoint import Checkpoint
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.presets import Preset
 from dip_jax.app.restoration import Restoration, at_the_end
-from dip_jax.app.results import RECORD, psnr_8_bit, rank_correlation, write_results
+from dip_jax.app.results import psnr_8_bit, rank_correlation, write_results
+from dip_jax.app.resuming import alone, check_ours, common_settings, digests, finished_record
 from dip_jax.app.running import Progress
 from dip_jax.app.sources import Inputs
 
@@ -58,12 +57,14 @@ def process(
 
     Raises:
       UserError: for what the user can mend, and if the folder holds the results or the
-        checkpoint of a run with other settings.
+        checkpoint of a run with other settings, or is used by another run just now.
       FitError: if the fit diverged; nothing is written then.
     """
-    settings = _settings(values, inputs, preset)
-    finished = _finished(folder, settings) if values.resume else None
-    with Checkpoint(folder, settings, values.checkpoint) as checkpoint:
+    settings = common_settings(values, preset) | digests(inputs)
+    if values.resume:
+        check_ours(folder)
+    with alone(folder), Checkpoint(folder, settings, values.checkpoint) as checkpoint:
+        finished = finished_record(folder, settings) if values.resume else None
         if finished is not None or not values.resume:
             checkpoint.clear()  # a kill may have come between the results and this
         if finished is not None:
@@ -89,39 +90,6 @@ def process(
             if not result.interrupted:
                 checkpoint.clear()
     return Outcome(record, paths, result)
-
-
-def _settings(values: flags.FlagValues, inputs: Inputs, preset: Preset) -> dict[str, Any]:
-    """All that the result depends on, as it is read from JSON."""
-    named = {name: getattr(inputs, name) for name in ("observed", "mask", "reference")}
-    digests = {
-        name: None if array is None else hashlib.sha256(array.tobytes()).hexdigest()[:16]
-        for name, array in named.items()
-    }
-    told = preset._asdict() | {"options": dict(preset.options)}
-    unimportant = ("source", "expected", "every")
-    settings = {
-        **{name: value for name, value in told.items() if name not in unimportant},
-        **{name: values[name].value for name in ("seed", "noise", "keep_known", "fit_memory")},
-        "sigma": inputs.sigma,
-        "gain": inputs.gain,
-        **digests,
-        "versions": [dip_jax.__version__, version("jax"), version("jaxlib")],
-        "backend": jax.default_backend(),
-    }
-    return json.loads(json.dumps(settings))
-
-
-def _finished(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of a finished run with these settings, if there is one."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or record.get("interrupted", True):
-        return None
-    check_same(record.get("run", {}), settings, folder)
-    return record
 
 
 def _restored(
@@ -160,15 +128,17 @@ def _restored(
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ignores Ctrl-C: who pressed it twice still wants the picture."""
+    """Ignores Ctrl-C and a queue's end: who asked twice still wants the picture."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def before(inputs: Inputs, preset: Preset) -> tuple[str, np.ndarray]:

@@ -69,7 +69,7 @@ def claimed_folder(
 
     Raises:
       UserError: if ``wanted`` holds something and neither ``overwrite`` nor ``resume`` is set,
-        if it is a file, or can't be written; if there is none to resume.
+        if it is a file, or can't be written; for ``resume`` without ``wanted``.
     """
     if resume and wanted is None:
         raise UserError("--resume", True, "needs the --out of the run to go on with")
@@ -169,6 +169,8 @@ def write_results(
                 *(UNCERTAINTY if uncertainty is not None else []),
                 *FILES,
             ]
+            # A kill between two renames must leave no record of a whole.
+            (folder / RECORD).unlink(missing_ok=True)
             for name in names:
                 os.replace(stage / name, folder / name)
             for name in {FULL_DEPTH, *UNCERTAINTY} - {*names}:  # of an earlier run

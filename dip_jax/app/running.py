@@ -1,9 +1,11 @@
 """One fit from its first step to its last: in chunks, shown, kept and taken up again."""
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +20,9 @@ from dip_jax.base import Algorithm, State, Task
 from dip_jax.loop import Trace
 from dip_jax.operators import Crop
 
-Progress = bool | Callable[[int], object]
-"""Whether to show a bar; or what to tell, after each chunk, the number of its steps."""
+Progress = bool | Callable[[float], object]
+"""Whether to show a bar; or what to tell, after each chunk, the share of the whole run that it was;
+anything true that it returns ends the run as Ctrl-C does."""
 
 
 class Fit(NamedTuple):
@@ -43,7 +46,7 @@ def run_fit(
     started: float,
     progress: Progress,
     kept: Arrays | None = None,
-    offer: Callable[[Callable[[], Arrays]], None] = lambda arrays: None,
+    offer: Callable[[Callable[[], Arrays], bool], None] = lambda arrays, at_once: None,
 ) -> Restoration:
     """Runs a fit to its end, or until an interrupt after the first step.
 
@@ -52,7 +55,8 @@ def run_fit(
       started: when what counts as compiling began, by ``time.perf_counter``.
       progress: how to show it.
       kept: what ``offer`` got in an earlier run of the same fit, to go on from there.
-      offer: gets, after each chunk, a function that makes the arrays to keep.
+      offer: gets, after each chunk, a function that makes the arrays to keep, and whether the
+        run ends before its time, so that they should be kept at once.
     """
     hidden = progress is not True or sys.stderr is None
     with tqdm(total=fit.preset.steps, desc=f"{fit.label}compiling", disable=hidden) as bar:
@@ -62,11 +66,14 @@ def run_fit(
             del taken
             course.add(state, trace)
             _show(bar, trace)
+            ended = interrupts.pending
             if callable(progress):
-                progress(len(trace["loss"]))
-            offer(lambda: course.arrays(state))
+                ended = bool(progress(len(trace["loss"]) / fit.preset.steps)) or ended
+            offer(lambda: course.arrays(state), ended)
+            if ended:
+                raise KeyboardInterrupt
 
-        interrupted = False
+        interrupts, interrupted = _Interrupts(), False
         try:
             state = course.start()
             options = {"every": fit.preset.every, "callback": look}
@@ -77,12 +84,41 @@ def run_fit(
             bar.set_description(f"{fit.label}compiled in {took:.1f} s, restoring")
             bar.reset()
             _show(bar, course.trace)
-            dip_jax.advance(fit.algorithm, state, fit.task, steps=course.remaining, **options)
+            with interrupts:
+                dip_jax.advance(fit.algorithm, state, fit.task, steps=course.remaining, **options)
         except KeyboardInterrupt:
             interrupted = True
             if course.picture is None:
                 raise
     return course.result(interrupted)
+
+
+class _Interrupts:
+    """Has Ctrl-C wait for the end of the chunk, when there is a state to keep; once.
+
+    Wherever the signals SIGINT and SIGTERM would raise a KeyboardInterrupt, within ``with``.
+    """
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is signal.default_int_handler:
+                    self._before[number] = signal.signal(number, self._note)
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self.pending and kind is None:  # it came after the last chunk
+            raise KeyboardInterrupt
+
+    def _note(self, *_: object) -> None:
+        if self.pending:
+            raise KeyboardInterrupt
+        self.pending = True
 
 
 class _Course:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.app.errors import UserError
+from dip_jax.app.errors import UserError, printable
 from dip_jax.app.files import replacing
 from dip_jax.app.results import RECORD
 
@@ -36,7 +36,8 @@ def keep_failure(folder: Path, problem: str) -> None:
     """Notes why there is no result in ``folder``."""
     with contextlib.suppress(OSError):  # a full disk is told at the end anyway
         folder.mkdir(exist_ok=True)
-        (folder / FAILURE).write_text(problem + "\n", encoding="utf-8")
+        with replacing(folder / FAILURE) as partial:
+            partial.write_text(problem + "\n", encoding="utf-8")
 
 
 def forget_failure(folder: Path) -> None:
@@ -68,19 +69,22 @@ def write_summary(folder: Path, names: list[str]) -> list[Path]:
 
 
 def _row(folder: Path) -> Row:
-    name = {"picture": folder.name}
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        try:
-            problem = (folder / FAILURE).read_text(encoding="utf-8").strip()
-        except OSError:
-            return name | {"state": "not done"}
+    name = {"picture": printable(folder.name)}
+    # First: a record may be left of an earlier run.
+    with contextlib.suppress(OSError):
+        problem = (folder / FAILURE).read_text(encoding="utf-8").strip()
         return name | {"state": f"failed: {problem}"}
+    try:
+        return name | _told(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or not ours
+        return name | {"state": "not done"}
+
+
+def _told(record: dict[str, Any]) -> Row:
     shown, restored, *_ = [*record["scores"].values(), {}, {}]
     noise = record["picture"]["noise"]
     seconds = sum(record["seconds"].values())
-    return name | {
+    return {
         "state": "interrupted" if record["interrupted"] else "done",
         "before": shown.get("psnr", ""),
         "psnr": restored.get("psnr", ""),

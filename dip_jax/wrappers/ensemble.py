@@ -79,7 +79,7 @@ def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
     return Algorithm(init, step, estimate)
 
 
-def sharded(algorithm: Algorithm, devices: Sequence[jax.Device] | None = None) -> Algorithm:
+def sharded(algorithm: Algorithm, devices: Sequence[Any] | None = None) -> Algorithm:
     """Spreads the members of an :func:`ensemble` over devices, an equal share each.
 
     ``sharded(ensemble(fit))`` takes and gives what ``ensemble(fit)`` does. Members do not

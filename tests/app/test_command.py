@@ -288,7 +288,7 @@ BAD = {
     "--image=p.png --steps=many": "steps",
     "--image=p.png --factor=1 --task=super_resolve": "--factor=1: must be from 2",
     "--image=p.png --factor=99 --task=super_resolve": "--factor=99",
-    "--image=p.png --sigma=0": "--sigma=0.0: must be above 0",
+    "--image=p.png --sigma=0": "--sigma=0.0: must be from 0.001",
     "--image=p.png --sigma=nan": "--sigma=nan",
     "--image=p.png --sigma=900": "--sigma=900.0",
     "--image=p.png --seed=-1": "--seed=-1",

@@ -2,15 +2,19 @@
 
 import csv
 import json
+import os
+import signal
+from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import command, folder, process, running
+from dip_jax.app import checkpoint, command, folder, process, resuming, running
 from dip_jax.app.checkpoint import FOLDER
 from dip_jax.app.errors import FitError, UserError
-from dip_jax.app.listing import list_pictures, names_many
+from dip_jax.app.listing import list_pictures, names_many, spare_partners
 from dip_jax.app.results import FILES
 
 
@@ -153,7 +157,7 @@ def test_pictures_without_a_mask_are_told(photos, tmp_path, capsys):
     ("change", "words"),
     [
         (lambda photos: [path.unlink() for path in photos.iterdir()], "holds no picture"),
-        (lambda photos: save(photos / "a.jpg"), "two pictures of one name, a.jpg and a.png"),
+        (lambda photos: save(photos / "a.jpg"), "two pictures of one name, "),
     ],
 )
 def test_bad_folders_are_told(change, words, photos, tmp_path, capsys):
@@ -251,3 +255,163 @@ def test_a_kill_after_the_results_leaves_no_checkpoint_for_ever(photos, tmp_path
     code, text, _ = run(capsys, *flags, "--resume")
     assert (code, "finished before" in text) == (0, True)
     assert contents(out) == whole
+
+
+def test_resume_refuses_the_whole_folder_before_it_writes(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(capsys, f"--image={photos}", f"--out={out}", "--steps=2")[0] == 0
+    save(photos / "d.png")
+    before = contents(out)
+    flags = (f"--image={photos}", f"--out={out}", "--resume")
+    code, _, errors = run(capsys, *flags, "--steps=3")
+    assert (code, "steps was 2, is 3" in errors) == (2, True)
+    assert len(errors.splitlines()) == 1
+    assert contents(out) == before
+    assert not (out / "d").exists()
+    # What only says how much memory may be taken is no other setting.
+    code, text, _ = run(capsys, *flags, "--steps=2", "--fit_memory")
+    assert (code, text.count("4 of 4 pictures done")) == (0, 1)
+
+
+def test_an_old_result_is_not_shown_for_a_picture_that_failed(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    flags = (f"--image={photos}", f"--out={out}", "--steps=2")
+    assert run(capsys, *flags)[0] == 0
+    (photos / "a.png").write_text("garbage")
+    assert run(capsys, *flags, "--overwrite")[0] == 1
+    assert rows(out)["a"]["state"].startswith("failed: ")
+    assert rows(out)["a"]["steps"] == ""
+    assert "2 done" in (out / "summary.md").read_text()
+
+
+def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypatch):
+    out, whole = tmp_path / "o", tmp_path / "whole"
+    flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--checkpoint=0"]
+    run(capsys, *flags, f"--out={out}", "--steps=3")
+    run(capsys, *flags, f"--out={whole}", "--steps=20")
+    add, left = running._Course.add, [3]
+
+    def mortal(self, state, trace):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        add(self, state, trace)
+
+    monkeypatch.setattr(running._Course, "add", mortal)
+    with pytest.raises(Killed):
+        command.main([*flags, f"--out={out}", "--steps=20", "--overwrite"])
+    left[0] = 99
+    assert run(capsys, *flags, f"--out={out}", "--steps=20", "--resume")[0] == 0
+    assert contents(out) == contents(whole)
+    assert left[0] > 99 - 5  # it went on from where it was
+
+
+def test_two_runs_do_not_share_a_folder(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    with resuming.alone(out):
+        flags = (f"--image={photos / 'a.png'}", f"--out={out}", "--steps=2")
+        code, _, errors = run(capsys, *flags, "--overwrite")
+        assert (code, "is used by another run" in errors) == (2, True)
+        assert (run(capsys, *flags)[0], len(list(out.iterdir()))) == (2, 1)
+    assert run(capsys, *flags)[0] == 0
+
+
+def test_an_interrupt_waits_for_the_chunk_and_keeps_it(photos, tmp_path, capsys, monkeypatch):
+    add = running._Course.add
+
+    def interrupted(self, state, trace):
+        add(self, state, trace)
+        if len(self.trace["loss"]) == 11:  # the first step, and two chunks
+            os.kill(os.getpid(), signal.SIGINT)
+
+    flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--steps=20"]
+    monkeypatch.setattr(running._Course, "add", interrupted)
+    code, text, _ = run(capsys, *flags, f"--out={tmp_path / 'o'}")
+    assert (code, "interrupted after 11 steps" in text) == (130, True)
+    monkeypatch.setattr(running._Course, "add", add)
+    assert run(capsys, *flags, f"--out={tmp_path / 'o'}", "--resume")[0] == 0
+    assert run(capsys, *flags, f"--out={tmp_path / 'whole'}")[0] == 0
+    assert contents(tmp_path / "o") == contents(tmp_path / "whole")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_resume_leaves_a_foreign_folder_alone(photos, tmp_path, capsys):
+    for number, text in enumerate(("[]", "null", '{"interrupted": false, "run": null}', "{}")):
+        out = tmp_path / str(number)
+        (out / "a").mkdir(parents=True)
+        (out / "a" / "restored.png").write_text("precious")
+        flags = (f"--out={out / 'a'}", "--steps=2", "--resume")
+        code, _, errors = run(capsys, f"--image={photos / 'a.png'}", *flags)
+        assert (code, "no run to go on with" in errors) == (2, True)
+        (out / "a" / ".checkpoint" / "1").mkdir(parents=True)
+        (out / "a" / ".checkpoint" / "settings.json").write_text(text)
+        code, _, errors = run(capsys, f"--image={photos}", f"--out={out}", *flags[1:])
+        assert code in (1, 2)
+        assert "Traceback" not in errors
+        assert (out / "a" / "restored.png").read_text() == "precious"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda path: namedtuple("D", "free")(9))
+    with checkpoint.Checkpoint(tmp_path, {}, 0) as kept:
+        kept.offer(lambda: {"a": np.zeros(8)})
+    assert "no checkpoint could be written (0.0 MB wanted" in capsys.readouterr().err
+    assert not list((tmp_path / FOLDER).glob("1*"))
+
+
+def test_names_that_results_cannot_have(photos, tmp_path, capsys):
+    for name in ("...png", "..png", "summary.csv.png"):
+        (tmp_path / "list.txt").write_text(f"photos/{name}\n")
+        with pytest.raises(UserError, match="rename it"):
+            list_pictures(str(tmp_path / "list.txt"), None, None)
+    (photos / "new\nline|é.png").write_bytes((photos / "a.png").read_bytes())
+    with open(os.fsencode(photos) + b"/\xff.png", "wb") as file:
+        file.write((photos / "a.png").read_bytes())
+    out = tmp_path / "out"
+    assert run(capsys, f"--image={photos}", f"--out={out}", "--steps=2")[0] == 0
+    assert set(rows(out)) == {"a", "b", "c", r"new\nline|é", r"\udcff"}
+
+
+def test_partners_in_the_folder_of_the_pictures(tmp_path):
+    both = tmp_path / "both"
+    for name in ("a.png", "a_mask.png", "b.png", "b_mask.png", "lone_mask.png"):
+        save(both / name)
+    entries = list_pictures(str(both), str(both), None)
+    assert [entry.name for entry in entries] == ["a", "b"]
+    assert [Path(entry.files.mask).name for entry in entries] == ["a_mask.png", "b_mask.png"]
+    assert spare_partners(entries[:1], mask=str(both))[0].count("b_mask.png") == 1
+    assert "lone_mask.png" in spare_partners(entries, mask=str(both))[0]
+    (both / "a_mask.png").unlink()
+    with pytest.raises(UserError, match="no partner for a;"):
+        list_pictures(f"{both}/[ab].png", str(both), None)
+    for suffix in ("png", "jpg"):
+        save(tmp_path / "masks" / f"b.{suffix}")
+    with pytest.raises(UserError, match="several partners for b"):
+        list_pictures(f"{both}/[b].png", str(tmp_path / "masks"), None)
+    with pytest.raises(UserError, match="--mask=nowhere: does not exist"):
+        list_pictures(str(both), "nowhere", None)
+
+
+def test_empty_values_and_a_marked_list(photos, tmp_path, capsys):
+    for name in ("image", "mask", "reference", "out"):
+        code, _, errors = run(capsys, f"--{name}=")
+        assert (code, f"--{name}: is empty" in errors) == (2, True)
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfphotos/a.png\r\nphotos/b.png\r\n")
+    entries = list_pictures(str(tmp_path / "list.txt"), None, None)
+    assert [entry.name for entry in entries] == ["a", "b"]
+    code, _, errors = run(capsys, f"--image={'n' * 300}.png")
+    assert (code, "--image=" in errors, "Errno" in errors.splitlines()[0][:20]) == (2, True, False)
+
+
+def test_other_alpha_is_another_picture(tmp_path, capsys):
+    path, out = tmp_path / "a.png", tmp_path / "out"
+    flags = (f"--image={path}", f"--out={out}", "--steps=2")
+    for alpha in (200, 50):
+        pixels = np.full((16, 16, 4), 90, np.uint8)
+        pixels[:, :, 3] = alpha
+        Image.fromarray(pixels).save(path)
+        if alpha == 200:
+            assert run(capsys, *flags)[0] == 0
+    code, _, errors = run(capsys, *flags, "--resume")
+    assert (code, "alpha_channel was" in errors) == (2, True)

@@ -63,16 +63,18 @@ def test_an_interrupt_ends_both_and_leaves_what_is_done(
 
     progress, calls = folder.Run._progress, []
 
-    def stop_later(self, entry, steps):
-        calls.append(steps)
+    def stop_later(self, entry, share):
+        calls.append(share)
         self.interrupted = len(calls) > 4
-        progress(self, entry, steps)
+        return progress(self, entry, share)
 
     monkeypatch.setattr(folder.Run, "_progress", stop_later)
     out = tmp_path / "out"
-    flags = [f"--image={photos}", "--steps=6", "--every=2", f"--out={out}", "--checkpoint=0"]
+    flags = [f"--image={photos}", "--steps=6", "--every=2", f"--out={out}"]
     assert command.main([*flags, "--devices=2"]) == 130
     assert set(rows(out).values()) > {"done"} or "not done" in rows(out).values()
+    # Kept at the interrupt itself: the next checkpoint would have been due after 30 s.
+    assert list(out.rglob("settings.json"))
     monkeypatch.setattr(folder.Run, "_progress", progress)
     assert command.main([*flags, "--resume"]) == 0
     assert command.main([*flags[:3], f"--out={tmp_path / 'whole'}"]) == 0
@@ -136,7 +138,13 @@ def test_a_coordinator_out_of_reach_is_one_line(photos, tmp_path, capsys, monkey
         (["--coordinator=here"], "must be HOST:PORT"),
         (["--coordinator=here:1"], "needs --processes and --process"),
         (["--coordinator=h:1", "--processes=2", "--process=2"], "must be from 0 to 1"),
-        (["--processes=2"], "need a --coordinator"),
+        (["--coordinator=h:70000", "--processes=2", "--process=0"], "must be HOST:PORT"),
+        (
+            ["--coordinator=h:1", "--processes=0", "--process=0"],
+            "--processes=0: must be at least 1",
+        ),
+        (["--processes=2"], "--processes=2: needs a --coordinator"),
+        (["--process=0"], "--process=0: needs a --coordinator"),
         (["--distributed"], "finds no cluster"),
     ],
 )

@@ -65,8 +65,8 @@ def test_the_deviation_follows_the_brightness_of_poisson_noise():
     [
         (("poisson", "denoise", 25.0, None), "sigma=25.0: has no meaning for poisson noise"),
         (("gaussian", "denoise", None, 5.0), "gain=5.0: has no meaning for gaussian noise"),
-        (("gaussian", "denoise", 0.0, None), "sigma=0.0: must be above 0"),
-        (("poisson", "denoise", None, 256), "gain=256: must be above 0 and at most 255"),
+        (("gaussian", "denoise", 0.0, None), "sigma=0.0: must be from 0.001"),
+        (("poisson", "denoise", None, 256), "gain=256: must be from 0.001 to 255"),
         (("poisson", "inpaint", None, 5.0), "gain=5.0: has no meaning for inpaint"),
         (("uniform", "denoise", None, None), "noise=uniform: is unknown; there are gaussian"),
     ],

@@ -11,9 +11,10 @@ import sys
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import layers, memory, process, startup, step
+from benchmarks import checkpoint, folder, layers, memory, process, startup, step
 from dip_jax import Skip
 from dip_jax.app.errors import UserError
+from dip_jax.app.pictures import read_picture
 from experiments import program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -28,6 +29,10 @@ ROOT = pathlib.Path(__file__).parents[2]
         ("loop", "--kinds=device,while"),
         ("startup", "--size=7"),
         ("startup", "--preset=fats"),
+        ("folder", "--pictures=1"),
+        ("folder", "--preset=fats"),
+        ("checkpoint", "--presets=fats"),
+        ("checkpoint", "--steps=1"),
         ("memory", "--sizes=abc"),
         ("memory", "--sizes=7"),
         ("memory", "--sizes=65"),
@@ -47,7 +52,10 @@ def test_a_wrong_flag_is_one_line(name, flag, capsys):
     assert flag.split("=", maxsplit=1)[0].lstrip("-") in lines[0]
 
 
-@pytest.mark.parametrize("name", ["step", "loop", "startup", "memory", "roofline"])
+PROGRAMS = ["step", "loop", "startup", "memory", "roofline", "folder", "checkpoint"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_help_shows_a_command_line(name, capsys):
     assert importlib.import_module(f"benchmarks.{name}").main(["--help"]) == 0
     text = capsys.readouterr().out
@@ -124,6 +132,27 @@ def test_a_process_returns_json_and_passes_errors_on():
         process.run_code("1 / 0")
     with pytest.raises(UserError, match="--x=3: is wrong"):
         process.run_code("from dip_jax.app.errors import *; raise UserError('--x', 3, 'is wrong')")
+
+
+def test_ways_through_a_folder_are_compared_and_must_agree(tmp_path):
+    paths = folder.make_pictures(tmp_path / "pictures", 4)
+    assert [folder.SIZES[i % 3] for i in range(4)] == [
+        tuple(read_picture(path).image.shape[:2]) for path in paths
+    ]
+    seconds = dict(zip(folder.WAYS, ([40.0, 42.0], [20.0, 21.0], [10.0], [82.0]), strict=True))
+    rows = folder.compared(seconds, 41)
+    assert rows[0] == [folder.SINGLES, "41.0", "3600", "1.00", "0.50"]
+    assert rows[2] == [folder.DEVICES, "10.0", "14760", "4.10", "2.05"]
+    same = {way: {"000": b"x"} for way in folder.WAYS}
+    folder.check_equal(same, 1)
+    for other in ({"000": b"y"}, {}):
+        with pytest.raises(OSError, match="a folder, two devices: left other pictures"):
+            folder.check_equal(same | {folder.DEVICES: other}, 1)
+
+
+def test_cost_of_a_checkpoint_is_the_difference_over_the_saves():
+    cells = checkpoint.row((10, 2_500_000, [(4.0, 7.0), (5.0, 8.0), (4.5, 7.5)]))
+    assert cells == ["10", "2.5", "4.50", "7.50", "0.300", "1.00%"]
 
 
 def test_contents_of_a_cache(tmp_path):
