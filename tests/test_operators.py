@@ -72,7 +72,9 @@ def test_linear_and_transposed(name):
     )
     y, transpose = jax.vjp(operator, a)
     u = jax.random.normal(keys[2], y.shape)
-    np.testing.assert_allclose(jnp.vdot(y, u), jnp.vdot(a, transpose(u)[0]), rtol=1e-4)
+    # Measured against the norms: the products themselves may cancel.
+    tolerance = 3e-7 * float(jnp.linalg.norm(y.ravel()) * jnp.linalg.norm(u.ravel()))
+    np.testing.assert_allclose(jnp.vdot(y, u), jnp.vdot(a, transpose(u)[0]), atol=tolerance)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 5, 7])

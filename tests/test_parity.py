@@ -332,7 +332,9 @@ EXCEPTIONS = {
     # These goldens' outputs part from a float64 run too, by 2e-2, 3e-2, 5e-3 and 1e-3.
     "skip_bilinear_reflect": {"output after": 5e-2},
     "skip_avg_no1x1_k5": {"output after": 5e-2},
-    "skip_max": {"output after": 1e-2},
+    # Our rounding in the sum that is a scale's gradient differs with the processor: 3.7e-6 on
+    # one, 1.1e-5 on another, where a float64 run is within 2.8e-6 of the golden.
+    "skip_max": {"output after": 1e-2, "gradient": 2e-5},
     "unet": {"output after": 5e-3},
     # The golden's own rounding: it is 2.7e-5 off the float64 gradient, ours 1.2e-5.
     "skip_lanczos2": {"gradient": 3e-5},
