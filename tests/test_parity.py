@@ -355,6 +355,13 @@ def test_network_equals_the_original(name, record_property):
     assert not excess
 
 
+def test_a_gradient_that_a_processor_rounds_equals_the_original_in_float64():
+    golden = load("skip_max")
+    with jax.enable_x64(True):
+        _, _, gradients = run(golden, "float64", 1)
+    assert gradient_errors(golden, gradients)["gradient"] <= TOLERANCES["gradient"]
+
+
 @pytest.mark.parametrize("name", PARAM_COUNTS)
 def test_parameter_count_equals_the_original(name):
     net, depth = PARAM_COUNTS[name]
