@@ -20,7 +20,7 @@ from benchmarks.subject import preset_named
 from dip_jax.app.checkpoint import Checkpoint
 from dip_jax.app.device import choose_device
 from dip_jax.app.fitting import restore
-from dip_jax.app.presets import Preset
+from dip_jax.app.settings import Preset
 from experiments.program import Table, define_common, publish, run_program
 
 NAME = "checkpoint"

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from dip_jax import Skip
-from dip_jax.app.presets import Preset
+from dip_jax.app.settings import Preset
 
 
 class Level(nn.Module):

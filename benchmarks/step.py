@@ -26,7 +26,8 @@ from absl import flags
 import dip_jax
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import Preset, find_preset
+from dip_jax.app.presets import find_preset
+from dip_jax.app.settings import Preset
 from experiments.program import (
     Table,
     define_common,

@@ -9,7 +9,8 @@ import optax
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import Preset, find_preset
+from dip_jax.app.presets import find_preset
+from dip_jax.app.settings import Preset
 
 
 class Subject(NamedTuple):

@@ -34,8 +34,9 @@ from absl import flags
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import LEVELS, Noise
-from dip_jax.app.presets import Preset, find_preset
+from dip_jax.app.presets import find_preset
 from dip_jax.app.results import psnr_8_bit
+from dip_jax.app.settings import Preset
 from experiments.denoising_table import PICTURES, noisy_and_clean
 from experiments.grid import Row, fill
 from experiments.program import Table, publish, run_program

@@ -12,11 +12,11 @@ import numpy as np
 from absl import flags
 
 import dip_jax
-from dip_jax.app import presets
+from dip_jax.app import presets, settings
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
-from dip_jax.app.presets import Preset
 from dip_jax.app.restoration import Restoration
+from dip_jax.app.settings import Preset
 from experiments.grid import Row, fill
 from experiments.program import define_backend
 
@@ -100,10 +100,10 @@ def find_method(
     name, stop, members = match.groups()
     names = [*own, *(preset.name for preset in presets.PRESETS)]
     if name not in names:
-        raise UserError(flag, name, "is unknown; " + presets.nearest(name, names))
+        raise UserError(flag, name, "is unknown; " + settings.nearest(name, names))
     preset = own[name] if name in own else presets.find_preset(name, task, flag=flag)
     changes = {} if stop is None else {"stop": stop}
-    preset = presets.changed(preset, flag + " ", **changes)
+    preset = settings.changed(preset, flag + " ", **changes)
     return Method(preset, int(members or preset.members))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import optax
 
 import dip_jax
-from dip_jax.app.presets import Preset
+from dip_jax.app.settings import Preset
 from dip_jax.app.stopping import stopped, watch_outputs
 from dip_jax.base import Algorithm, Image, Scalar
 

@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 
 import dip_jax
-from dip_jax.app import presets
+from dip_jax.app import presets, settings
 from dip_jax.app.errors import UserError
 from dip_jax.app.folder import run_folder
 from dip_jax.app.job import run_job
@@ -31,7 +31,7 @@ Flags [what holds without them]:
 """
 # Kind or choices, name, default, help; in the order that --help shows.
 FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
-    (presets.TASKS, "task", None, "What to do [denoise, or what the preset is for]."),
+    (settings.TASKS, "task", None, "What to do [denoise, or what the preset is for]."),
     (
         str,
         "image",
@@ -75,10 +75,10 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     (int, "jpeg_quality", None, "Demonstration: compress --image with this quality first."),
     (str, "preset", None, "A named set of numbers, see --list_presets [fast]."),
     (bool, "list_presets", False, "Show all presets and end."),
-    (str, "generator", None, f"The network: {', '.join(presets.GENERATORS)} [the preset's]."),
-    (presets.INPUTS, "input", None, "What the network is fed [the preset's]."),
+    (str, "generator", None, f"The network: {', '.join(settings.GENERATORS)} [the preset's]."),
+    (settings.INPUTS, "input", None, "What the network is fed [the preset's]."),
     (
-        presets.STOPS,
+        settings.STOPS,
         "stop",
         None,
         "When to stop: by an independent copy of the noisy picture (r2r), by pixels held out of "

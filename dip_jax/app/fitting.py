@@ -17,10 +17,11 @@ from dip_jax.app.checkpoint import Arrays, Checkpoint
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise, estimate_noise, given_noise
-from dip_jax.app.presets import Preset, changed, find_preset
+from dip_jax.app.presets import find_preset
 from dip_jax.app.problem import Problem, as_image, as_mask, make_input, make_task, place
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.running import Fit, Progress, run_fit
+from dip_jax.app.settings import Preset, changed
 from dip_jax.app.stopping import partition, rule_for
 from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
@@ -73,7 +74,7 @@ def restore(
         the whole run that it was, and ends the run, like Ctrl-C, by returning something true.
       checkpoint: keeps the fit as it goes, and takes it up where an earlier call was killed.
       fit_memory: whether a picture too large for the memory is restored in tiles that fit.
-      **changes: fields of :class:`~dip_jax.app.presets.Preset` to change, such as
+      **changes: fields of :class:`~dip_jax.app.settings.Preset` to change, such as
         ``steps=200``, ``stop="none"``, ``members=4`` (fits with the seeds from ``seed`` on,
         averaged), ``generator="unet"``, or ``factor=2`` for super-resolution.
 

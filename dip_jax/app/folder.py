@@ -19,10 +19,10 @@ from dip_jax.app.device import Devices, choose_devices
 from dip_jax.app.errors import FitError, UserError, printable
 from dip_jax.app.job import preset_of
 from dip_jax.app.listing import Entry, list_pictures, spare_partners
-from dip_jax.app.presets import Preset
 from dip_jax.app.process import Outcome, process
 from dip_jax.app.results import claimed_folder
 from dip_jax.app.resuming import check_resumable, common_settings
+from dip_jax.app.settings import Preset
 from dip_jax.app.sources import check_flags, read_inputs
 from dip_jax.app.summary import forget_failure, keep_failure, write_summary
 from dip_jax.loop import compilations

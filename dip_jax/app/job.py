@@ -8,10 +8,11 @@ import dip_jax
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import FitError, UserError, printable
 from dip_jax.app.noise import LEVELS
-from dip_jax.app.presets import Preset, changed, find_preset
+from dip_jax.app.presets import find_preset
 from dip_jax.app.process import Outcome, process
 from dip_jax.app.restoration import at_the_end
 from dip_jax.app.results import claimed_folder
+from dip_jax.app.settings import Preset, changed
 from dip_jax.app.sources import Files, check_flags, read_inputs
 
 # Flags that would be ignored in silence.

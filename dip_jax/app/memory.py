@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import LEAST_TILE, Preset
+from dip_jax.app.settings import LEAST_TILE, Preset
 
 # More than any preset takes for a pixel. Below half of what is free no program is compiled to
 # tell.

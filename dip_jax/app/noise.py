@@ -9,7 +9,7 @@ import numpy as np
 import pywt
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import nearest
+from dip_jax.app.settings import nearest
 
 # The argument that tells the level of each kind.
 LEVELS = {"gaussian": "sigma", "poisson": "gain"}

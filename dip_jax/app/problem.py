@@ -8,7 +8,7 @@ import numpy as np
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import Preset
+from dip_jax.app.settings import Preset
 from dip_jax.base import Task
 from dip_jax.operators import Crop
 

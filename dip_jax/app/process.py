@@ -20,11 +20,11 @@ from dip_jax.app import degrade
 from dip_jax.app.checkpoint import Checkpoint
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.fitting import restore
-from dip_jax.app.presets import Preset
 from dip_jax.app.restoration import Restoration, at_the_end
 from dip_jax.app.results import psnr_8_bit, rank_correlation, write_results
 from dip_jax.app.resuming import alone, check_ours, common_settings, digests, finished_record
 from dip_jax.app.running import Progress
+from dip_jax.app.settings import Preset
 from dip_jax.app.sources import Inputs
 
 LUMA_BORDER = 4

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.app.noise import Noise
-from dip_jax.app.presets import Preset
+from dip_jax.app.settings import Preset
 from dip_jax.members import combine
 
 

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 import dip_jax
 from dip_jax.app.checkpoint import FOLDER, check_same, settings_of
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import Preset
 from dip_jax.app.results import RECORD
+from dip_jax.app.settings import Preset
 from dip_jax.app.sources import Inputs
 from dip_jax.app.summary import FAILURE
 

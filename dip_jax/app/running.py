@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 
 import dip_jax
 from dip_jax.app.checkpoint import Arrays
-from dip_jax.app.presets import Preset
 from dip_jax.app.restoration import Restoration
+from dip_jax.app.settings import Preset
 from dip_jax.base import Algorithm, State, Task
 from dip_jax.loop import Trace
 from dip_jax.operators import Crop

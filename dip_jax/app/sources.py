@@ -11,7 +11,7 @@ from dip_jax.app import degrade
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import given_noise
 from dip_jax.app.pictures import MAX_PIXELS, read_mask, read_picture
-from dip_jax.app.presets import Preset
+from dip_jax.app.settings import Preset
 
 
 class Inputs(NamedTuple):

@@ -22,8 +22,8 @@ import dip_jax
 from dip_jax import splitting
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise
-from dip_jax.app.presets import Preset
 from dip_jax.app.problem import Problem, make_task
+from dip_jax.app.settings import Preset
 from dip_jax.base import Algorithm, Array, Info, Scalar, Task
 
 AUTO = {

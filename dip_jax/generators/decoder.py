@@ -7,6 +7,8 @@ equal in distribution. A mean over the blocks would not do: it takes a ``stride`
 noise's deviation (and of the jitter's). What is not kept costs memory, not time.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
 
 from dip_jax.base import Array, Image
@@ -14,7 +16,38 @@ from dip_jax.generators.blocks import PADDINGS, UPSAMPLINGS, Conv, Doubled, Norm
 from dip_jax.generators.checks import check_choice, check_input, check_integer
 
 
-class DeepDecoder(nn.Module, kw_only=True):
+class _Decoder(nn.Module, kw_only=True):
+    """What the two share: fields, their checks, and the frame around the convolutions."""
+
+    channels: int = 3
+    levels: int = 5
+    width: int = 128
+    upsampling: str = "bilinear"
+    sigmoid: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        check_integer("channels", self.channels, least=1)
+        check_integer("levels", self.levels, least=1)
+        check_integer("width", self.width, least=1)
+        check_choice("upsampling", self.upsampling, UPSAMPLINGS)
+        super().__post_init__()
+
+    @property
+    def stride(self) -> int:
+        """``2 ** levels``: height and width of ``z`` must be multiples of it."""
+        return 2**self.levels
+
+    def _painted(self, z: Array, grown: Callable[[Array, int], Array], *, use_bias: bool) -> Image:
+        """The image of ``z``; ``grown`` is a level's convolution and upsampling."""
+        x = _coarse(z, self.stride)
+        for index in range(self.levels + 1):
+            x = Norm(name=f"norm{index}")(nn.relu(grown(x, index)))
+        x = Conv(self.channels, 1, use_bias=use_bias, name="out_conv")(x)
+        return nn.sigmoid(x) if self.sigmoid else x
+
+
+class DeepDecoder(_Decoder, kw_only=True):
     """The Deep Decoder, ``[h, w, depth] -> [h, w, channels]``.
 
     Levels of 1x1 convolution, upsampling, ReLU and norm; one more without upsampling; a 1x1
@@ -53,39 +86,18 @@ class DeepDecoder(nn.Module, kw_only=True):
     (16, 24, 3)
     """
 
-    channels: int = 3
-    levels: int = 5
-    width: int = 128
-    upsampling: str = "bilinear"
-    sigmoid: bool = True
-
-    def __post_init__(self) -> None:
-        """Checks the fields."""
-        check_integer("channels", self.channels, least=1)
-        check_integer("levels", self.levels, least=1)
-        check_integer("width", self.width, least=1)
-        check_choice("upsampling", self.upsampling, UPSAMPLINGS)
-        super().__post_init__()
-
-    @property
-    def stride(self) -> int:
-        """``2 ** levels``: height and width of ``z`` must be multiples of it."""
-        return 2**self.levels
-
     @nn.compact
     def __call__(self, z: Array) -> Image:
         """The image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
-        x = _coarse(z, self.stride)
-        for index in range(self.levels + 1):
+
+        def grown(x: Array, index: int) -> Array:
             x = Conv(self.width, 1, use_bias=False, name=f"conv{index}")(x)
-            if index < self.levels:
-                x = upsample(x, self.upsampling)
-            x = Norm(name=f"norm{index}")(nn.relu(x))
-        x = Conv(self.channels, 1, use_bias=False, name="out_conv")(x)
-        return nn.sigmoid(x) if self.sigmoid else x
+            return upsample(x, self.upsampling) if index < self.levels else x
+
+        return self._painted(z, grown, use_bias=False)
 
 
-class ConvDecoder(nn.Module, kw_only=True):
+class ConvDecoder(_Decoder, kw_only=True):
     """The ConvDecoder, ``[h, w, depth] -> [h, w, channels]``.
 
     Levels of upsampling, 3x3 convolution, ReLU and norm; one more without upsampling; a 1x1
@@ -119,37 +131,25 @@ class ConvDecoder(nn.Module, kw_only=True):
     ``deepinv.models.ConvDecoder``.
     """
 
-    channels: int = 3
     levels: int = 6
     width: int = 256
     upsampling: str = "nearest"
     padding: str = "zero"
-    sigmoid: bool = True
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        check_integer("channels", self.channels, least=1)
-        check_integer("levels", self.levels, least=1)
-        check_integer("width", self.width, least=1)
-        check_choice("upsampling", self.upsampling, UPSAMPLINGS)
         check_choice("padding", self.padding, PADDINGS)
         super().__post_init__()
-
-    @property
-    def stride(self) -> int:
-        """``2 ** levels``: height and width of ``z`` must be multiples of it."""
-        return 2**self.levels
 
     @nn.compact
     def __call__(self, z: Array) -> Image:
         """The image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
-        x = _coarse(z, self.stride)
-        for index in range(self.levels + 1):
+
+        def grown(x: Array, index: int) -> Array:
             conv = Conv(self.width, 3, 1, self.padding, name=f"conv{index}")
-            x = conv(Doubled(x, self.upsampling) if index < self.levels else x)
-            x = Norm(name=f"norm{index}")(nn.relu(x))
-        x = Conv(self.channels, 1, name="out_conv")(x)
-        return nn.sigmoid(x) if self.sigmoid else x
+            return conv(Doubled(x, self.upsampling) if index < self.levels else x)
+
+        return self._painted(z, grown, use_bias=True)
 
 
 def _coarse(z: Array, stride: int) -> Array:

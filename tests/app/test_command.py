@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import command, fitting, presets, process
+from dip_jax.app import command, fitting, process, settings
 from dip_jax.app.presets import PRESETS
 from dip_jax.app.results import FILES, claimed_folder
 
@@ -108,7 +108,7 @@ def test_demonstration_restores(small_presets, tmp_path, capsys, monkeypatch):
     assert (again / "restored.png").read_bytes() == (folder / "restored.png").read_bytes()
 
 
-@pytest.mark.parametrize("task", presets.TASKS)
+@pytest.mark.parametrize("task", settings.TASKS)
 def test_each_task_has_a_demonstration(task, small_presets, tmp_path, capsys, monkeypatch):
     tiny = smooth(32, 32).astype(np.float32) / 255
     monkeypatch.setattr("dip_jax.app.degrade.demonstration_picture", lambda: tiny)
@@ -165,15 +165,15 @@ def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
         "conv_decoder": (("levels", 1), ("width", 4)),
     }
     for name, options in narrow.items():
-        changes = presets.GENERATORS[name] | {"options": options}
-        monkeypatch.setitem(presets.GENERATORS, name, changes)
+        changes = settings.GENERATORS[name] | {"options": options}
+        monkeypatch.setitem(settings.GENERATORS, name, changes)
     image = save(tmp_path / "p.png", smooth())
     code, _, _ = run(capsys, f"--image={image}", "--steps=2", *flags, f"--out={tmp_path / 'a'}")
     assert code == 0
-    settings = results(tmp_path / "a")[2]["settings"]
+    used = results(tmp_path / "a")[2]["settings"]
     for flag in flags[:1]:
         name, value = flag[2:].split("=")
-        assert str(settings[name]) == value
+        assert str(used[name]) == value
 
 
 def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import dip_jax
-from dip_jax.app import presets, stopping
+from dip_jax.app import settings, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
-from dip_jax.app.presets import changed, find_preset
+from dip_jax.app.presets import find_preset
 from dip_jax.app.problem import canvas, make_task, place
+from dip_jax.app.settings import changed
 from dip_jax.loop import _jitted_loop
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
@@ -105,7 +106,7 @@ def test_bad_pictures_are_told(picture, words):
 
 def test_another_generator_brings_its_own_options():
     preset = changed(find_preset("fast", "denoise"), generator="resnet")
-    assert presets.GENERATORS["resnet"].items() <= preset._asdict().items()
+    assert settings.GENERATORS["resnet"].items() <= preset._asdict().items()
     assert changed(preset, options={"blocks": 2}).options == (("blocks", 2),)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import dip_jax
-from dip_jax.app import presets
+from dip_jax.app import presets, settings
 from dip_jax.app.errors import UserError
 from dip_jax.app.presets import PRESETS, find_preset
 
@@ -43,7 +43,7 @@ def test_paper_presets_build_the_original_networks(key, golden_folder):
 
 
 def test_every_preset_but_fast_and_best_is_the_papers():
-    own = {("fast", task) for task in presets.TASKS} | {("best", "denoise")}
+    own = {("fast", task) for task in settings.TASKS} | {("best", "denoise")}
     assert {(p.name, p.task) for p in PRESETS} == COUNTED.keys() | own
 
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.app import assembly, command, degrade, fitting, presets, problem, stopping
+from dip_jax.app import assembly, command, degrade, fitting, presets, problem, settings, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise
 from dip_jax.app.pictures import write_picture
-from dip_jax.app.presets import STOPS, STOPS_OF, find_preset
+from dip_jax.app.presets import find_preset
+from dip_jax.app.settings import STOPS, STOPS_OF
 
 SIZE = 40
 SIGMA = 25.0
@@ -179,7 +180,7 @@ def test_the_share_held_out_falls_with_the_size(size, share):
 
 def test_auto_is_the_first_rule_that_suits():
     chosen = {}
-    for task in presets.TASKS:
+    for task in settings.TASKS:
         preset = find_preset("fast", task)
         assert preset.stop == "auto"
         chosen[task] = stopping.rule_for(preset, None, 10**4)
@@ -236,5 +237,5 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
 
 
 def test_stops_are_listed_for_all_tasks():
-    assert set(STOPS_OF) == set(presets.TASKS)
+    assert set(STOPS_OF) == set(settings.TASKS)
     assert {rule for rules in STOPS_OF.values() for rule in rules} == set(STOPS)
