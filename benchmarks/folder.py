@@ -1,11 +1,11 @@
 """Pictures an hour: one command for a folder against one a picture, and how to use two devices.
 
-  python -m benchmarks.folder --pictures=12 --rounds=3
+  python -m benchmarks.folder --pictures=12 --rounds=3 --sides=64,96
 
-All ways restore the same noisy pictures, cut from scikit-image's astronaut, with the same
-settings, and must leave the same bytes. The ways take turns, and an uncounted round of one step
-before fills the cache of compiled programs. Nothing is bound to cores: two devices or two
-processes share those that one has for itself.
+All ways restore the same noisy pictures of three shapes, cut from scikit-image's astronaut, with
+the same settings, and must leave the same bytes. The ways take turns, and an uncounted round of
+one step before fills the cache of compiled programs. Nothing is bound to cores: two devices or
+two processes share those that one has for itself.
 
   one command a picture: ``dip-jax --image=PICTURE``, one after the other
   a folder: ``dip-jax --image=FOLDER``
@@ -29,8 +29,9 @@ from absl import flags
 from benchmarks.subject import preset_named
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.device import choose_device
+from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import write_picture
-from experiments.program import Table, define_common, publish, run_program
+from experiments.program import Table, define_common, integers, publish, run_program
 
 NAME = "folder"
 SINGLES, FOLDER, DEVICES, PROCESSES = (
@@ -40,7 +41,6 @@ SINGLES, FOLDER, DEVICES, PROCESSES = (
     "a folder, two processes",
 )
 WAYS = (SINGLES, FOLDER, DEVICES, PROCESSES)
-SIZES = ((64, 64), (96, 64), (96, 96))  # three canvases
 SIGMA = 25
 COMMAND = (sys.executable, "-c", "from dip_jax.app.command import entry; entry()")
 
@@ -49,6 +49,7 @@ def define(values: flags.FlagValues) -> None:
     """The program's flags."""
     text = {"flag_values": values}
     flags.DEFINE_integer("pictures", 12, "How many.", lower_bound=2, **text)
+    flags.DEFINE_list("sides", ["64", "96"], "Of the pictures: two lengths.", **text)
     flags.DEFINE_integer("rounds", 3, "Times each way is taken.", lower_bound=1, **text)
     flags.DEFINE_string("preset", "fast", "A preset for denoising.", **text)
     flags.DEFINE_integer("steps", None, "Of a fit [the preset's].", lower_bound=1, **text)
@@ -61,13 +62,14 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str], values: flags.FlagValues) -> None:
+    sizes = sizes_of(integers("--sides", values.sides, least=32))
     preset = preset_named(values.preset, "--preset")
     device = choose_device(values.backend)
     steps = values.steps or preset.steps
     settings = [f"--backend={values.backend}", f"--preset={preset.name}", f"--sigma={SIGMA}"]
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory(prefix="dip_jax-folder-") as place:
-        pictures = make_pictures(Path(place) / "pictures", values.pictures)
+        pictures = make_pictures(Path(place) / "pictures", values.pictures, sizes)
         for number in range(values.rounds + 1):
             left = {}
             for way in WAYS:
@@ -80,7 +82,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             check_equal(left, values.pictures)
     note = (
         f"Medians of {values.rounds} rounds. {values.pictures} RGB pictures of "
-        + ", ".join(f"{width}x{height}" for height, width in SIZES)
+        + ", ".join(f"{width}x{height}" for height, width in sizes)
         + f", preset {preset.name}, at most {steps} steps. All ways left the same bytes."
     )
     columns = ["way", "seconds", "pictures an hour", f"times {SINGLES}", f"times {FOLDER}"]
@@ -88,7 +90,16 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     publish([table], f"benchmarks.{NAME}", argv, device, values.out)
 
 
-def make_pictures(folder: Path, count: int) -> list[Path]:
+def sizes_of(sides: Sequence[int]) -> list[tuple[int, int]]:
+    """Heights and widths of the pictures: three shapes of two lengths."""
+    if len(set(sides)) != 2 or max(sides) > 512:
+        given = ",".join(str(side) for side in sides)
+        raise UserError("--sides", given, "must be two lengths up to 512, such as 64,96")
+    small, large = sorted(sides)
+    return [(small, small), (large, small), (large, large)]
+
+
+def make_pictures(folder: Path, count: int, sizes: Sequence[tuple[int, int]]) -> list[Path]:
     """Noisy cuts of the astronaut, of the sizes in turn."""
     from skimage import data
 
@@ -96,8 +107,8 @@ def make_pictures(folder: Path, count: int) -> list[Path]:
     folder.mkdir()
     paths = []
     for number in range(count):
-        height, width = SIZES[number % len(SIZES)]
-        top, left = 37 * number % (512 - height), 61 * number % (512 - width)
+        height, width = sizes[number % len(sizes)]
+        top, left = 37 * number % (513 - height), 61 * number % (513 - width)
         cut = whole[top : top + height, left : left + width]
         paths.append(folder / f"{number:03d}.png")
         write_picture(paths[-1], add_noise(cut, SIGMA, seed=number))

@@ -31,6 +31,10 @@ ROOT = pathlib.Path(__file__).parents[2]
         ("startup", "--preset=fats"),
         ("folder", "--pictures=1"),
         ("folder", "--preset=fats"),
+        ("folder", "--sides=64"),
+        ("folder", "--sides=64,64"),
+        ("folder", "--sides=16,64"),
+        ("folder", "--sides=64,513"),
         ("checkpoint", "--presets=fats"),
         ("checkpoint", "--steps=1"),
         ("memory", "--sizes=abc"),
@@ -135,8 +139,10 @@ def test_a_process_returns_json_and_passes_errors_on():
 
 
 def test_ways_through_a_folder_are_compared_and_must_agree(tmp_path):
-    paths = folder.make_pictures(tmp_path / "pictures", 4)
-    assert [folder.SIZES[i % 3] for i in range(4)] == [
+    sizes = folder.sizes_of([96, 64])
+    assert sizes == [(64, 64), (96, 64), (96, 96)]
+    paths = folder.make_pictures(tmp_path / "pictures", 4, sizes)
+    assert [sizes[i % 3] for i in range(4)] == [
         tuple(read_picture(path).image.shape[:2]) for path in paths
     ]
     seconds = dict(zip(folder.WAYS, ([40.0, 42.0], [20.0, 21.0], [10.0], [82.0]), strict=True))
