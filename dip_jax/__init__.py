@@ -17,7 +17,7 @@ from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.members import Ensemble, combine
-from dip_jax.prior import dip, recorrupted
+from dip_jax.prior import dip, recorrupted, sure
 from dip_jax.tasks import (
     denoise,
     inpaint,
@@ -30,6 +30,7 @@ from dip_jax.tasks import (
 )
 from dip_jax.wrappers import (
     average,
+    averages,
     backtrack,
     best,
     ensemble,
@@ -59,6 +60,7 @@ __all__ = [
     "UNet",
     "advance",
     "average",
+    "averages",
     "backtrack",
     "best",
     "canonical",
@@ -83,6 +85,7 @@ __all__ = [
     "splitting",
     "stop",
     "super_resolve",
+    "sure",
     "through",
     "total_variation",
     "until",

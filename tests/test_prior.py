@@ -90,7 +90,8 @@ def test_recorrupted_does_not_learn_noise():
     assert abs(state.params["gain"]) < 0.05
 
 
-def test_a_penalty_of_recorrupted_sees_the_image_without_noise():
+@pytest.mark.parametrize("method", [dip_jax.recorrupted, dip_jax.sure])
+def test_a_denoisers_penalty_sees_the_image_without_noise(method):
     def roughness(image):
         return 3 * jnp.mean(jnp.abs(image - 0.5))
 
@@ -98,7 +99,7 @@ def test_a_penalty_of_recorrupted_sees_the_image_without_noise():
     task = dip_jax.denoise(y)
     infos, gains = [], []
     for penalty in (None, roughness):
-        fit = dip_jax.recorrupted(Gain(), optax.sgd(0.1), penalty=penalty)
+        fit = method(Gain(), optax.sgd(0.1), penalty=penalty)
         state, info = fit.step(fit.init(KEY, task, z), task)
         infos.append(info)
         gains.append(state.params["gain"])
@@ -113,3 +114,57 @@ def test_a_penalty_of_recorrupted_sees_the_image_without_noise():
 def test_alpha_out_of_range_is_refused(alpha):
     with pytest.raises(ValueError, match=f"alpha={alpha}"):
         dip_jax.recorrupted(Toy(), optax.adam(0.1), alpha=alpha)
+
+
+def test_sure_estimates_the_error_against_the_clean_image():
+    """In the mean over many values; for a gain g that error is (g s)^2 around grey."""
+    sigma = 0.2
+    y, z = noise_around_grey(sigma)
+    for extra in (0.0, 0.5):
+        fit = dip_jax.sure(Gain(), optax.sgd(0.0), extra=extra)
+        state = fit.init(KEY, dip_jax.denoise(y), z)
+        state = state._replace(params={"gain": jnp.array(0.5)})
+        _, info = fit.step(state, dip_jax.denoise(y))
+        added = float(jnp.var(info.image) / 0.25 - jnp.var(y))  # of the input's variance, by extra
+        assert (added > 0.001) == (extra > 0)
+        assert info.loss == pytest.approx(0.25 * (sigma**2 + added), abs=0.0015)
+
+
+def test_sure_weighs_the_divergence_as_the_task_weighs_the_image():
+    """Pixels that do not count change neither loss nor gradient, however noisy they are."""
+    y, z = noise_around_grey(0.2)
+    known = jnp.zeros((64, 64, 1)).at[:, :32].set(1.0)
+    task = dip_jax.denoise(y, known=known)
+    fit = dip_jax.sure(Gain(), optax.sgd(0.1), extra=0.0)
+    losses, gains = [], []
+    for deviation in (0.2, 5.0):
+        other = z.at[:, 32:, 3:].set(deviation)
+        state, info = fit.step(fit.init(KEY, task, other), task)
+        losses.append(float(info.loss))
+        gains.append(float(state.params["gain"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert gains[0] == pytest.approx(gains[1], rel=1e-6)
+
+
+def test_sure_does_not_learn_noise():
+    """The least squares gain for pure noise is 0; fitting y to itself would keep it 1."""
+    y, z = noise_around_grey(0.2)
+    fit = dip_jax.sure(Gain(), optax.adam(0.02))
+    state, _ = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=300)
+    assert abs(state.params["gain"]) < 0.05
+
+
+def test_sure_trains_a_network_in_a_compiled_loop():
+    y, z = noise_around_grey(0.1)
+    network = dip_jax.Skip(widths=(8, 8), skip_widths=4, upsampling="bilinear", padding="edge")
+    fit = dip_jax.sure(network, optax.adam(0.01))
+    state, trace = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=60)
+    error = jnp.mean((dip_jax.estimate(fit, state) - 0.5) ** 2)
+    assert error < 0.1**2 / 4
+    # Signed, as an estimate of an error that is nearly 0, of which -s^2 is part.
+    assert abs(trace["loss"][-1] - error) < 0.1**2 / 2
+
+
+def test_extra_noise_below_zero_is_refused():
+    with pytest.raises(ValueError, match="extra=-1"):
+        dip_jax.sure(Toy(), optax.adam(0.1), extra=-1)

@@ -57,6 +57,7 @@ def play(algorithm, steps):
 
 WRAPPERS = {
     "average": dip_jax.average,
+    "averages": dip_jax.averages,
     "backtrack": dip_jax.backtrack,
     "best": lambda algorithm: dip_jax.best(algorithm, lambda info: info.loss),
     "measured": dip_jax.measured,
@@ -88,6 +89,27 @@ def test_contract(name):
     np.testing.assert_array_equal(
         dip_jax.estimate(algorithm, state), dip_jax.estimate(algorithm, played)
     )
+
+
+def test_of_several_averages_the_validation_error_chooses():
+    """The images climb past what the validation asks for, 4: in the end the longer is nearer."""
+    decays = (0.2, 0.95)
+    _, infos = play(dip_jax.averages(script(jnp.zeros(12)), decays), 12)
+    alone = [play(dip_jax.average(script(jnp.zeros(12)), d), 12)[1] for d in decays]
+    errors, chosen = np.zeros(2), []
+    for info, *single in zip(infos, *alone, strict=True):
+        errors = 0.95 * errors + 0.05 * np.array([np.mean((s.image - 4) ** 2) for s in single])
+        chosen.append(int(np.argmin(errors)))
+        np.testing.assert_allclose(info.image, single[chosen[-1]].image, rtol=1e-6)
+        assert info.metrics["decay"] == pytest.approx(decays[chosen[-1]])
+    assert (chosen[1], chosen[-1]) == (0, 1)
+
+
+def test_several_averages_want_a_validation():
+    algorithm = dip_jax.averages(script(jnp.zeros(3)))
+    task = TASK._replace(validation=None)
+    with pytest.raises(ValueError, match=r"dip_jax\.validate"):
+        algorithm.step(algorithm.init(KEY, task, Z), task)
 
 
 def test_average_is_the_debiased_exponential_mean():
@@ -178,6 +200,8 @@ def test_backtrack_gives_up_on_a_loss_that_is_noisy_by_nature():
     ("make", "named"),
     [
         (lambda a: dip_jax.average(a, decay=1.0), "decay=1.0"),
+        (lambda a: dip_jax.averages(a, (0.9,)), "two or more"),
+        (lambda a: dip_jax.averages(a, (0.9, 1.0)), r"decays=\(0.9, 1.0\)"),
         (lambda a: dip_jax.backtrack(a, drop=0.0), "drop=0.0"),
         (lambda a: dip_jax.backtrack(a, every=0), "every=0"),
         (lambda a: dip_jax.posterior(a, burn_in=-1), "burn_in=-1"),

@@ -30,7 +30,7 @@ def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
         preset._replace(
             **dict.fromkeys(("name", "task", "source", "expected"), ""),
             **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members", "tile"), 0),
-            tv=preset.tv if preset.alpha else 0.0,
+            tv=preset.tv if preset.denoiser else 0.0,
         ),
         generator,
     )
@@ -39,13 +39,17 @@ def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
 @functools.lru_cache(maxsize=32)
 def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
+    penalty = functools.partial(_variation, preset.tv) if preset.tv else None
     if preset.alpha:
-        penalty = functools.partial(_variation, preset.tv) if preset.tv else None
         fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)
+    elif preset.extra:
+        fit = dip_jax.sure(generator, optimizer, extra=preset.extra, penalty=penalty)
     else:
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     fit = dip_jax.measured(watch_outputs(fit, preset.stop))
-    fit = dip_jax.measured(dip_jax.average(fit, preset.decay), "average_")
+    several = isinstance(preset.decay, tuple)
+    fit = dip_jax.averages(fit, preset.decay) if several else dip_jax.average(fit, preset.decay)
+    fit = dip_jax.measured(fit, "average_")
     return dip_jax.backtrack(stopped(fit, preset.stop))
 
 

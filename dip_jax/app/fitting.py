@@ -94,7 +94,7 @@ def restore(
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
     model = given_noise(noise, preset.task, sigma, gain)
-    if model is None and (preset.alpha or preset.stop in ("r2r", "discrepancy")):
+    if model is None and (preset.denoiser or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
     preset = preset._replace(stop=rule_for(preset, model, pixels))
@@ -195,7 +195,7 @@ class _Job(NamedTuple):
         key = jax.random.key((self.seed + member) % 2**32)
         parts = partition(preset, problem, self.noise, jax.random.fold_in(key, 2))
         task = make_task(preset, parts.y, parts.known, problem.truth, problem.region)
-        if preset.tv and not preset.alpha:
+        if preset.tv and not preset.denoiser:
             task = dip_jax.total_variation(task, preset.tv)
         if parts.validation is not None:
             task = dip_jax.validate(task, parts.validation)

@@ -51,6 +51,22 @@ PRESETS = (
         b2=0.99,
         members=2,
     ),
+    _FAST._replace(
+        name="sure",
+        source="dip_jax, after Jo et al., ICCV 2021",
+        expected="",
+        steps=400,
+        decay_steps=400,
+        options=pairs(
+            widths=(32, 48, 64, 64, 64),
+            skip_widths=16,
+            upsampling="bilinear",
+            padding="edge",
+            bias=False,
+        ),
+        extra=0.5,
+        b2=0.99,
+    ),
     _FAST._replace(task="reconstruct", expected="astronaut, JPEG quality 10: 27.1 to 27.7 dB"),
     _FAST._replace(
         task="inpaint", expected="kate (text): 18.0 to 41.4 dB, 31.6 without known pixels"

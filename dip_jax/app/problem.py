@@ -175,7 +175,7 @@ def make_input(
 
     ``seen`` is the degraded picture on the canvas, ``deviation`` that of its noise.
     """
-    if preset.alpha:
+    if preset.denoiser:
         assert deviation is not None
         return jnp.concatenate([seen, deviation], axis=2)
     if preset.input == "meshgrid":

@@ -56,10 +56,12 @@ class Preset(NamedTuple):
     alpha: float = 0.0
     """Above 0, the generator is fed the picture with noise added, and ``input``, ``depth`` and
     ``jitter`` mean nothing: see :func:`dip_jax.recorrupted`. For denoising alone."""
+    extra: float = 0.0
+    """Above 0, likewise, and the loss is Stein's estimate: see :func:`dip_jax.sure`."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
-    decay: float = 0.99
-    """Of the exponential average of the outputs."""
+    decay: float | tuple[float, ...] = 0.99
+    """Of the exponential average of the outputs; of several the validation error chooses."""
     members: int = 1
     """Fits with different seeds, of which the result is the mean."""
     tile: int = 0
@@ -70,6 +72,11 @@ class Preset(NamedTuple):
     """For super-resolution: how many times larger."""
     missing: float = 50.0
     """For inpainting demonstrations: percentage of pixels to hide."""
+
+    @property
+    def denoiser(self) -> bool:
+        """Whether the generator is fed the noisy picture, and told of its noise."""
+        return self.alpha > 0 or self.extra > 0
 
 
 def pairs(**options: Any) -> tuple[tuple[str, Any], ...]:
@@ -88,6 +95,7 @@ _DECODER = {
     "jitter": 0.0,
     "jitter_strong": None,
     "alpha": 0.0,
+    "extra": 0.0,
 }
 # What else another generator than the preset's changes of it.
 GENERATORS: dict[str, dict[str, Any]] = {
@@ -132,8 +140,8 @@ def _check(preset: Preset, prefix: str) -> None:
     suitable = [
         rule
         for rule in STOPS_OF[preset.task]
-        # A recorrupted fit's outputs are of a copy of more noise.
-        if not (preset.alpha and rule == "discrepancy")
+        # A denoiser's outputs are of a copy of more noise.
+        if not (preset.denoiser and rule == "discrepancy")
     ]
     if preset.stop not in suitable:
         problem = f"does not suit {preset.task}, preset {preset.name}; these do: "
@@ -144,10 +152,19 @@ def _check(preset: Preset, prefix: str) -> None:
     _check_counts(preset, prefix)
     if not 0 <= preset.alpha < 1:
         raise UserError(f"{prefix}alpha", preset.alpha, "must be at least 0 and below 1")
-    if preset.alpha and preset.task != "denoise":
-        raise UserError(f"{prefix}alpha", preset.alpha, f"must be 0 for the task {preset.task}")
+    if not isinstance(preset.extra, numbers.Real) or not 0 <= preset.extra < math.inf:
+        raise UserError(f"{prefix}extra", preset.extra, "must be a number of at least 0")
+    if preset.alpha and preset.extra:
+        raise UserError(f"{prefix}extra", preset.extra, "must be 0 where alpha is not")
+    for name in ("alpha", "extra"):
+        value = getattr(preset, name)
+        if value and preset.task != "denoise":
+            raise UserError(f"{prefix}{name}", value, f"must be 0 for the task {preset.task}")
     if not isinstance(preset.tv, numbers.Real) or not 0 <= preset.tv < math.inf:
         raise UserError(f"{prefix}tv", preset.tv, "must be a number of at least 0")
+    if isinstance(preset.decay, tuple) and preset.stop not in ("auto", "r2r", "held_out"):
+        problem = "needs data to validate with: take stop=held_out or r2r, or give one decay"
+        raise UserError(f"{prefix}decay", preset.decay, problem)
     if not 2 <= preset.factor <= MAX_FACTOR:
         raise UserError(f"{prefix}factor", preset.factor, f"must be from 2 to {MAX_FACTOR}")
     if not 0 < preset.missing < 100:

@@ -66,7 +66,11 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     """
     enough = pixels >= LEAST_PIXELS
     if preset.stop == "auto":
-        return AUTO[preset.task] if enough else "none"
+        rule = AUTO[preset.task] if enough else "none"
+        if rule == "none" and isinstance(preset.decay, tuple):
+            problem = "needs data to validate with, and none is set aside here; give one decay"
+            raise UserError("decay", preset.decay, problem)
+        return rule
     if preset.stop in ("r2r", "discrepancy") and not (noise and noise.level >= LEAST_NOISE):
         problem = "needs noise, and none was found; give its level, or take none"
         raise UserError("stop", preset.stop, problem)

@@ -196,7 +196,34 @@ def test_another_weight_of_tv_compiles_nothing():
     assert second.trace["loss"][0] > first.trace["loss"][0]
 
 
-@pytest.mark.parametrize(("task", "alpha"), [("denoise", 1.0), ("reconstruct", 0.5)])
-def test_alpha_out_of_place_is_refused(task, alpha):
-    with pytest.raises(UserError, match=f"alpha={alpha}"):
-        restore(np.zeros((8, 8, 3), np.float32), task=task, alpha=alpha)
+@pytest.mark.parametrize("changes", [{"alpha": 0.0, "extra": 0.5}, {"decay": (0.5, 0.9)}])
+def test_other_losses_and_averages_run(changes):
+    noisy = np.random.default_rng(0).random((40, 40, 3), np.float32)
+    options = {"widths": (4, 4), "skip_widths": 2}
+    result = restore(noisy, sigma=25.0, steps=4, options=options, progress=False, **changes)
+    assert np.isfinite(result.image).all()
+    assert len(set(result.trace["loss"])) == 4
+    assert ("decay" in result.trace) == ("decay" in changes)
+
+
+@pytest.mark.parametrize("changes", [{"stop": "none"}, {"task": "super_resolve", "factor": 2}])
+def test_several_averages_are_refused_without_a_validation(changes):
+    with pytest.raises(UserError, match=r"decay=\(0.5, 0.9\): needs data to validate"):
+        restore(np.zeros((40, 40, 3), np.float32), decay=(0.5, 0.9), progress=False, **changes)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("denoise", {"alpha": 1.0}),
+        ("reconstruct", {"alpha": 0.5}),
+        ("denoise", {"extra": -0.1}),
+        ("denoise", {"extra": float("nan")}),
+        ("reconstruct", {"extra": 0.5}),
+        ("denoise", {"alpha": 0.2, "extra": 0.5}),
+    ],
+)
+def test_denoisers_out_of_place_are_refused(task, changes):
+    name, value = list(changes.items())[-1]
+    with pytest.raises(UserError, match=f"{name}={value}"):
+        restore(np.zeros((8, 8, 3), np.float32), task=task, **changes)

@@ -42,8 +42,8 @@ def test_paper_presets_build_the_original_networks(key, golden_folder):
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == counts[COUNTED[key]]
 
 
-def test_every_preset_but_fast_and_best_is_the_papers():
-    own = {("fast", task) for task in settings.TASKS} | {("best", "denoise")}
+def test_every_preset_but_our_own_is_the_papers():
+    own = {("fast", task) for task in settings.TASKS} | {("best", "denoise"), ("sure", "denoise")}
     assert {(p.name, p.task) for p in PRESETS} == COUNTED.keys() | own
 
 
@@ -70,7 +70,7 @@ def test_task_follows_from_a_preset_with_one():
     ("name", "task", "words"),
     [
         ("papr", "denoise", "--preset=papr: is unknown; did you mean paper?"),
-        ("zzz", None, "there are fast, best, paper, x8"),
+        ("zzz", None, "there are fast, best, sure, paper, x8"),
         ("vase", "denoise", "is a preset for the task inpaint, not denoise"),
     ],
 )
