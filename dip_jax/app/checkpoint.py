@@ -99,6 +99,7 @@ class Checkpoint:
 
     def _save(self, number: int, arrays: Arrays) -> None:
         try:
+            str(self._folder.absolute()).encode()  # orbax knows no other names than of UTF-8
             self._folder.mkdir(exist_ok=True)
             if not (self._folder / SETTINGS).exists():
                 with replacing(self._folder / SETTINGS) as partial:
@@ -129,7 +130,12 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], place: Path) -> No
     ]
     if differing:
         told = "; ".join(differing)
-        raise UserError("--resume", place, f"is of another run: {told}. Take its flags, or --out")
+        raise UserError(
+            "--resume",
+            place,
+            f"is of another run: {told}. Take its flags or another "
+            "--out; --overwrite beside --resume does anew what differs",
+        )
 
 
 def settings_of(folder: Path) -> dict[str, Any] | None:

@@ -128,7 +128,8 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         bool,
         "resume",
         False,
-        "Go on with the run in --out that was killed; what is finished there stays.",
+        "Go on with the run in --out that was killed; what is finished there stays. With "
+        "--overwrite, what has other settings is done anew.",
     ),
     (float, "checkpoint", 30.0, "Seconds between checkpoints, 0 for one after each chunk."),
     (bool, "version", False, "Show the version."),

@@ -22,6 +22,10 @@ class UserError(ValueError):
         return printable(f"{head}: {self.problem_and_mend}" if head else self.problem_and_mend)
 
 
+class NotOursError(UserError):
+    """A folder that nothing may be written to, not even what went wrong."""
+
+
 class FitError(RuntimeError):
     """A fit that gave no picture, told in one line."""
 

@@ -22,7 +22,7 @@ from dip_jax.app.problem import Problem, as_image, as_mask, make_input, make_tas
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.running import Fit, Progress, run_fit
 from dip_jax.app.settings import Preset, changed
-from dip_jax.app.stopping import partition, rule_for
+from dip_jax.app.stopping import Parts, partition, regained, rule_for
 from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
 from dip_jax.loop import needed_bytes
@@ -179,18 +179,22 @@ class _Job(NamedTuple):
         label: str,
         started: float,
     ) -> Restoration:
-        task, make_z, key = self._fit_of(member, problem)
+        task, make_z, key, parts = self._fit_of(member, problem)
         kept = self.kept if self.kept and index == int(self.kept["index"]) else None
         fit = Fit(self.algorithm, task, key, make_z, self.preset, problem.window.crop, label)
         progress = self.progress
         if callable(progress):
             progress = functools.partial(_tell, progress, count)
-        return run_fit(fit, started=started, progress=progress, kept=kept, offer=self._offer)
+        outcome = run_fit(fit, started=started, progress=progress, kept=kept, offer=self._offer)
+        if self.noise is None or self.preset.stop != "held_out" or self.preset.task != "denoise":
+            return outcome
+        image = regained(outcome.raw, problem, parts, self.noise)
+        return outcome._replace(image=image, raw=image)
 
     def _fit_of(
         self, member: int, problem: Problem
-    ) -> tuple[Task, Callable[[jax.Array], jax.Array], jax.Array]:
-        """A member's task, what makes its z of a key, and its key."""
+    ) -> tuple[Task, Callable[[jax.Array], jax.Array], jax.Array, Parts]:
+        """A member's task, what makes its z of a key, its key, and what the task is made of."""
         preset, window = self.preset, problem.window
         key = jax.random.key((self.seed + member) % 2**32)
         parts = partition(preset, problem, self.noise, jax.random.fold_in(key, 2))
@@ -204,7 +208,7 @@ class _Job(NamedTuple):
             task = dip_jax.through(window.crop, task)
             seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
         make_z = functools.partial(make_input, preset, seen, window, parts.deviation)
-        return task, make_z, key
+        return task, make_z, key, parts
 
     def fitting_tile(self, y: np.ndarray, known: np.ndarray | None, *, allowed: bool) -> int:
         """The side of tiles, such that a fit has enough memory; see :mod:`dip_jax.app.memory`."""
@@ -214,7 +218,7 @@ class _Job(NamedTuple):
         pixels = problem.window.height * problem.window.width
         if not memory.suspect(pixels):
             return self.preset.tile
-        task, make_z, key = self._fit_of(0, problem)
+        task, make_z, key, _ = self._fit_of(0, problem)
         z = jax.eval_shape(make_z, key)
         needed = needed_bytes(self.algorithm, key, task, z, jax.default_backend())
         return memory.fitting_tile(self.preset, pixels, needed, allowed=allowed)

@@ -16,15 +16,15 @@ from tqdm.auto import tqdm
 import dip_jax
 from dip_jax.app.cluster import find_place
 from dip_jax.app.device import Devices, choose_devices
-from dip_jax.app.errors import FitError, UserError, printable
+from dip_jax.app.errors import FitError, NotOursError, UserError, printable
 from dip_jax.app.job import preset_of
 from dip_jax.app.listing import Entry, list_pictures, spare_partners
 from dip_jax.app.process import Outcome, process
 from dip_jax.app.results import claimed_folder
-from dip_jax.app.resuming import check_resumable, common_settings
+from dip_jax.app.resuming import check_ours, check_resumable, common_settings
 from dip_jax.app.settings import Preset
 from dip_jax.app.sources import check_flags, read_inputs
-from dip_jax.app.summary import forget_failure, keep_failure, write_summary
+from dip_jax.app.summary import check_summary, forget_failure, keep_failure, write_summary
 from dip_jax.loop import compilations
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}<{remaining}]"
@@ -41,7 +41,7 @@ def run_folder(values: flags.FlagValues) -> int:
     entries = list_pictures(values.image, values.mask, values.reference)
     if preset.task == "inpaint" and values.mask is None and values.missing is None:
         raise UserError("--mask", None, "is needed for --task=inpaint; name a folder of masks")
-    _check_apart(values)
+    _check_apart(values, entries)
     together = values.distributed or values.coordinator is not None
     if together and values.out is None:
         raise UserError("--out", None, "is needed with several processes, the same for all")
@@ -52,9 +52,11 @@ def run_folder(values: flags.FlagValues) -> int:
         # Several processes wait for each other in here, before any of them writes.
         place = find_place(values)
         devices = choose_devices(values.backend, values.devices)
-        if values.resume:
-            common = common_settings(values, preset)
+        common = common_settings(values, preset)
+        if values.resume and not values.overwrite:
+            check_summary(folder)
             for entry in entries:
+                check_ours(folder / entry.name)
                 check_resumable(folder / entry.name, common)
         where = devices.description
         print(f"dip-jax {dip_jax.__version__}: {preset.task}, preset {preset.name}, on {where}")
@@ -73,7 +75,7 @@ def run_folder(values: flags.FlagValues) -> int:
         for failed, problem in run.failures.items():
             print(f"  {printable(failed)}: {problem}", file=sys.stderr)
         # Of all processes' pictures: whichever ends last writes it whole.
-        paths = write_summary(folder, [entry.name for entry in entries])
+        paths = write_summary(folder, [entry.name for entry in entries], common)
     for path in paths:
         print(f"  {printable(str(path))}")
     if run.interrupted:
@@ -81,12 +83,16 @@ def run_folder(values: flags.FlagValues) -> int:
     return 1 if run.failures else 0
 
 
-def _check_apart(values: flags.FlagValues) -> None:
-    source = Path(values.image)
-    if values.out is None or not source.is_dir():
+def _check_apart(values: flags.FlagValues, entries: list[Entry]) -> None:
+    if values.out is None:
         return
-    if Path(values.out).resolve().is_relative_to(source.resolve()):
+    source, out = Path(values.image), Path(values.out).resolve()
+    if source.is_dir() and out.is_relative_to(source.resolve()):
         raise UserError("--out", values.out, "lies in the folder of pictures; name one beside it")
+    for entry in entries:
+        if Path(str(entry.files.image)).resolve().is_relative_to(out):
+            problem = f"holds {entry.files.image}, one of the pictures; name another folder"
+            raise UserError("--out", values.out, problem)
 
 
 class Run:
@@ -166,7 +172,8 @@ class Run:
             expected = isinstance(error, (UserError, FitError, OSError)) and str(error)
             problem = printable(str(error) if expected else repr(error))
             self.failures[entry.name] = problem
-            keep_failure(folder, problem)
+            if not isinstance(error, NotOursError):
+                keep_failure(folder, problem)
             return "failed"
         if outcome.result is not None and outcome.result.interrupted:
             raise KeyboardInterrupt

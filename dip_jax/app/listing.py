@@ -48,6 +48,8 @@ def list_pictures(image: str, mask: str | None, reference: str | None) -> list[E
     given = {"mask": mask, "reference": reference}
     partners = {flag: _partners_in(flag, value) for flag, value in given.items()}
     paths = [path for path in _paths(image) if not _is_partner(path, given)]
+    if mask is not None and os.path.isfile(mask):  # one for all, perhaps among them
+        paths = [path for path in paths if not (path.exists() and path.samefile(mask))]
     if not paths:
         raise UserError("--image", image, "holds no picture; name a folder with some")
     names: dict[str, Path] = {}
@@ -55,7 +57,7 @@ def list_pictures(image: str, mask: str | None, reference: str | None) -> list[E
         if path.stem in names:
             both = f"{names[path.stem]} and {path}"
             raise UserError("--image", image, f"has two pictures of one name, {both}; rename one")
-        if path.stem in (".", "..", *TABLES):
+        if path.stem in ("", ".", "..", *TABLES):
             problem = f"has a picture whose results can't have its name, {path}; rename it"
             raise UserError("--image", image, problem)
         names[path.stem] = path
@@ -77,11 +79,11 @@ def spare_partners(entries: Iterable[Entry], **given: str | None) -> list[str]:
     """
     notes = []
     for flag, value in given.items():
-        taken = {path for entry in entries for path in entry.files}
+        taken = {Path(path).resolve() for entry in entries for path in entry.files if path}
         spare = [
             path.name
             for path in itertools.chain(*_partners_in(flag, value).values())
-            if str(path) not in taken
+            if path.resolve() not in taken
         ]
         if spare:
             notes.append(f"--{flag}={value}: {_some(spare)} belong to no picture")
@@ -100,6 +102,8 @@ def _paths(image: str) -> list[Path]:
         lines = folder.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError("--image", image, f"is no list of paths ({error})") from error
+    if any("\0" in line for line in lines):
+        raise UserError("--image", image, "is no list (it holds zero bytes); save it as UTF-8")
     told = [line.strip() for line in lines]
     return [folder.parent / line for line in told if line and not line.startswith("#")]
 
@@ -111,7 +115,8 @@ def _in(folder: Path, flag: str = "image") -> list[Path]:
             for path in folder.iterdir()
             if path.suffix.lower()[1:] in PICTURES
             and not path.name.startswith(".")
-            and path.is_file()
+            # A link to nothing is told as a picture that failed.
+            and (path.is_file() or path.is_symlink())
         )
     except OSError as error:
         raise UserError(f"--{flag}", folder, f"can't be read ({error.strerror})") from error
@@ -149,7 +154,7 @@ def _matched(
     missing = []
     for name, picture in names.items():
         own = [*partners.get(f"{name}_{flag}", []), *partners.get(name, [])]
-        own = [path for path in own if not path.samefile(picture)]
+        own = [path for path in own if not (picture.exists() and path.samefile(picture))]
         if len(own) > 1:
             problem = f"has several partners for {name}: {_some([path.name for path in own])}"
             raise UserError(f"--{flag}", value, f"{problem}; keep one")

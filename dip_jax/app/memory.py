@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from dip_jax.app.errors import UserError
 from dip_jax.app.settings import LEAST_TILE, Preset
@@ -14,17 +15,28 @@ from dip_jax.app.settings import LEAST_TILE, Preset
 # tell.
 _SUSPECT = 10_000
 _SHARE = 0.85  # of the free memory, that a run may take: the compiler's account is 15 % off
-_TABLE = Path("/proc/meminfo")
+_TABLE, _STATUS = Path("/proc/meminfo"), Path("/proc/self/statm")
 _GROUP, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int:
     """What may be asked for yet, of the default device or this machine."""
     if jax.default_backend() != "cpu":
-        stats = jax.local_devices()[0].memory_stats()
+        (device,) = jnp.zeros(()).devices()  # the default of this thread
+        stats = device.memory_stats()
         return stats["bytes_limit"] - stats["bytes_in_use"]
-    # Fits on several devices of one CPU share its memory.
-    return min(_of_machine(), _of_group()) // jax.local_device_count()
+    free, devices = min(_of_machine(), _of_group()), jax.local_device_count()
+    if devices == 1:
+        return free
+    # Fits on several devices of one CPU share its memory, that of those under way as well.
+    return (free + _own()) // devices
+
+
+def _own() -> int:
+    """What this process takes of what is no longer free."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(_STATUS.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def _of_machine() -> int:
@@ -36,14 +48,18 @@ def _of_machine() -> int:
 
 def _of_group() -> int:
     """What the control group leaves, which a container or a batch queue may have set."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
+    own = ""
+    with contextlib.suppress(OSError, IndexError):
         own = _GROUP.read_text().splitlines()[-1].split("::", 1)[1].lstrip("/")
-        group = _GROUPS / own if (_GROUPS / own / "memory.max").exists() else _GROUPS
-        limit = int((group / "memory.max").read_text())  # a ValueError for "max"
-        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        used = int((group / "memory.current").read_text()) - int(cached["inactive_file"])
-        return max(0, limit - used)
-    return sys.maxsize
+    least = sys.maxsize
+    # A queue may set it for a whole job, some groups above.
+    for group in (_GROUPS / own, *(_GROUPS / parent for parent in Path(own).parents)):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            limit = int((group / "memory.max").read_text())  # a ValueError for "max"
+            cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            used = int((group / "memory.current").read_text()) - int(cached["inactive_file"])
+            least = min(least, max(0, limit - used))
+    return least
 
 
 def suspect(pixels: int) -> bool:

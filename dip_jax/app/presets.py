@@ -54,7 +54,7 @@ PRESETS = (
     _FAST._replace(
         name="sure",
         source="dip_jax, after Jo et al., ICCV 2021",
-        expected="",
+        expected="kodim12 256x256, sigma 25: 30.6 dB (fast 31.0)",
         steps=400,
         decay_steps=400,
         options=pairs(

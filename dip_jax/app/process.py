@@ -17,7 +17,7 @@ from absl import flags
 
 import dip_jax
 from dip_jax.app import degrade
-from dip_jax.app.checkpoint import Checkpoint
+from dip_jax.app.checkpoint import Checkpoint, settings_of
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.restoration import Restoration, at_the_end
@@ -53,7 +53,8 @@ def process(
 ) -> Outcome:
     """Restores a picture and writes its results to ``folder``, which exists.
 
-    With ``--resume`` a picture that is finished is left alone, and one that was begun goes on.
+    With ``--resume`` a picture that is finished is left alone, and one that was begun goes on;
+    with ``--overwrite`` too, what has other settings is done anew.
 
     Raises:
       UserError: for what the user can mend, and if the folder holds the results or the
@@ -61,11 +62,18 @@ def process(
       FitError: if the fit diverged; nothing is written then.
     """
     settings = common_settings(values, preset) | digests(inputs)
-    if values.resume:
+    if values.resume and not values.overwrite:
         check_ours(folder)
     with alone(folder), Checkpoint(folder, settings, values.checkpoint) as checkpoint:
-        finished = finished_record(folder, settings) if values.resume else None
-        if finished is not None or not values.resume:
+        finished = None
+        if values.resume:
+            try:
+                finished = finished_record(folder, settings)
+            except UserError:
+                if not values.overwrite:
+                    raise
+        other = values.overwrite and settings_of(folder) != settings
+        if finished is not None or not values.resume or other:
             checkpoint.clear()  # a kill may have come between the results and this
         if finished is not None:
             return Outcome(finished, [])

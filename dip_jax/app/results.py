@@ -20,7 +20,7 @@ from dip_jax.app.sheet import comparison
 
 FULL_DEPTH = "restored.npy"
 UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
-_PARTIAL = ".partial-"
+PARTIAL = ".partial-"
 RECORD = "run.json"
 # In the order in which they appear: where there is a record, the rest is complete.
 FILES = ("restored.png", "comparison.png", "trace.csv", RECORD)
@@ -149,9 +149,9 @@ def write_results(
       UserError: if the disk or the folder refuses.
     """
     try:
-        for left in folder.glob(f"{_PARTIAL}*"):  # by a run that was killed
+        for left in folder.glob(f"{PARTIAL}*"):  # by a run that was killed
             shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as partial:
+        with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as partial:
             stage = Path(partial)
             write_picture(stage / "restored.png", restored, alpha)
             write_picture(stage / "comparison.png", comparison(panels) / 255)

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 import dip_jax
 from dip_jax.app.checkpoint import FOLDER, check_same, settings_of
-from dip_jax.app.errors import UserError
-from dip_jax.app.results import RECORD
+from dip_jax.app.errors import NotOursError, UserError
+from dip_jax.app.results import PARTIAL, RECORD
 from dip_jax.app.settings import Preset
 from dip_jax.app.sources import Inputs
 from dip_jax.app.summary import FAILURE
@@ -76,11 +76,12 @@ def check_resumable(folder: Path, common: Settings) -> None:
 
 
 def check_ours(folder: Path) -> None:
-    """Raises a UserError if ``folder`` holds files, but no run to go on with."""
-    ours = (RECORD, FOLDER, FAILURE, _LOCK)
-    if any(folder.iterdir()) and not any((folder / name).exists() for name in ours):
+    """Raises a NotOursError if ``folder`` holds files, but no run to go on with."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    begun = any(name == FOLDER or name.startswith(PARTIAL) for name in names)
+    if set(names) - {FAILURE, _LOCK} and not begun and _record(folder) is None:
         problem = "holds files, but no run to go on with; name the --out of one"
-        raise UserError("--resume", folder, problem)
+        raise NotOursError("--resume", folder, problem)
 
 
 @contextlib.contextmanager
@@ -96,7 +97,7 @@ def alone(folder: Path) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout as error:
         mend = "wait for its end, or name another folder"
-        raise UserError("--out", folder, f"is used by another run; {mend}") from error
+        raise NotOursError("--out", folder, f"is used by another run; {mend}") from error
     except OSError as error:
         raise UserError("--out", folder, f"can't be written ({error.strerror})") from error
     try:
@@ -107,10 +108,16 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _finished(folder: Path) -> dict[str, Any] | None:
+    record = _record(folder)
+    return None if record is None or record.get("interrupted", True) else record
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    """Of a run, finished or interrupted."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(record, dict) or not isinstance(record.get("run"), dict):
         return None
-    return None if record.get("interrupted", True) else record
+    return record

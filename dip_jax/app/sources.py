@@ -1,5 +1,6 @@
 """The pictures of a run: read from the files that flags name, or damaged for a demonstration."""
 
+import math
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -81,8 +82,8 @@ def _check_numbers(values: flags.FlagValues) -> None:
         raise UserError("--jpeg_quality", values.jpeg_quality, "must be from 1 to 95")
     if not 0 <= values.seed < 2**32:
         raise UserError("--seed", values.seed, "must be from 0 to 2**32 - 1")
-    if not values.checkpoint >= 0:
-        raise UserError("--checkpoint", values.checkpoint, "must be 0 seconds or more")
+    if not 0 <= values.checkpoint < math.inf:
+        raise UserError("--checkpoint", values.checkpoint, "must be a number of seconds from 0 on")
 
 
 def _check_combinations(values: flags.FlagValues, task: str) -> None:

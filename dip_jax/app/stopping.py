@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
@@ -154,6 +155,33 @@ def _unclipped(y: Array, noise: Noise) -> Array:
     if noise.kind == "gaussian":
         whole = whole & (y > 0)
     return (whole | (jnp.mean(whole) < 0.1)).astype(y.dtype)
+
+
+def regained(restored: np.ndarray, problem: Problem, parts: Parts, noise: Noise) -> np.ndarray:
+    """The restoration with what was held out weighed in.
+
+    Of a held-out pixel the fit knows the surroundings alone. Its error there, of variance e^2, and
+    the noise of the pixel's own value, s^2, are independent, so the mean with the weights s^2
+    and e^2 is nearer than either. e^2 is what the distance of the two exceeds the noise by, one
+    for all pixels. Without it, little noise on fine texture costs a dB; it hardly matters
+    from sigma 25 on.
+
+    Args:
+      restored: ``[h, w, c]``, of the picture alone.
+      problem: as it was placed.
+      parts: what :func:`partition` made of it by the rule ``held_out``.
+      noise: of the picture.
+    """
+    y = problem.window.crop(problem.y)
+    held = problem.window.crop(problem.known - np.asarray(parts.known))
+    counts = held * np.asarray(_unclipped(jnp.asarray(y), noise))
+    if not counts.any():
+        return restored
+    variance = np.asarray(noise.deviation(jnp.asarray(restored))) ** 2
+    excess = np.sum(counts * ((restored - y) ** 2 - variance)) / np.sum(counts)
+    if not excess > 0:
+        return restored
+    return restored + counts * excess / (excess + variance) * (y - restored)
 
 
 def _in_units(unit: Array, image: Array) -> Array:

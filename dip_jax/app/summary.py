@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dip_jax.app.errors import UserError, printable
+from dip_jax.app.errors import NotOursError, UserError, printable
 from dip_jax.app.files import replacing
 from dip_jax.app.results import RECORD
 
@@ -29,6 +29,7 @@ _COLUMNS: tuple[str, ...] = (
     "seconds",
 )
 _SCORES = ("before", "psnr", "psnr_luma")
+_MARK = "pictures:"
 Row = dict[str, Any]
 
 
@@ -45,13 +46,24 @@ def forget_failure(folder: Path) -> None:
     (folder / FAILURE).unlink(missing_ok=True)
 
 
-def write_summary(folder: Path, names: list[str]) -> list[Path]:
+def check_summary(folder: Path) -> None:
+    """Raises a NotOursError if ``folder`` holds a summary of something else."""
+    for name, begins in zip(TABLES, (",".join(_COLUMNS[:2]), _MARK), strict=True):
+        with contextlib.suppress(FileNotFoundError):
+            if begins not in (folder / name).read_bytes()[:100].decode(errors="replace"):
+                problem = f"holds a {name} that is none of ours; name the --out of a run"
+                raise NotOursError("--resume", folder, problem)
+
+
+def write_summary(folder: Path, names: list[str], settings: Row) -> list[Path]:
     """Writes ``summary.csv`` and ``summary.md`` on the pictures of these names.
+
+    A result made with others than these common ``settings`` does not count: it is an earlier run's.
 
     Raises:
       UserError: if the disk or the folder refuses.
     """
-    rows = [_row(folder / name) for name in names]
+    rows = [_row(folder / name, settings) for name in names]
     paths = [folder / name for name in TABLES]
     try:
         with (
@@ -68,14 +80,17 @@ def write_summary(folder: Path, names: list[str]) -> list[Path]:
     return paths
 
 
-def _row(folder: Path) -> Row:
+def _row(folder: Path, settings: Row) -> Row:
     name = {"picture": printable(folder.name)}
     # First: a record may be left of an earlier run.
     with contextlib.suppress(OSError):
         problem = (folder / FAILURE).read_text(encoding="utf-8").strip()
         return name | {"state": f"failed: {problem}"}
     try:
-        return name | _told(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if any(record["run"].get(key) != value for key, value in settings.items()):
+            return name | {"state": "not done"}
+        return name | _told(record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or not ours
         return name | {"state": "not done"}
 
@@ -98,14 +113,11 @@ def _told(record: dict[str, Any]) -> Row:
 def _markdown(rows: list[Row]) -> str:
     columns = [name for name in _COLUMNS if any(row.get(name, "") != "" for row in rows)]
     lines = [[_cell(row.get(name, "")) for name in columns] for row in rows]
-    scored = [row for row in rows if row.get("psnr", "") != ""]
+    done = [row for row in rows if row["state"] == "done"]
+    scores = {name: [row[name] for row in done if row.get(name, "") != ""] for name in _SCORES}
     for label, choose in (("mean", np.mean), ("worst", np.min)):
-        if scored:
-            values = {
-                name: choose([float(row[name]) for row in scored])
-                for name in _SCORES
-                if name in columns
-            }
+        values = {name: float(choose(found)) for name, found in scores.items() if found}
+        if values:
             lines.append(
                 [label if name == "picture" else _cell(values.get(name, "")) for name in columns]
             )
@@ -114,7 +126,7 @@ def _markdown(rows: list[Row]) -> str:
     table = [columns, ["---"] * len(columns), *lines]
     text = "\n".join("| " + " | ".join(line) + " |" for line in table)
     note = "Scores in dB, noise in 8-bit levels."
-    return f"{len(rows)} pictures: {counts}. {note}\n\n{text}\n"
+    return f"{len(rows)} {_MARK} {counts}. {note}\n\n{text}\n"
 
 
 def _cell(value: Any) -> str:

@@ -415,3 +415,102 @@ def test_other_alpha_is_another_picture(tmp_path, capsys):
             assert run(capsys, *flags)[0] == 0
     code, _, errors = run(capsys, *flags, "--resume")
     assert (code, "alpha_channel was" in errors) == (2, True)
+
+
+def test_resume_refuses_a_foreign_folder_each_time(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / "b").mkdir(parents=True)
+    flags = (f"--image={photos}", f"--out={out}", "--steps=2", "--resume")
+    for name, text in (("restored.png", "precious"), ("run.json", '{"mine": 1}')):
+        (out / "b" / name).write_text(text)
+        for _ in range(2):
+            code, _, errors = run(capsys, *flags)
+            assert (code, "no run to go on with" in errors) == (2, True)
+            assert [path.name for path in out.iterdir()] == ["b"]
+            assert {path.name for path in (out / "b").iterdir()} == {name}
+        single = (f"--image={photos / 'b.png'}", f"--out={out / 'b'}", *flags[2:])
+        assert run(capsys, *single)[0] == 2
+        assert (out / "b" / name).read_text() == text
+        (out / "b" / name).unlink()
+    for name in ("summary.csv", "summary.md"):
+        (out / name).write_text("mine")
+        code, _, errors = run(capsys, *flags)
+        assert (code, f"holds a {name} that is none of ours" in errors) == (2, True)
+        (out / name).unlink()
+    assert run(capsys, *flags)[0] == 0
+    assert run(capsys, *flags)[0] == 0
+
+
+def test_overwrite_beside_resume_does_what_differs_anew(photos, tmp_path, capsys):
+    flags = (f"--image={photos}", f"--out={tmp_path / 'out'}")
+    assert run(capsys, *flags, "--steps=2")[0] == 0
+    (photos / "d.png").write_bytes((photos / "a.png").read_bytes())
+    more = (*flags, "--steps=3", "--resume")
+    assert "--overwrite beside --resume" in run(capsys, *more)[2]
+    record = tmp_path / "out" / "a" / "run.json"
+    (tmp_path / "out" / "b" / "run.json").unlink()
+    assert run(capsys, *more, "--overwrite")[0] == 0
+    before = record.read_bytes()
+    assert {row["steps"] for row in rows(tmp_path / "out").values()} == {"3"}
+    code, _, errors = run(capsys, *more, "--overwrite")
+    assert (code, errors.count("finished before")) == (0, 4)
+    assert record.read_bytes() == before
+
+
+def test_a_summary_counts_what_this_run_has_done(photos, tmp_path, capsys, monkeypatch):
+    """Of an earlier run's results beside: neither their states nor their scores."""
+    out = tmp_path / "out"
+    flags = (f"--image={photos}", f"--out={out}")
+    assert run(capsys, *flags, "--steps=2", "--add_noise")[0] == 0
+    fit = process.restore
+
+    def once(*arguments, **options):
+        monkeypatch.setattr(process, "restore", interrupted)
+        return fit(*arguments, **options)
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "restore", once)
+    other = ("--task=super_resolve", "--downsample", "--factor=2", "--steps=2", "--overwrite")
+    assert run(capsys, *flags, *other)[0] == 130
+    assert [row["state"] for row in rows(out).values()] == ["done", "not done", "not done"]
+    text = (out / "summary.md").read_text()
+    assert "1 done, 2 not done" in text
+    mean, worst = (line for line in text.splitlines() if line[2:6] in ("mean", "wors"))
+    assert mean[6:].strip() == worst[7:].strip()  # of one picture
+
+
+def test_odd_lists_masks_and_patterns(photos, tmp_path, capsys):
+    (tmp_path / "list.txt").write_text("photos/a.png\nphotos/gone.png\n")
+    for name in ("a", "gone"):
+        save(tmp_path / "masks" / f"{name}.png")
+    entries = list_pictures(str(tmp_path / "list.txt"), str(tmp_path / "masks"), None)
+    assert [entry.name for entry in entries] == ["a", "gone"]
+    (tmp_path / "zero.txt").write_bytes(b"photos/a.png\nphotos/\0b.png\n")
+    (tmp_path / "root.txt").write_text("/\n")
+    for name, words in (("zero", "zero bytes"), ("root", "rename it")):
+        with pytest.raises(UserError, match=words):
+            list_pictures(str(tmp_path / f"{name}.txt"), None, None)
+    mask = save(photos / "mask.png")
+    assert [e.name for e in list_pictures(str(photos), str(mask), None)] == ["a", "b", "c"]
+    mask.unlink()
+    (photos / "nowhere.png").symlink_to(tmp_path / "nothing")
+    assert len(list_pictures(str(photos), None, None)) == 4
+    out = photos / "out"
+    save(out / "own.png")
+    code, _, errors = run(capsys, f"--image={photos}/**/*.png", f"--out={out}", "--resume")
+    assert (code, "one of the pictures" in errors) == (2, True)
+    code, _, errors = run(capsys, f"--image={photos / 'a.png'}", "--checkpoint=inf")
+    assert (code, "--checkpoint=inf" in errors) == (2, True)
+
+
+def test_a_name_that_orbax_cannot_take_is_told_in_a_line(tmp_path, capsys):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    with checkpoint.Checkpoint(folder, {}, 0) as kept:
+        kept.offer(lambda: {"a": np.zeros(8)})
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "no checkpoint could be written" in errors
+    assert not any(folder.iterdir())

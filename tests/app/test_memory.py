@@ -1,0 +1,54 @@
+"""How much memory is free, told from made-up tables of the machine's."""
+
+import sys
+
+import pytest
+
+from dip_jax.app import memory
+
+
+@pytest.fixture
+def group(tmp_path, monkeypatch):
+    """Makes a control group within ``job/step``, with limits."""
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_GROUP", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text("0::/job/step\n")
+
+    def make(**limits):
+        for name, limit in limits.items():
+            place = tmp_path / {"root": "", "job": "job", "step": "job/step"}[name]
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "memory.max").write_text(f"{limit}\n")
+            (place / "memory.current").write_text("900\n")
+            (place / "memory.stat").write_text("anon 1\ninactive_file 100\n")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("limits", "free"),
+    [
+        ({}, sys.maxsize),
+        ({"job": "max", "step": "max"}, sys.maxsize),
+        ({"job": "max", "step": "2000"}, 1200),
+        ({"job": "3000", "step": "max"}, 2200),
+        ({"job": "3000", "step": "4000"}, 2200),
+        ({"root": "1000", "job": "3000", "step": "max"}, 200),
+        ({"step": "700"}, 0),
+    ],
+)
+def test_the_least_limit_of_all_groups_counts(group, limits, free):
+    group(**limits)
+    assert memory._of_group() == free
+
+
+def test_devices_of_a_cpu_share_what_is_free_and_what_they_have(monkeypatch):
+    monkeypatch.setattr(memory.jax, "default_backend", lambda: "cpu")
+    for free, own in ((8000, 0), (5000, 3000)):  # before a fit, and beside it
+        monkeypatch.setattr(memory, "_of_machine", lambda free=free: free)
+        monkeypatch.setattr(memory, "_of_group", lambda: sys.maxsize)
+        monkeypatch.setattr(memory, "_own", lambda own=own: own)
+        monkeypatch.setattr(memory.jax, "local_device_count", lambda: 2)
+        assert memory.available_bytes() == 4000
+        monkeypatch.setattr(memory.jax, "local_device_count", lambda: 1)
+        assert memory.available_bytes() == free
