@@ -192,7 +192,8 @@ def main(argv: list[str]) -> int:
         print(f"dip-jax: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ndip-jax: interrupted before there was a picture to keep", file=sys.stderr)
+        mend = "--resume goes on from the last checkpoint, if there is one"
+        print(f"\ndip-jax: interrupted before there was a picture to keep; {mend}", file=sys.stderr)
         return 130
 
 

@@ -79,7 +79,9 @@ def check_ours(folder: Path) -> None:
     """Raises a NotOursError if ``folder`` holds files, but no run to go on with."""
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     begun = any(name == FOLDER or name.startswith(PARTIAL) for name in names)
-    if set(names) - {FAILURE, _LOCK} and not begun and _record(folder) is None:
+    # Such as a kill may leave before there is more; no sign that the rest is ours.
+    small = [name for name in names if name == _LOCK or name.endswith(FAILURE)]
+    if len(names) > len(small) and not begun and _record(folder) is None:
         problem = "holds files, but no run to go on with; name the --out of one"
         raise NotOursError("--resume", folder, problem)
 

@@ -114,7 +114,11 @@ def _markdown(rows: list[Row]) -> str:
     columns = [name for name in _COLUMNS if any(row.get(name, "") != "" for row in rows)]
     lines = [[_cell(row.get(name, "")) for name in columns] for row in rows]
     done = [row for row in rows if row["state"] == "done"]
-    scores = {name: [row[name] for row in done if row.get(name, "") != ""] for name in _SCORES}
+    scores = {
+        # One may be infinite, which JSON holds as text.
+        name: [float(row[name]) for row in done if row.get(name, "") != ""]
+        for name in _SCORES
+    }
     for label, choose in (("mean", np.mean), ("worst", np.min)):
         values = {name: float(choose(found)) for name, found in scores.items() if found}
         if values:

@@ -16,6 +16,7 @@ from dip_jax.app.checkpoint import FOLDER
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.listing import list_pictures, names_many, spare_partners
 from dip_jax.app.results import FILES
+from dip_jax.app.summary import write_summary
 
 
 @pytest.fixture(autouse=True)
@@ -514,3 +515,27 @@ def test_a_name_that_orbax_cannot_take_is_told_in_a_line(tmp_path, capsys):
     assert errors.count("\n") == 1
     assert "no checkpoint could be written" in errors
     assert not any(folder.iterdir())
+
+
+def test_what_a_kill_left_is_no_foreign_file(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / "a").mkdir(parents=True)
+    for name in (".lock", "failed.txt", ".12-ab.partial.failed.txt"):
+        (out / "a" / name).write_text("")
+    assert run(capsys, f"--image={photos}", f"--out={out}", "--steps=2", "--resume")[0] == 0
+    assert rows(out)["a"]["state"] == "done"
+
+
+def test_a_perfect_score_is_in_the_summary(tmp_path):
+    (tmp_path / "a").mkdir()
+    record = {
+        "run": {},
+        "scores": {"degraded": {"psnr": 20.0}, "restored": {"psnr": "inf"}},
+        "picture": {"noise": None},
+        "seconds": {"fit": 1.0},
+        "steps": 3,
+        "interrupted": False,
+    }
+    (tmp_path / "a" / "run.json").write_text(json.dumps(record))
+    _, text = write_summary(tmp_path, ["a"], {})
+    assert "| worst |  | 20.00 | inf |" in text.read_text()
