@@ -7,6 +7,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import pathlib
+import signal
 
 import jax
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from dip_jax.app import presets
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# A shell has its background jobs ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

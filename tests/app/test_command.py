@@ -324,7 +324,7 @@ BAD = {
     "--image=empty.png": "dip-jax: --image=empty.png: is an empty file; save",
     "--image=. --out=out": "dip-jax: --out=out: lies in the folder of pictures",
     "--image=p.png --tile=5": "--tile=5: must be 0, or at least 64 pixels",
-    "--image=p.png --checkpoint=-1": "--checkpoint=-1.0: must be 0 seconds or more",
+    "--image=p.png --checkpoint=-1": "--checkpoint=-1.0: must be a number of seconds from 0 on",
 }
 
 
