@@ -23,22 +23,24 @@ _FAST = Preset(
     decay=0.98,
 )
 
-PRESETS = (
-    _FAST._replace(
-        expected="astronaut 256x256, sigma 25: 20.6 to 30.7 dB",
-        steps=400,
-        decay_steps=400,
-        options=pairs(
-            widths=(32, 48, 64, 64, 64),
-            skip_widths=16,
-            upsampling="bilinear",
-            padding="edge",
-            bias=False,
-        ),
-        alpha=0.5,
-        b2=0.99,
+_DENOISER = _FAST._replace(
+    expected="astronaut 256x256, sigma 25: 20.6 to 30.7 dB",
+    steps=400,
+    decay_steps=400,
+    options=pairs(
+        widths=(32, 48, 64, 64, 64),
+        skip_widths=16,
+        upsampling="bilinear",
+        padding="edge",
+        bias=False,
     ),
-    _FAST._replace(
+    alpha=0.5,
+    b2=0.99,
+)
+
+PRESETS = (
+    _DENOISER,
+    _DENOISER._replace(
         name="best",
         source="dip_jax, for the patient",
         expected="kodim12 256x256, sigma 25: 31.4 dB (fast 31.0, BM3D 31.5)",
@@ -47,25 +49,14 @@ PRESETS = (
         options=pairs(
             widths=(64,) * 5, skip_widths=16, upsampling="bilinear", padding="edge", bias=False
         ),
-        alpha=0.5,
-        b2=0.99,
         members=2,
     ),
-    _FAST._replace(
+    _DENOISER._replace(
         name="sure",
         source="dip_jax, after Jo et al., ICCV 2021",
         expected="kodim12 256x256, sigma 25: 30.6 dB (fast 31.0)",
-        steps=400,
-        decay_steps=400,
-        options=pairs(
-            widths=(32, 48, 64, 64, 64),
-            skip_widths=16,
-            upsampling="bilinear",
-            padding="edge",
-            bias=False,
-        ),
+        alpha=0.0,
         extra=0.5,
-        b2=0.99,
     ),
     _FAST._replace(task="reconstruct", expected="astronaut, JPEG quality 10: 27.1 to 27.7 dB"),
     _FAST._replace(
