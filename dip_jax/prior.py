@@ -155,7 +155,7 @@ def sure(
     task is :func:`~dip_jax.tasks.denoise` of the same image; any weights of its are those of
     the divergence too.
 
-    A step costs about twice that of :func:`dip`.
+    A step costs two to three times that of :func:`dip`.
 
     Args:
       generator: a network for inputs of c channels. It sees the image less 1/2.
