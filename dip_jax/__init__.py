@@ -17,7 +17,8 @@ from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.members import Ensemble, combine
-from dip_jax.prior import dip, recorrupted, sure
+from dip_jax.prior import dip
+from dip_jax.selfsupervised import masked, recorrupted, sure
 from dip_jax.tasks import (
     denoise,
     inpaint,
@@ -72,6 +73,7 @@ __all__ = [
     "inpaint",
     "inputs",
     "langevin",
+    "masked",
     "measured",
     "metrics",
     "moving_variance",

@@ -168,3 +168,69 @@ def test_sure_trains_a_network_in_a_compiled_loop():
 def test_extra_noise_below_zero_is_refused():
     with pytest.raises(ValueError, match="extra=-1"):
         dip_jax.sure(Toy(), optax.adam(0.1), extra=-1)
+
+
+class Copy:
+    """A generator that returns what it is fed, but for the last channel, times one parameter."""
+
+    def init(self, key, z):
+        del key, z
+        return {"gain": jnp.ones(())}
+
+    def apply(self, params, z):
+        return params["gain"] * (0.5 + z[..., :-1])
+
+
+def holes(missing=0.5):
+    known = jax.random.bernoulli(jax.random.key(5), 1 - missing, (64, 64, 1)).astype(jnp.float32)
+    y = jax.random.uniform(jax.random.key(6), (64, 64, 3))
+    return y, known, jnp.concatenate([y * known, known], axis=-1)
+
+
+def test_masked_shows_known_pixels_alone_and_asks_for_the_others():
+    y, known, z = holes()
+    fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=1.0)
+    state = fit.init(KEY, dip_jax.inpaint(y, known), z)
+    np.testing.assert_array_equal(fit.estimate(state), jnp.where(known == 1, y, 0.5))
+    shares = []
+    for _ in range(20):
+        state, info = fit.step(state, dip_jax.inpaint(y, known))
+        shown = jnp.all(info.image == y, axis=2, keepdims=True)
+        assert not (shown & (known == 0)).any()
+        assert jnp.isin(info.image[~shown[:, :, 0]], 0.5).all()
+        # Of the hidden ones it was grey; the shown ones are no part of the error.
+        hidden = known * (1 - shown)
+        assert info.loss == pytest.approx(float(jnp.mean(hidden * (y - 0.5) ** 2)), rel=1e-4)
+        shares.append(float(hidden.sum() / known.sum()))
+    assert 0.35 < np.mean(shares) < 0.65
+    assert min(shares) < 0.2
+    assert max(shares) > 0.8
+
+
+def test_masked_hides_no_more_than_it_is_told():
+    y, known, z = holes()
+    fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=0.2)
+    state = fit.init(KEY, dip_jax.inpaint(y, known), z)
+    for _ in range(20):
+        state, info = fit.step(state, dip_jax.inpaint(y, known))
+        shown = jnp.all(info.image == y, axis=2, keepdims=True)
+        assert (known * (1 - shown)).sum() < 0.23 * known.sum()
+
+
+def test_masked_learns_to_foresee():
+    """A network, on a smooth picture with half of its pixels missing."""
+    waves = jnp.outer(jnp.sin(jnp.arange(64) / 6), jnp.cos(jnp.arange(64) / 5))
+    truth = 0.5 + 0.4 * waves[:, :, None]
+    known = jax.random.bernoulli(jax.random.key(5), 0.5, (64, 64, 1)).astype(jnp.float32)
+    z = jnp.concatenate([truth * known, known], axis=-1)
+    generator = dip_jax.Skip(channels=1, widths=(8, 8), skip_widths=4)
+    fit = dip_jax.masked(generator, optax.adam(0.01))
+    state, _ = dip_jax.run(fit, KEY, dip_jax.inpaint(truth * known, known), z, steps=150)
+    error = jnp.abs(dip_jax.estimate(fit, state) - truth)[known == 0]
+    assert error.mean() < 0.03  # grey: 0.2
+
+
+@pytest.mark.parametrize("hide", [0, 1.5, float("nan")])
+def test_hiding_out_of_range_is_refused(hide):
+    with pytest.raises(ValueError, match=f"hide={hide}"):
+        dip_jax.masked(Copy(), optax.adam(0.1), hide=hide)

@@ -1,0 +1,222 @@
+"""The generator as a restorer: it is fed the one degraded image, and fitted to know more of it.
+
+Each makes its training data of the image itself. What it learns is how such an image's pixels
+follow from one another, and what it can't foresee, such as noise, it leaves out.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, Scalar, Task
+from dip_jax.descent import DipState, descend, start
+from dip_jax.splitting import recorrupt
+
+
+def recorrupted(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    *,
+    alpha: float = 0.2,
+    penalty: Callable[[Image], Scalar] | None = None,
+) -> Algorithm:
+    """The generator as a denoiser: fitted to turn one noisy copy of the image into another.
+
+    From the noisy image ``y`` with noise of standard deviation s, each step draws two images
+    whose noises are independent, y1 and y2 of :func:`~dip_jax.splitting.recorrupt`. The
+    generator gets y1 and is fitted to y2, whose noise it can't foresee. (As each pair is made
+    of one ``y``, it may come to know the noise of ``y`` itself: the more slowly, the larger
+    ``alpha``.)
+
+    Its input is ``z [h, w, 2 c]``: the noisy image, then s for each of its values, in the same
+    units. For Poisson noise s varies with the brightness. The task is
+    :func:`~dip_jax.tasks.denoise` of the same image.
+
+    Args:
+      generator: a network for inputs of c channels. It sees the image less 1/2.
+      optimizer: any optax optimiser without a line search.
+      alpha: above 0 and below 1. More adds noise to the input, less to the target.
+      penalty: a term of the loss that is to see the generator's image itself. A regulariser
+        around the task, such as :func:`~dip_jax.tasks.total_variation`, would see it with
+        y - y2, which is noise.
+
+    Returns:
+      An Algorithm. ``info.image`` is the output for the y1 of that step, ``estimate`` for one
+      more draw; averages of outputs come out better than either.
+
+    Source: Pang et al., Recorrupted-to-Recorrupted, CVPR 2021; Monroy et al., Generalized
+    R2R, ICLR 2025.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha={alpha!r}: must be above 0 and below 1")
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def split(state: DipState) -> tuple[Image, Image]:
+        """The generator's input y1, and y - y2."""
+        y, deviation = jnp.split(state.z, 2, axis=-1)
+        y1, y2 = recorrupt(jax.random.fold_in(state.key, state.count), y, deviation, alpha)
+        return y1 - 0.5, y - y2
+
+    def init(key: Key, task: Task, z: Array) -> DipState:
+        del task
+        return start(generator, optimizer, key, z, jnp.split(z, 2, axis=-1)[0])
+
+    def step(state: DipState, task: Task) -> tuple[DipState, Info]:
+        y1, difference = split(state)
+
+        def objective(params: Params) -> tuple[Scalar, Image]:
+            image = generator.apply(params, y1)
+            # The task compares with y; so compared, the image is compared with y2.
+            loss = task.loss(image + difference)
+            return (loss if penalty is None else loss + penalty(image)), image
+
+        return descend(optimizer, state, objective)
+
+    def estimate(state: DipState) -> Image:
+        return generator.apply(state.params, split(state)[0])
+
+    return Algorithm(init, step, estimate)
+
+
+def sure(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    *,
+    extra: float = 0.5,
+    penalty: Callable[[Image], Scalar] | None = None,
+) -> Algorithm:
+    """The generator as a denoiser, fitted by Stein's unbiased estimate of its own error.
+
+    The noisy image ``y`` is both what the generator gets and what it is compared with; what it
+    would gain by passing noise through is added to the loss: twice the noise's variance times
+    the divergence of the image with respect to the input. Of the divergence each step draws
+    ``b (J b)``, J b by forward differentiation, with random signs b. The loss estimates the
+    mean squared error against the clean image, and is below 0 once it knows the noise of ``y``.
+
+    Its input is ``z [h, w, 2 c]``: the noisy image, then the standard deviation s of each of its
+    values, in the same units; with ``s^2 = gain y`` it is the estimate for Poisson noise. The
+    task is :func:`~dip_jax.tasks.denoise` of the same image; any weights of its are those of
+    the divergence too.
+
+    A step costs two to three times that of :func:`dip`.
+
+    Args:
+      generator: a network for inputs of c channels. It sees the image less 1/2.
+      optimizer: any optax optimiser without a line search.
+      extra: each step adds to the input Gaussian noise of deviation ``u s``, u uniform between
+        0 and ``extra``: extended SURE, which keeps the generator from settling on one input.
+      penalty: a term of the loss that is not quadratic, such as the total variation; around the
+        task it would be taken for a part of the noise's measure.
+
+    Returns:
+      An Algorithm. ``info.image`` is the output for the input of that step, ``estimate`` for
+      the noisy image itself.
+
+    Source: Stein 1981; Ramani et al. 2008 (the random signs); Jo, Chun and Choi, Rethinking
+    Deep Image Prior for Denoising, ICCV 2021 (extended SURE, section 3; Poisson: PURE).
+    """
+    if not extra >= 0:
+        raise ValueError(f"extra={extra!r}: must be 0 or more")
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def init(key: Key, task: Task, z: Array) -> DipState:
+        del task
+        return start(generator, optimizer, key, z, jnp.split(z, 2, axis=-1)[0])
+
+    def step(state: DipState, task: Task) -> tuple[DipState, Info]:
+        y, deviation = jnp.split(state.z, 2, axis=-1)
+        keys = jax.random.split(jax.random.fold_in(state.key, state.count), 3)
+        amount = jax.random.uniform(keys[0], maxval=extra)
+        x = y + amount * deviation * jax.random.normal(keys[1], y.shape)
+        signs = jax.random.rademacher(keys[2], y.shape, y.dtype)
+
+        def weighted(image: Image) -> Image:
+            """The loss's second derivative times ``image``; the loss being quadratic, anywhere."""
+            return jax.jvp(jax.grad(task.loss), (y,), (image,))[1]
+
+        noise = deviation * signs
+        towards = weighted(deviation * noise)
+        # Exact, as the derivative is diagonal and signs have the square 1.
+        variance = jnp.sum(noise * weighted(noise)) / 2
+
+        def objective(params: Params) -> tuple[Scalar, Image]:
+            def paint(x: Image) -> Image:
+                return generator.apply(params, x - 0.5)
+
+            image, change = jax.jvp(paint, (x,), (signs,))
+            loss = task.loss(image) + jnp.sum(towards * change) - variance
+            return (loss if penalty is None else loss + penalty(image)), image
+
+        return descend(optimizer, state, objective)
+
+    def estimate(state: DipState) -> Image:
+        return generator.apply(state.params, jnp.split(state.z, 2, axis=-1)[0] - 0.5)
+
+    return Algorithm(init, step, estimate)
+
+
+def masked(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    *,
+    hide: float = 0.5,
+    penalty: Callable[[Image], Scalar] | None = None,
+) -> Algorithm:
+    """The generator as an inpainter: fitted to foresee known pixels that are hidden from it.
+
+    Each step hides some of the known pixels, drawn at random, and asks the generator for these,
+    given the others: so it learns from the image itself how a pixel follows from those around
+    it, and then does for the holes what it did for the hidden ones.
+
+    Its input is ``z [h, w, c + 1]``: the image, then 1 where it is known and 0 in holes. The
+    task is :func:`~dip_jax.tasks.inpaint` of the same image. Known pixels that are the task's
+    but not z's are always foreseen, those of z that are not the task's never.
+
+    Args:
+      generator: a network for inputs of c + 1 channels. It sees the image less 1/2, and 0 in
+        holes and where hidden, then the mask of what it sees.
+      optimizer: any optax optimiser without a line search.
+      hide: above 0, at most 1. A step hides each pixel with a chance that is drawn, for that
+        step, uniformly between 0 and ``hide``.
+      penalty: a term of the loss that is to see the generator's image itself, as for
+        :func:`recorrupted`.
+
+    Returns:
+      An Algorithm. ``info.image`` is the output for what was shown in that step, ``estimate``
+      for all that is known; of the former an average is the better one.
+
+    Source: Quan et al., Self2Self, CVPR 2020 (section 3; there with dropout in the network);
+    Batson and Royer, Noise2Self, ICML 2019.
+    """
+    if not 0 < hide <= 1:
+        raise ValueError(f"hide={hide!r}: must be above 0 and at most 1")
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def seen(y: Image, shown: Array) -> Array:
+        return jnp.concatenate([(y - 0.5) * shown, shown], axis=-1)
+
+    def init(key: Key, task: Task, z: Array) -> DipState:
+        del task
+        return start(generator, optimizer, key, z, z)
+
+    def step(state: DipState, task: Task) -> tuple[DipState, Info]:
+        y, known = state.z[..., :-1], state.z[..., -1:]
+        keys = jax.random.split(jax.random.fold_in(state.key, state.count))
+        share = 1 - jax.random.uniform(keys[0], maxval=hide)
+        shown = known * jax.random.bernoulli(keys[1], share, known.shape)
+
+        def objective(params: Params) -> tuple[Scalar, Image]:
+            image = generator.apply(params, seen(y, shown))
+            # What it was shown is no merit: there the task gets the image as it was shown.
+            loss = task.loss(shown * y + (1 - shown) * image)
+            return (loss if penalty is None else loss + penalty(image)), image
+
+        return descend(optimizer, state, objective)
+
+    def estimate(state: DipState) -> Image:
+        y, known = state.z[..., :-1], state.z[..., -1:]
+        return generator.apply(state.params, seen(y, known))
+
+    return Algorithm(init, step, estimate)
