@@ -14,6 +14,8 @@ from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, 
 from dip_jax.descent import DipState, descend, start
 from dip_jax.splitting import recorrupt
 
+_LEAST_HIDDEN = 0.2  # steps that hide hardly anything teach as little
+
 
 def recorrupted(
     generator: Generator,
@@ -168,7 +170,8 @@ def masked(
 
     Each step hides some of the known pixels, drawn at random, and asks the generator for these,
     given the others: so it learns from the image itself how a pixel follows from those around
-    it, and then does for the holes what it did for the hidden ones.
+    it, and then does for the holes what it did for the hidden ones. The loss is the task's,
+    divided by the share of the known pixels that was hidden.
 
     Its input is ``z [h, w, c + 1]``: the image, then 1 where it is known and 0 in holes. The
     task is :func:`~dip_jax.tasks.inpaint` of the same image. Known pixels that are the task's
@@ -179,7 +182,7 @@ def masked(
         holes and where hidden, then the mask of what it sees.
       optimizer: any optax optimiser without a line search.
       hide: above 0, at most 1. A step hides each pixel with a chance that is drawn, for that
-        step, uniformly between 0 and ``hide``.
+        step, uniformly between a fifth of ``hide`` and ``hide``.
       penalty: a term of the loss that is to see the generator's image itself, as for
         :func:`recorrupted`.
 
@@ -204,13 +207,16 @@ def masked(
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y, known = state.z[..., :-1], state.z[..., -1:]
         keys = jax.random.split(jax.random.fold_in(state.key, state.count))
-        share = 1 - jax.random.uniform(keys[0], maxval=hide)
-        shown = known * jax.random.bernoulli(keys[1], share, known.shape)
+        share = jax.random.uniform(keys[0], minval=_LEAST_HIDDEN * hide, maxval=hide)
+        hidden = jax.random.bernoulli(keys[1], share, known.shape)
+        shown = known * (1 - hidden)
+        # Or steps that hide much would outweigh those that hide little: Adam lives on equal ones.
+        among = jnp.sum(known * hidden) / jnp.maximum(jnp.sum(known), 1)
 
         def objective(params: Params) -> tuple[Scalar, Image]:
             image = generator.apply(params, seen(y, shown))
             # What it was shown is no merit: there the task gets the image as it was shown.
-            loss = task.loss(shown * y + (1 - shown) * image)
+            loss = task.loss(shown * y + (1 - shown) * image) / jnp.maximum(among, 1e-3)
             return (loss if penalty is None else loss + penalty(image)), image
 
         return descend(optimizer, state, objective)

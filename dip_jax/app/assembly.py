@@ -30,7 +30,7 @@ def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
         preset._replace(
             **dict.fromkeys(("name", "task", "source", "expected"), ""),
             **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members", "tile"), 0),
-            tv=preset.tv if preset.denoiser else 0.0,
+            tv=preset.tv if preset.fed else 0.0,
         ),
         generator,
     )
@@ -44,6 +44,8 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
         fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)
     elif preset.extra:
         fit = dip_jax.sure(generator, optimizer, extra=preset.extra, penalty=penalty)
+    elif preset.hide:
+        fit = dip_jax.masked(generator, optimizer, hide=preset.hide, penalty=penalty)
     else:
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     fit = dip_jax.measured(watch_outputs(fit, preset.stop))

@@ -18,10 +18,18 @@ from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise, estimate_noise, given_noise
 from dip_jax.app.presets import find_preset
-from dip_jax.app.problem import Problem, as_image, as_mask, make_input, make_task, place
+from dip_jax.app.problem import (
+    Problem,
+    as_image,
+    as_mask,
+    make_input,
+    make_task,
+    place,
+    scattered,
+)
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.running import Fit, Progress, run_fit
-from dip_jax.app.settings import Preset, changed
+from dip_jax.app.settings import HIDE, Preset, changed
 from dip_jax.app.stopping import Parts, partition, regained, rule_for
 from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
@@ -93,6 +101,8 @@ def restore(
     y, known, truth = _arrays(preset, picture, mask, reference)
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
+    if preset.hide is None:
+        preset = preset._replace(hide=HIDE if known is not None and scattered(known) else 0.0)
     model = given_noise(noise, preset.task, sigma, gain)
     if model is None and (preset.denoiser or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
@@ -199,7 +209,7 @@ class _Job(NamedTuple):
         key = jax.random.key((self.seed + member) % 2**32)
         parts = partition(preset, problem, self.noise, jax.random.fold_in(key, 2))
         task = make_task(preset, parts.y, parts.known, problem.truth, problem.region)
-        if preset.tv and not preset.denoiser:
+        if preset.tv and not preset.fed:
             task = dip_jax.total_variation(task, preset.tv)
         if parts.validation is not None:
             task = dip_jax.validate(task, parts.validation)
@@ -207,7 +217,7 @@ class _Job(NamedTuple):
         if preset.task == "super_resolve":
             task = dip_jax.through(window.crop, task)
             seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
-        make_z = functools.partial(make_input, preset, seen, window, parts.deviation)
+        make_z = functools.partial(make_input, preset, seen, window, parts.known, parts.deviation)
         return task, make_z, key, parts
 
     def fitting_tile(self, y: np.ndarray, known: np.ndarray | None, *, allowed: bool) -> int:

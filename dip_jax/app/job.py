@@ -65,7 +65,7 @@ def preset_of(values: flags.FlagValues) -> Preset:
     if task is None and values.preset is None:
         task = "denoise"
     names = ("steps", "stop", "members", "every", "input", "generator", "tv", "tile", "factor")
-    names += ("missing",)
+    names += ("hide", "missing")
     changes = {name: values[name].value for name in names if values[name].value is not None}
     return changed(find_preset(values.preset or "fast", task), prefix="--", **changes)
 
@@ -83,6 +83,9 @@ def _report(outcome: Outcome) -> None:
         print("the same command with this --out and --resume goes on")
     if result.members > 1 or result.preset.members > 1:
         print(f"the picture is the mean of {result.members} fits")
+    if result.preset.hide:
+        share = f"up to {100 * result.preset.hide:g} %"
+        print(f"learned from known pixels, of which each step hid {share}; --hide sets it")
     chosen = at_the_end(result.trace, "chosen")
     if chosen:
         steps = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)

@@ -147,6 +147,18 @@ def place(
     return Problem(window.pad(y), measured, reference, window.inside, window.mirror, window)
 
 
+def scattered(known: np.ndarray) -> bool:
+    """Whether single pixels are missing in ``known [h, w, 1]``, here and there, not areas.
+
+    So it is if a missing pixel's neighbours, in a row as in a column, are hardly more often
+    missing than other pixels are.
+    """
+    missing = known[:, :, 0] == 0
+    beside = (missing[:, 1:] & missing[:, :-1], missing[1:] & missing[:-1])
+    most = max(pairs.mean() if pairs.size else 0.0 for pairs in beside)
+    return bool(most <= missing.mean() * (missing.mean() + 0.1))
+
+
 def make_task(
     preset: Preset,
     y: jax.Array,
@@ -168,13 +180,17 @@ def make_input(
     preset: Preset,
     seen: jax.Array,
     window: Window,
+    known: jax.Array,
     deviation: jax.Array | None,
     key: jax.Array,
 ) -> jax.Array:
     """The preset's z for a window.
 
-    ``seen`` is the degraded picture on the canvas, ``deviation`` that of its noise.
+    ``seen`` is the degraded picture on the canvas, ``known`` 1 where it is fitted, ``deviation``
+    that of its noise.
     """
+    if preset.hide:
+        return jnp.concatenate([seen, known], axis=2)
     if preset.denoiser:
         assert deviation is not None
         return jnp.concatenate([seen, deviation], axis=2)

@@ -18,6 +18,7 @@ STOPS_OF = {
     "super_resolve": ("auto", "held_out", "wmv", "emv", "none"),
 }
 MAX_FACTOR = 16
+HIDE = 0.5
 LEAST_TILE = 64
 MAX_STEPS = 10**9
 
@@ -55,9 +56,14 @@ class Preset(NamedTuple):
     """Takes the place of ``jitter`` from sigma 50 on."""
     alpha: float = 0.0
     """Above 0, the generator is fed the picture with noise added, and ``input``, ``depth`` and
-    ``jitter`` mean nothing: see :func:`dip_jax.recorrupted`. For denoising alone."""
+    ``jitter`` mean nothing, as above 0 of the next two: see :func:`dip_jax.recorrupted`. For
+    denoising alone."""
     extra: float = 0.0
     """Above 0, likewise, and the loss is Stein's estimate: see :func:`dip_jax.sure`."""
+    hide: float | None = 0.0
+    """Above 0, the generator is fed the known pixels, up to this share of them hidden at each
+    step, and learns to foresee these: see :func:`dip_jax.masked`. None: ``HIDE`` where the missing
+    pixels are scattered, 0 elsewhere. For inpainting alone."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
     decay: float | tuple[float, ...] = 0.99
@@ -72,6 +78,11 @@ class Preset(NamedTuple):
     """For super-resolution: how many times larger."""
     missing: float = 50.0
     """For inpainting demonstrations: percentage of pixels to hide."""
+
+    @property
+    def fed(self) -> bool:
+        """Whether the generator is fed the picture itself, and learns from it."""
+        return self.denoiser or bool(self.hide)
 
     @property
     def denoiser(self) -> bool:
@@ -96,6 +107,7 @@ _DECODER = {
     "jitter_strong": None,
     "alpha": 0.0,
     "extra": 0.0,
+    "hide": 0.0,
 }
 # What else another generator than the preset's changes of it.
 GENERATORS: dict[str, dict[str, Any]] = {
@@ -150,16 +162,7 @@ def _check(preset: Preset, prefix: str) -> None:
         known = nearest(str(preset.input), list(INPUTS))
         raise UserError(f"{prefix}input", preset.input, f"is unknown; {known}")
     _check_counts(preset, prefix)
-    if not 0 <= preset.alpha < 1:
-        raise UserError(f"{prefix}alpha", preset.alpha, "must be at least 0 and below 1")
-    if not isinstance(preset.extra, numbers.Real) or not 0 <= preset.extra < math.inf:
-        raise UserError(f"{prefix}extra", preset.extra, "must be a number of at least 0")
-    if preset.alpha and preset.extra:
-        raise UserError(f"{prefix}extra", preset.extra, "must be 0 where alpha is not")
-    for name in ("alpha", "extra"):
-        value = getattr(preset, name)
-        if value and preset.task != "denoise":
-            raise UserError(f"{prefix}{name}", value, f"must be 0 for the task {preset.task}")
+    _check_fed(preset, prefix)
     if not isinstance(preset.tv, numbers.Real) or not 0 <= preset.tv < math.inf:
         raise UserError(f"{prefix}tv", preset.tv, "must be a number of at least 0")
     if isinstance(preset.decay, tuple) and preset.stop not in ("auto", "r2r", "held_out"):
@@ -171,6 +174,23 @@ def _check(preset: Preset, prefix: str) -> None:
         raise UserError(
             f"{prefix}missing", preset.missing, "must be a percentage between 0 and 100"
         )
+
+
+def _check_fed(preset: Preset, prefix: str) -> None:
+    """Of what the generator learns from, if it is fed the picture."""
+    if not 0 <= preset.alpha < 1:
+        raise UserError(f"{prefix}alpha", preset.alpha, "must be at least 0 and below 1")
+    if not isinstance(preset.extra, numbers.Real) or not 0 <= preset.extra < math.inf:
+        raise UserError(f"{prefix}extra", preset.extra, "must be a number of at least 0")
+    if preset.alpha and preset.extra:
+        raise UserError(f"{prefix}extra", preset.extra, "must be 0 where alpha is not")
+    hide = preset.hide or 0.0
+    if not isinstance(hide, numbers.Real) or not 0 <= hide <= 1:
+        raise UserError(f"{prefix}hide", hide, "must be a share from 0 to 1")
+    for name, task in (("alpha", "denoise"), ("extra", "denoise"), ("hide", "inpaint")):
+        value = getattr(preset, name)
+        if value and preset.task != task:
+            raise UserError(f"{prefix}{name}", value, f"must be 0 for the task {preset.task}")
 
 
 def _check_counts(preset: Preset, prefix: str) -> None:

@@ -221,9 +221,58 @@ def test_several_averages_are_refused_without_a_validation(changes):
         ("denoise", {"extra": float("nan")}),
         ("reconstruct", {"extra": 0.5}),
         ("denoise", {"alpha": 0.2, "extra": 0.5}),
+        ("denoise", {"hide": 0.5}),
+        ("inpaint", {"hide": 1.5}),
+        ("inpaint", {"hide": float("nan")}),
     ],
 )
 def test_denoisers_out_of_place_are_refused(task, changes):
     name, value = list(changes.items())[-1]
     with pytest.raises(UserError, match=f"{name}={value}"):
         restore(np.zeros((8, 8, 3), np.float32), task=task, **changes)
+
+
+def area(mask):
+    mask[10:25, 5:30] = 0
+
+
+def rows(mask):
+    mask[::2] = 0
+
+
+def columns(mask):
+    mask[:, ::3] = 0
+
+
+def scattered(mask):
+    mask[np.random.default_rng(1).random(mask.shape) < 0.5] = 0
+
+
+def few(mask):
+    mask[3::20, 5::17] = 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "hides"), [(area, 0), (rows, 0), (columns, 0), (scattered, 0.5), (few, 0.5)]
+)
+def test_scattered_pixels_are_learned_from_known_ones(small_presets, damage, hides):
+    mask = np.ones((48, 40), np.uint8)
+    damage(mask)
+    picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
+    options = {"task": "inpaint", "mask": mask, "steps": 3, "progress": False}
+    result = restore(picture, **options)
+    assert result.preset.hide == hides
+    np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
+    # What is missing reaches nothing.
+    other = np.where(mask[:, :, None] == 1, picture, np.float32(0.25))
+    np.testing.assert_array_equal(restore(other, **options).image, result.image)
+
+
+def test_hiding_can_be_told(small_presets):
+    mask = np.ones((48, 40), np.uint8)
+    scattered(mask)
+    picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
+    options = {"task": "inpaint", "mask": mask, "steps": 3, "progress": False}
+    images = [restore(picture, hide=hide, **options).raw for hide in (0.0, 0.3, 0.5)]
+    assert not np.array_equal(images[0], images[2])
+    assert not np.array_equal(images[1], images[2])

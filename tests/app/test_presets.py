@@ -43,7 +43,12 @@ def test_paper_presets_build_the_original_networks(key, golden_folder):
 
 
 def test_every_preset_but_our_own_is_the_papers():
-    own = {("fast", task) for task in settings.TASKS} | {("best", "denoise"), ("sure", "denoise")}
+    own = {("fast", task) for task in settings.TASKS} | {
+        ("best", "denoise"),
+        ("best", "inpaint"),
+        ("best", "super_resolve"),
+        ("sure", "denoise"),
+    }
     assert {(p.name, p.task) for p in PRESETS} == COUNTED.keys() | own
 
 
