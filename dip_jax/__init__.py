@@ -11,14 +11,14 @@
 ((32, 32, 3), (2,))
 """
 
-from dip_jax import inputs, metrics, operators, splitting
+from dip_jax import clipping, inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
 from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.members import Ensemble, combine
 from dip_jax.prior import dip
-from dip_jax.selfsupervised import masked, recorrupted, sure
+from dip_jax.selfsupervised import blind_spot, masked, recorrupted, sure
 from dip_jax.tasks import (
     denoise,
     inpaint,
@@ -64,7 +64,9 @@ __all__ = [
     "averages",
     "backtrack",
     "best",
+    "blind_spot",
     "canonical",
+    "clipping",
     "combine",
     "denoise",
     "dip",

@@ -5,6 +5,7 @@ follow from one another, and what it can't foresee, such as noise, it leaves out
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -206,12 +207,9 @@ def masked(
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y, known = state.z[..., :-1], state.z[..., -1:]
-        keys = jax.random.split(jax.random.fold_in(state.key, state.count))
-        share = jax.random.uniform(keys[0], minval=_LEAST_HIDDEN * hide, maxval=hide)
-        hidden = jax.random.bernoulli(keys[1], share, known.shape)
-        shown = known * (1 - hidden)
+        shown = _shown(state, hide)
         # Or steps that hide much would outweigh those that hide little: Adam lives on equal ones.
-        among = jnp.sum(known * hidden) / jnp.maximum(jnp.sum(known), 1)
+        among = jnp.sum(known - shown) / jnp.maximum(jnp.sum(known), 1)
 
         def objective(params: Params) -> tuple[Scalar, Image]:
             image = generator.apply(params, seen(y, shown))
@@ -224,5 +222,62 @@ def masked(
     def estimate(state: DipState) -> Image:
         y, known = state.z[..., :-1], state.z[..., -1:]
         return generator.apply(state.params, seen(y, known))
+
+    return Algorithm(init, step, estimate)
+
+
+def _shown(state: DipState, hide: float) -> Array:
+    """The known pixels that the step from ``state`` does not hide: 1 there, ``[h, w, 1]``."""
+    known = state.z[..., -1:]
+    keys = jax.random.split(jax.random.fold_in(state.key, state.count))
+    share = jax.random.uniform(keys[0], minval=_LEAST_HIDDEN * hide, maxval=hide)
+    return known * (1 - jax.random.bernoulli(keys[1], share, known.shape))
+
+
+class BlindSpotState(NamedTuple):
+    """State of :func:`blind_spot`."""
+
+    fit: DipState
+    image: Image
+    """Each pixel as it was foreseen when last it was not seen."""
+
+
+def blind_spot(
+    generator: Generator,
+    optimizer: optax.GradientTransformation,
+    *,
+    hide: float = 0.5,
+    penalty: Callable[[Image], Scalar] | None = None,
+) -> Algorithm:
+    """The generator as a denoiser that is told nothing of the noise: :func:`masked`, everywhere.
+
+    Of a noisy image, a hidden pixel's noise can't be foreseen from the other pixels, if it is
+    independent of theirs and of mean 0; so what is foreseen is the clean image. (As there is but
+    one image, the generator may come to know its noise after many steps.) What the pixel's own
+    value tells is left out: it may be weighed in afterwards, as its noise is independent of the
+    error. That is worth the less, the more noise there is.
+
+    Args and input are those of :func:`masked`; the task is :func:`~dip_jax.tasks.denoise` of the
+    same image.
+
+    Returns:
+      An Algorithm. ``info.image`` and ``estimate`` are what was foreseen of each pixel when it was
+      last hidden; averages of it come out better.
+
+    Source: Batson and Royer, Noise2Self, ICML 2019; Quan et al., Self2Self, CVPR 2020.
+    """
+    masked_fit = masked(generator, optimizer, hide=hide, penalty=penalty)
+
+    def init(key: Key, task: Task, z: Array) -> BlindSpotState:
+        return BlindSpotState(masked_fit.init(key, task, z), jnp.zeros_like(z[..., :-1]))
+
+    def step(state: BlindSpotState, task: Task) -> tuple[BlindSpotState, Info]:
+        unseen = (_shown(state.fit, hide) == 0) | (state.fit.count == 0)
+        fit, info = masked_fit.step(state.fit, task)
+        image = jnp.where(unseen, info.image, state.image)
+        return BlindSpotState(fit, image), info._replace(image=image)
+
+    def estimate(state: BlindSpotState) -> Image:
+        return state.image
 
     return Algorithm(init, step, estimate)

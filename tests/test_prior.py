@@ -232,6 +232,37 @@ def test_masked_learns_to_foresee():
     assert error.mean() < 0.03  # grey: 0.2
 
 
+def test_a_blind_spot_is_what_was_foreseen_unseen():
+    """Never a pixel's own value; one that is shown keeps what was foreseen of it before."""
+    y, known, z = holes()
+    fit = dip_jax.blind_spot(Copy(), optax.sgd(0.1), hide=0.5)
+    inner = dip_jax.masked(Copy(), optax.sgd(0.1), hide=0.5)
+    task = dip_jax.inpaint(y, known)
+    state, alone = fit.init(KEY, task, z), inner.init(KEY, task, z)
+    image = None
+    for _ in range(12):
+        state, info = fit.step(state, task)
+        alone, whole = inner.step(alone, task)
+        assert info.loss == whole.loss
+        same = jnp.all(info.image == whole.image, axis=2)
+        if image is not None:
+            np.testing.assert_array_equal(info.image[~same], image[~same])
+            assert 0.05 < (~same).mean() < 0.95
+        assert same[known[:, :, 0] == 0].all()
+        image = info.image
+        np.testing.assert_array_equal(fit.estimate(state), image)
+
+
+def test_a_blind_spot_knows_no_noise_to_pass_on():
+    """A network that could copy its input denoises all the same, and is told no level."""
+    y, _ = noise_around_grey(0.2)
+    z = jnp.concatenate([y, jnp.ones((*y.shape[:2], 1))], axis=-1)
+    network = dip_jax.Skip(widths=(8, 8), skip_widths=4, upsampling="nearest")
+    fit = dip_jax.average(dip_jax.blind_spot(network, optax.adam(0.01)), 0.9)
+    state, _ = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=60)
+    assert jnp.mean((dip_jax.estimate(fit, state) - 0.5) ** 2) < 0.2**2 / 20
+
+
 @pytest.mark.parametrize("hide", [0, 1.5, float("nan")])
 def test_hiding_out_of_range_is_refused(hide):
     with pytest.raises(ValueError, match=f"hide={hide}"):

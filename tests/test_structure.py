@@ -16,6 +16,7 @@ ROOMS = [
     "base",
     "layout",
     "operators",
+    "clipping",
     "metrics",
     "members",
     "inputs",

@@ -28,7 +28,8 @@ def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
     # Without the fields that change no program, else they would compile another.
     return _algorithm(
         preset._replace(
-            **dict.fromkeys(("name", "task", "source", "expected"), ""),
+            **dict.fromkeys(("name", "source", "expected"), ""),
+            task=preset.task if preset.hide else "",
             **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members", "tile"), 0),
             tv=preset.tv if preset.fed else 0.0,
         ),
@@ -40,12 +41,13 @@ def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
 def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
     penalty = functools.partial(_variation, preset.tv) if preset.tv else None
-    if preset.alpha:
+    if preset.hide:
+        learn = dip_jax.blind_spot if preset.task == "denoise" else dip_jax.masked
+        fit = learn(generator, optimizer, hide=preset.hide, penalty=penalty)
+    elif preset.alpha:
         fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)
     elif preset.extra:
         fit = dip_jax.sure(generator, optimizer, extra=preset.extra, penalty=penalty)
-    elif preset.hide:
-        fit = dip_jax.masked(generator, optimizer, hide=preset.hide, penalty=penalty)
     else:
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     fit = dip_jax.measured(watch_outputs(fit, preset.stop))

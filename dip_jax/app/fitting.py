@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 import dip_jax
+from dip_jax import clipping
 from dip_jax.app import memory
 from dip_jax.app.assembly import algorithm_of, generator_of
 from dip_jax.app.checkpoint import Arrays, Checkpoint
+from dip_jax.app.correction import corrected
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise, estimate_noise, given_noise
@@ -25,12 +28,12 @@ from dip_jax.app.problem import (
     make_input,
     make_task,
     place,
-    scattered,
+    share_to_hide,
 )
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.running import Fit, Progress, run_fit
-from dip_jax.app.settings import HIDE, Preset, changed
-from dip_jax.app.stopping import Parts, partition, regained, rule_for
+from dip_jax.app.settings import Preset, changed
+from dip_jax.app.stopping import Parts, partition, rule_for
 from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
 from dip_jax.loop import needed_bytes
@@ -101,11 +104,13 @@ def restore(
     y, known, truth = _arrays(preset, picture, mask, reference)
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
-    if preset.hide is None:
-        preset = preset._replace(hide=HIDE if known is not None and scattered(known) else 0.0)
     model = given_noise(noise, preset.task, sigma, gain)
     if model is None and (preset.denoiser or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
+    if model is not None and preset.fed:
+        model = model.seen_to_be_clipped(y)
+    if preset.hide is None:
+        preset = preset._replace(hide=share_to_hide(y, known, model))
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
     preset = preset._replace(stop=rule_for(preset, model, pixels))
     generator = generator_of(preset, y.shape[2])
@@ -196,9 +201,9 @@ class _Job(NamedTuple):
         if callable(progress):
             progress = functools.partial(_tell, progress, count)
         outcome = run_fit(fit, started=started, progress=progress, kept=kept, offer=self._offer)
-        if self.noise is None or self.preset.stop != "held_out" or self.preset.task != "denoise":
+        if self.noise is None:
             return outcome
-        image = regained(outcome.raw, problem, parts, self.noise)
+        image = corrected(outcome.raw, self.preset, problem, parts, self.noise)
         return outcome._replace(image=image, raw=image)
 
     def _fit_of(
@@ -213,6 +218,9 @@ class _Job(NamedTuple):
             task = dip_jax.total_variation(task, preset.tv)
         if parts.validation is not None:
             task = dip_jax.validate(task, parts.validation)
+        if self.noise is not None and self.noise.clipped:  # scored as it will be in the end
+            unclip = Partial(_unclip, self.noise.level / 255)
+            task = task._replace(metrics=dip_jax.through(unclip, task).metrics)
         seen = parts.y
         if preset.task == "super_resolve":
             task = dip_jax.through(window.crop, task)
@@ -237,6 +245,10 @@ class _Job(NamedTuple):
         if self.checkpoint is not None:
             rest = {"tile": np.array(self.preset.tile)}
             self.checkpoint.offer(lambda: arrays() | rest | _of_finished(self.finished), at_once)
+
+
+def _unclip(deviation: jax.Array, image: jax.Array) -> jax.Array:
+    return clipping.unclip(image, deviation)
 
 
 def _tell(progress: Callable[[float], object], fits: int, share: float) -> object:

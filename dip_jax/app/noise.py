@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pywt
+from jax.scipy.stats import norm
 
+from dip_jax import clipping
 from dip_jax.app.errors import UserError
 from dip_jax.app.settings import nearest
 
@@ -26,15 +28,39 @@ class Noise(NamedTuple):
     """Gaussian: the standard deviation sigma. Poisson: the gain, the brightness that one photon
     makes, so that the variance is gain times brightness. In 8-bit levels."""
 
+    clipped: bool = False
+    """Whether Gaussian noise was cut off at 0 and 1; see :mod:`dip_jax.clipping`."""
+
     def deviation(self, y: jax.Array) -> jax.Array:
         """The standard deviation of each value of the picture ``y``, in its units."""
-        if self.kind == "gaussian":
-            return jnp.full(y.shape, self.level / 255)
-        # The brightness without noise, roughly: the mean of 5x5 pixels.
-        padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
-        rows, columns = y.shape[:2]
-        mean = sum(padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5)) / 25
-        return jnp.sqrt(self.level / 255 * jnp.maximum(mean, 0.0))
+        if self.kind == "poisson":
+            return jnp.sqrt(self.level / 255 * jnp.maximum(_smooth(y), 0.0))
+        sigma = self.level / 255
+        if not self.clipped:
+            return jnp.full(y.shape, sigma)
+        return clipping.clipped_moments(clipping.unclip(_smooth(y), sigma), sigma)[1]
+
+    def seen_to_be_clipped(self, y: np.ndarray) -> "Noise":
+        """The same noise, ``clipped`` if the picture ``y`` has as many values of 0 and 1 as then.
+
+        Half as many are enough, as the brightness is known but roughly. Noise that is smaller
+        where the picture is dark, as a camera's is, leaves none.
+        """
+        sigma = self.level / 255
+        if self.kind == "poisson" or not sigma:
+            return self
+        brightness = clipping.unclip(_smooth(jnp.asarray(y)), sigma)
+        beyond = norm.cdf(-brightness / sigma) + norm.cdf((brightness - 1) / sigma)
+        cut = np.mean((y <= 0) | (y >= 1))
+        return self._replace(clipped=bool(cut > 0.5 * jnp.mean(beyond)))
+
+
+@jax.jit
+def _smooth(y: jax.Array) -> jax.Array:
+    """The brightness without noise, roughly: the mean of 5x5 pixels."""
+    padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
+    rows, columns = y.shape[:2]
+    return sum(padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5)) / 25
 
 
 def estimate_noise(y: np.ndarray, kind: str) -> Noise:

@@ -19,6 +19,7 @@ STOPS_OF = {
 }
 MAX_FACTOR = 16
 HIDE = 0.5
+STRONG = 36.0  # 8-bit levels of noise, from which on hiding pixels denoises better
 LEAST_TILE = 64
 MAX_STEPS = 10**9
 
@@ -62,8 +63,9 @@ class Preset(NamedTuple):
     """Above 0, likewise, and the loss is Stein's estimate: see :func:`dip_jax.sure`."""
     hide: float | None = 0.0
     """Above 0, the generator is fed the known pixels, up to this share of them hidden at each
-    step, and learns to foresee these: see :func:`dip_jax.masked`. None: ``HIDE`` where the missing
-    pixels are scattered, 0 elsewhere. For inpainting alone."""
+    step, and learns to foresee these: see :func:`dip_jax.masked` for inpainting,
+    :func:`dip_jax.blind_spot` for denoising, where ``alpha`` and ``extra`` then mean nothing. None:
+    ``HIDE`` where the missing pixels are scattered or the noise is strong, 0 elsewhere."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
     decay: float | tuple[float, ...] = 0.99
@@ -82,7 +84,7 @@ class Preset(NamedTuple):
     @property
     def fed(self) -> bool:
         """Whether the generator is fed the picture itself, and learns from it."""
-        return self.denoiser or bool(self.hide)
+        return self.denoiser or self.hide != 0
 
     @property
     def denoiser(self) -> bool:
@@ -187,9 +189,10 @@ def _check_fed(preset: Preset, prefix: str) -> None:
     hide = preset.hide or 0.0
     if not isinstance(hide, numbers.Real) or not 0 <= hide <= 1:
         raise UserError(f"{prefix}hide", hide, "must be a share from 0 to 1")
-    for name, task in (("alpha", "denoise"), ("extra", "denoise"), ("hide", "inpaint")):
+    denoise, hides = ("denoise",), ("denoise", "inpaint")
+    for name, tasks in (("alpha", denoise), ("extra", denoise), ("hide", hides)):
         value = getattr(preset, name)
-        if value and preset.task != task:
+        if value and preset.task not in tasks:
             raise UserError(f"{prefix}{name}", value, f"must be 0 for the task {preset.task}")
 
 

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
@@ -84,10 +83,12 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
 def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array) -> Parts:
     """Sets data aside as the rule ``preset.stop`` needs it; "auto" is no rule."""
     rule = preset.stop
-    kind, level = noise or (None, 0.0)
-    holes = preset.task == "inpaint"
+    kind, level, clipped = noise or (None, 0.0, False)
+    # Of an inpainting any known pixel is held out, else one of each square.
+    scattered, holes = preset.task == "inpaint", preset.task == "inpaint" or bool(preset.hide)
     data = (problem.y, problem.known, problem.mirror)
-    y1, known1, deviation, other, weight = _split(rule, kind, holes, data, level, key)
+    plan = (rule, kind, clipped, scattered, holes)
+    y1, known1, deviation, other, weight = _split(*plan, data, level, key)
     if rule in ("r2r", "held_out"):
         return Parts(y1, known1, deviation, make_task(preset, other, weight))
     if rule == "discrepancy":
@@ -99,10 +100,12 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
 
 
 # As one program: so many operations by themselves would take seconds to compile.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _split(
     rule: str,
     kind: str | None,
+    clipped: bool,
+    scattered: bool,
     holes: bool,
     data: tuple[Array, Array, Array],
     level: Array,
@@ -110,8 +113,8 @@ def _split(
 ) -> tuple[Array, Array, Array | None, Array, Array]:
     """What is fitted and its weights, its deviation; what is compared with and its weights."""
     y, known, mirror = data
-    noise = None if kind is None else Noise(kind, level)
-    weight = known if noise is None else known * _unclipped(y, noise)
+    noise = None if kind is None else Noise(kind, level, clipped)
+    weight = known if noise is None else known * measured_whole(y, noise)
     y1, other = y, y
     more = 1.0
     if rule == "r2r":
@@ -122,12 +125,11 @@ def _split(
             y1, other = splitting.recorrupt(key, y, noise.deviation(y), ALPHA)
         more = (1 - ALPHA) ** -0.5
     elif rule == "held_out":
-        if holes:
+        if scattered:
             held = known * jax.random.bernoulli(key, HELD_OUT, known.shape)
-            y1 = y * (1 - held)
         else:
             held = known * splitting.hold_out(key, *y.shape[:2], spacing=_spacing(*y.shape[:2]))
-            y1 = splitting.fill(y, held)
+        y1 = y * (1 - held) if holes else splitting.fill(y, held)
         known = known - held
         # So weighted that the error is a mean over the held-out values.
         weight = held / jnp.sqrt(jnp.mean(held))
@@ -146,42 +148,17 @@ def _spacing(height: int, width: int) -> int:
     return max(2, round(7 * (height * width / 128**2) ** 0.25))
 
 
-def _unclipped(y: Array, noise: Noise) -> Array:
-    """1 where the noise was not cut off and is as large as its level says, 0 elsewhere.
+def measured_whole(y: Array, noise: Noise) -> Array:
+    """1 where the noise is as its model says, 0 where a value was cut off without its knowing.
 
     A Poisson variable is 0 by rights. Where hardly anything is left, all counts.
     """
+    if noise.clipped:
+        return jnp.ones_like(y)
     whole = y < 1
     if noise.kind == "gaussian":
         whole = whole & (y > 0)
     return (whole | (jnp.mean(whole) < 0.1)).astype(y.dtype)
-
-
-def regained(restored: np.ndarray, problem: Problem, parts: Parts, noise: Noise) -> np.ndarray:
-    """The restoration with what was held out weighed in.
-
-    Of a held-out pixel the fit knows the surroundings alone. Its error there, of variance e^2, and
-    the noise of the pixel's own value, s^2, are independent, so the mean with the weights s^2
-    and e^2 is nearer than either. e^2 is what the distance of the two exceeds the noise by, one
-    for all pixels. It matters where noise is small and texture fine (docs/performance.md): 0.2 dB
-    at sigma 15 at best, hardly anything from sigma 25 on.
-
-    Args:
-      restored: ``[h, w, c]``, of the picture alone.
-      problem: as it was placed.
-      parts: what :func:`partition` made of it by the rule ``held_out``.
-      noise: of the picture.
-    """
-    y = problem.window.crop(problem.y)
-    held = problem.window.crop(problem.known - np.asarray(parts.known))
-    counts = held * np.asarray(_unclipped(jnp.asarray(y), noise))
-    if not counts.any():
-        return restored
-    variance = np.asarray(noise.deviation(jnp.asarray(restored))) ** 2
-    excess = np.sum(counts * ((restored - y) ** 2 - variance)) / np.sum(counts)
-    if not excess > 0:
-        return restored
-    return restored + counts * excess / (excess + variance) * (y - restored)
 
 
 def _in_units(unit: Array, image: Array) -> Array:

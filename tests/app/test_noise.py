@@ -94,7 +94,11 @@ def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
     assert "with Poisson noise of gain 9 added" in out
     assert "noise: poisson, gain 9.0 of 255 (as given)" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
-    assert record["picture"]["noise"] == {"kind": "poisson", "level": 9.0}
+    assert record["picture"]["noise"] == {
+        "kind": "poisson",
+        "level": 9.0,
+        "clipped": False,
+    }
     assert record["scores"]["restored"]["psnr"] > record["scores"]["degraded"]["psnr"] + 3
 
 
@@ -107,3 +111,36 @@ def test_noise_matters_to_the_fit(small_presets):
     ]
     assert not np.array_equal(images[0], images[1])
     assert not np.array_equal(images[1], images[2])
+
+
+def dim(sigma, clip):
+    """A dim picture whose noise of ``sigma`` was cut off at 0; or noise that fades with it."""
+    y, x = np.mgrid[0:64, 0:64] / 64
+    clean = 0.1 * np.stack([x, y, x * y], axis=2)
+    if clip:
+        return degrade.add_noise(clean, sigma, seed=0)
+    noise = np.random.default_rng(0).normal(size=clean.shape)
+    return np.abs(clean * (1 + 0.2 * noise)).astype(np.float32)  # as a camera's: black is clean
+
+
+def test_clipped_noise_is_told_by_its_blacks():
+    given = Noise("gaussian", 25.0)
+    assert given.seen_to_be_clipped(dim(25, clip=True)).clipped
+    assert not given.seen_to_be_clipped(dim(25, clip=False)).clipped
+    assert not Noise("poisson", 5.0).seen_to_be_clipped(dim(25, clip=True)).clipped
+    assert not Noise("gaussian", 0.0).seen_to_be_clipped(dim(0, clip=True)).clipped
+
+
+def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
+    y = degrade.add_noise(np.zeros((64, 64, 1)), 50, seed=0)
+    noise = Noise("gaussian", 50.0, clipped=True)
+    assert float(noise.deviation(jnp.asarray(y)).mean()) == pytest.approx(y.std(), rel=0.08)
+    grey = jnp.full((16, 16, 1), 0.5)
+    assert float(noise.deviation(grey).mean()) == pytest.approx(50 / 255, rel=0.05)
+
+
+@pytest.mark.parametrize(("sigma", "hide"), [(25.0, 0.0), (60.0, 0.5)])
+def test_strong_noise_is_foreseen_from_around(sigma, hide, small_presets):
+    y = degrade.add_noise(np.full((20, 20, 1), 0.5), sigma, seed=0)
+    assert restore(y, sigma=sigma, steps=2, progress=False).preset.hide == hide
+    assert restore(y, sigma=sigma, steps=2, hide=0.2, progress=False).preset.hide == 0.2

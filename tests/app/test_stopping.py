@@ -239,22 +239,3 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
 def test_stops_are_listed_for_all_tasks():
     assert set(STOPS_OF) == set(settings.TASKS)
     assert {rule for rules in STOPS_OF.values() for rule in rules} == set(STOPS)
-
-
-def test_what_was_held_out_is_weighed_in_by_its_noise():
-    """Where the fit is far off and the noise small, more of the value measured."""
-    rng = np.random.default_rng(0)
-    truth = np.full((64, 64, 3), 0.5, np.float32)
-    y = (truth + 0.02 * rng.standard_normal(truth.shape)).astype(np.float32)
-    noise = Noise("gaussian", 0.02 * 255)
-    preset = find_preset("fast", "denoise")._replace(stop="held_out")
-    placed = problem.place(preset, y, None, None, stride=8)
-    parts = stopping.partition(preset, placed, noise, jax.random.key(0))
-    held = np.broadcast_to(np.asarray(parts.known) == 0, y.shape)
-    far = np.where(held, truth + 0.06 * rng.standard_normal(truth.shape), truth)
-    image = stopping.regained(far.astype(np.float32), placed, parts, noise)
-    np.testing.assert_array_equal(image[~held], far[~held].astype(np.float32))
-    error = np.mean((image - truth)[held] ** 2)
-    assert error == pytest.approx(1 / (1 / 0.02**2 + 1 / 0.06**2), rel=0.15)
-    near = stopping.regained(truth, placed, parts, Noise("gaussian", 0.025 * 255))
-    np.testing.assert_array_equal(near, truth)

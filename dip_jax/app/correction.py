@@ -1,0 +1,65 @@
+"""What is made better after a fit, by what is known of the noise."""
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from dip_jax import clipping
+from dip_jax.app.noise import Noise
+from dip_jax.app.problem import Problem
+from dip_jax.app.settings import Preset
+from dip_jax.app.stopping import Parts, measured_whole
+
+_REACH = 8.0  # pixels; of the window in which a fit's error is estimated
+_PRIOR = 3000.0  # values of the whole picture that count beside those of the window
+
+
+def corrected(
+    restored: np.ndarray, preset: Preset, problem: Problem, parts: Parts, noise: Noise
+) -> np.ndarray:
+    """A restoration ``[h, w, c]`` with unseen values weighed in, and clipping undone.
+
+    Args:
+      restored: as the fit left it, of the picture alone.
+      preset: of the fit.
+      problem: as it was placed.
+      parts: what :func:`~dip_jax.app.stopping.partition` made of it.
+      noise: of the picture.
+    """
+    crop = problem.window.crop
+    unseen = crop(problem.known - (0 if preset.hide else np.asarray(parts.known)))
+    if preset.hide or preset.stop == "held_out":
+        restored = regained(restored, crop(problem.y), unseen, noise)
+    if noise.clipped:
+        restored = np.asarray(clipping.unclip(jnp.asarray(restored), noise.level / 255))
+    return restored
+
+
+def regained(restored: np.ndarray, y: np.ndarray, unseen: np.ndarray, noise: Noise) -> np.ndarray:
+    """The restoration with values weighed in that the fit did not see, or hid from itself.
+
+    Of such a pixel the fit knows the surroundings alone. Its error there, of variance e^2, and
+    the noise of the pixel's own value, s^2, are independent, so the mean with the weights s^2
+    and e^2 is nearer than either. e^2 is what the distance of the two exceeds the noise by: the
+    mean of a window around, as it is larger in texture, and of the picture where the window holds
+    few such values.
+
+    Args:
+      restored: ``[h, w, c]``.
+      y: the noisy picture, of its shape.
+      unseen: ``[h, w, 1]``, 1 where the fit did not see the value of ``y``, 0 elsewhere.
+      noise: of ``y``.
+    """
+    counts = unseen * np.asarray(measured_whole(jnp.asarray(y), noise))
+    if not counts.any():
+        return restored
+    variance = np.asarray(noise.deviation(jnp.asarray(restored))) ** 2
+    excess = counts * ((restored - y) ** 2 - variance)
+    values = 4 * np.pi * _REACH**2  # that a window is worth, if all count
+    found, number = (
+        gaussian_filter(array.sum(axis=2, keepdims=True), (_REACH, _REACH, 0)) * values
+        for array in (excess, counts)
+    )
+    error = (found + _PRIOR * excess.sum() / counts.sum()) / (number + _PRIOR)
+    error = np.maximum(error, 0)
+    return restored + counts * error / (error + np.maximum(variance, 1e-12)) * (y - restored)

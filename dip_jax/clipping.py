@@ -1,0 +1,51 @@
+"""Gaussian noise that was cut off at black and white: what is left of it, and what it hides.
+
+A file holds no value below 0 or above 1. Where noise would have gone beyond, it was clipped: there
+it is smaller than elsewhere, and its mean is not 0. A denoiser finds that mean, so its black is too
+bright and its white too dark, by 0.4 of the noise's deviation.
+
+Source: Foi, Clipped noisy images: heteroskedastic modeling and practical denoising, Signal
+Processing 2009 (section 3; the inverse of the expectation, section 5).
+"""
+
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+
+from dip_jax.base import Array, Image
+
+_LEAST = 1e-6  # of a deviation, to divide by
+_LEVELS = 1024  # of brightness, between which the inverse is interpolated
+
+
+def clipped_moments(image: Image, deviation: Array | float) -> tuple[Image, Image]:
+    """Mean and standard deviation of ``clip(x + n, 0, 1)``, n of N(0, s^2).
+
+    Args:
+      image: x, in [0, 1], of any shape.
+      deviation: s, in the image's units.
+    """
+    s = jnp.maximum(deviation, _LEAST)
+    low, high = -image / s, (1 - image) / s
+    within = norm.cdf(high) - norm.cdf(low)
+    above = norm.cdf(-high)
+    difference = norm.pdf(low) - norm.pdf(high)
+    mean = image * within + s * difference + above
+    square = (
+        (image**2 + s**2) * within
+        + s**2 * (low * norm.pdf(low) - high * norm.pdf(high))
+        + 2 * image * s * difference
+        + above
+    )
+    return mean, jnp.sqrt(jnp.maximum(square - mean**2, 0))
+
+
+def unclip(mean: Image, deviation: Array | float) -> Image:
+    """The image x in [0, 1] whose noisy version, clipped, has this ``mean``.
+
+    Args:
+      mean: of any shape; beyond what an x has, the nearest that it has.
+      deviation: s, a number.
+    """
+    brightness = jnp.linspace(0.0, 1.0, _LEVELS)
+    means, _ = clipped_moments(brightness, deviation)
+    return jnp.interp(mean, means, brightness)
