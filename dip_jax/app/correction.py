@@ -1,5 +1,6 @@
 """What is made better after a fit, by what is known of the noise."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -10,6 +11,7 @@ from dip_jax.app.problem import Problem
 from dip_jax.app.settings import Preset
 from dip_jax.app.stopping import Parts, measured_whole
 
+_unclip = jax.jit(clipping.unclip)  # as one program
 _REACH = 8.0  # pixels; of the window in which a fit's error is estimated
 _PRIOR = 3000.0  # values of the whole picture that count beside those of the window
 
@@ -31,7 +33,7 @@ def corrected(
     if preset.hide or preset.stop == "held_out":
         restored = regained(restored, crop(problem.y), unseen, noise)
     if noise.clipped:
-        restored = np.asarray(clipping.unclip(jnp.asarray(restored), noise.level / 255))
+        restored = np.asarray(_unclip(restored, noise.level / 255))
     return restored
 
 

@@ -1,5 +1,6 @@
 """The noise of a picture: its kind, and its level as given or as estimated."""
 
+import functools
 import numbers
 from typing import NamedTuple
 
@@ -33,12 +34,7 @@ class Noise(NamedTuple):
 
     def deviation(self, y: jax.Array) -> jax.Array:
         """The standard deviation of each value of the picture ``y``, in its units."""
-        if self.kind == "poisson":
-            return jnp.sqrt(self.level / 255 * jnp.maximum(_smooth(y), 0.0))
-        sigma = self.level / 255
-        if not self.clipped:
-            return jnp.full(y.shape, sigma)
-        return clipping.clipped_moments(clipping.unclip(_smooth(y), sigma), sigma)[1]
+        return _deviation(self.kind, self.clipped, self.level / 255, y)
 
     def seen_to_be_clipped(self, y: np.ndarray) -> "Noise":
         """The same noise, ``clipped`` if the picture ``y`` has as many values of 0 and 1 as then.
@@ -46,16 +42,29 @@ class Noise(NamedTuple):
         Half as many are enough, as the brightness is known but roughly. Noise that is smaller
         where the picture is dark, as a camera's is, leaves none.
         """
-        sigma = self.level / 255
-        if self.kind == "poisson" or not sigma:
+        if self.kind == "poisson" or not self.level:
             return self
-        brightness = clipping.unclip(_smooth(jnp.asarray(y)), sigma)
-        beyond = norm.cdf(-brightness / sigma) + norm.cdf((brightness - 1) / sigma)
         cut = np.mean((y <= 0) | (y >= 1))
-        return self._replace(clipped=bool(cut > 0.5 * jnp.mean(beyond)))
+        return self._replace(clipped=bool(cut > 0.5 * _share_beyond(self.level / 255, y)))
+
+
+# Each as one program: so many operations by themselves would take seconds to compile.
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _deviation(kind: str, clipped: bool, level: jax.Array, y: jax.Array) -> jax.Array:
+    if kind == "poisson":
+        return jnp.sqrt(level * jnp.maximum(_smooth(y), 0.0))
+    if not clipped:
+        return jnp.full(y.shape, level)
+    return clipping.clipped_moments(clipping.unclip(_smooth(y), level), level)[1]
 
 
 @jax.jit
+def _share_beyond(sigma: jax.Array, y: jax.Array) -> jax.Array:
+    """The share of values that noise took below 0 or above 1, from where it was clipped."""
+    brightness = clipping.unclip(_smooth(y), sigma)
+    return jnp.mean(norm.cdf(-brightness / sigma) + norm.cdf((brightness - 1) / sigma))
+
+
 def _smooth(y: jax.Array) -> jax.Array:
     """The brightness without noise, roughly: the mean of 5x5 pixels."""
     padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
