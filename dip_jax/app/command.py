@@ -90,9 +90,9 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         float,
         "hide",
         None,
-        "Inpainting: learn from known pixels, at most this share of them hidden by turns; 0 fits a "
-        "picture of noise to them [0.5 where single pixels are missing here and there, else 0; 0 "
-        "for the paper's presets].",
+        "Denoising and inpainting: learn from known pixels, at most this share of them hidden by "
+        "turns; 0 does otherwise [0.5 where single pixels are missing here and there or noise is "
+        "strong, else 0; 0 for the paper's presets].",
     ),
     (
         float,

@@ -85,7 +85,7 @@ def _report(outcome: Outcome) -> None:
         print(f"the picture is the mean of {result.members} fits")
     if result.preset.hide:
         share = f"up to {100 * result.preset.hide:g} %"
-        print(f"learned from known pixels, of which each step hid {share}; --hide sets it")
+        print(f"learned from pixels, of which each step hid {share}; --hide sets it")
     chosen = at_the_end(result.trace, "chosen")
     if chosen:
         steps = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)
@@ -94,7 +94,8 @@ def _report(outcome: Outcome) -> None:
         name = LEVELS[result.noise.kind]
         estimated = record["picture"]["noise_estimated"]
         origin = f"estimated; --{name} sets it" if estimated else "as given"
-        print(f"noise: {result.noise.kind}, {name} {result.noise.level:.1f} of 255 ({origin})")
+        cut = ", cut off at black and white" if result.noise.clipped else ""
+        print(f"noise: {result.noise.kind}, {name} {result.noise.level:.1f} of 255 ({origin}){cut}")
     restores = sum(at_the_end(result.trace, "restores"))
     if restores:
         print(f"the fit diverged and was taken back {restores} times")
