@@ -26,17 +26,15 @@ def clipped_moments(image: Image, deviation: Array | float) -> tuple[Image, Imag
     """
     s = jnp.maximum(deviation, _LEAST)
     low, high = -image / s, (1 - image) / s
-    within = norm.cdf(high) - norm.cdf(low)
-    above = norm.cdf(-high)
-    difference = norm.pdf(low) - norm.pdf(high)
-    mean = image * within + s * difference + above
+    below, above = norm.cdf(low), norm.cdf(-high)
+    # Of the change clip(x + n, 0, 1) - x: of the values themselves, rounding would leave nothing.
+    change = s * (norm.pdf(low) - norm.pdf(high)) - image * below + (1 - image) * above
     square = (
-        (image**2 + s**2) * within
-        + s**2 * (low * norm.pdf(low) - high * norm.pdf(high))
-        + 2 * image * s * difference
-        + above
+        s**2 * (1 - below - above + low * norm.pdf(low) - high * norm.pdf(high))
+        + image**2 * below
+        + (1 - image) ** 2 * above
     )
-    return mean, jnp.sqrt(jnp.maximum(square - mean**2, 0))
+    return image + change, jnp.sqrt(jnp.maximum(square - change**2, 0))
 
 
 def unclip(mean: Image, deviation: Array | float) -> Image:

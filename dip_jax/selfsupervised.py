@@ -262,7 +262,7 @@ def blind_spot(
 
     Returns:
       An Algorithm. ``info.image`` and ``estimate`` are what was foreseen of each pixel when it was
-      last hidden; averages of it come out better.
+      last hidden (black before the first step); averages of it come out better.
 
     Source: Batson and Royer, Noise2Self, ICML 2019; Quan et al., Self2Self, CVPR 2020.
     """

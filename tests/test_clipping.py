@@ -19,6 +19,15 @@ def test_moments_are_those_of_draws(deviation):
     np.testing.assert_allclose(spread, values.std(axis=0), rtol=0.01)
 
 
+@pytest.mark.parametrize("deviation", [1e-5, 1e-3, 0.1])
+def test_nothing_is_lost_to_rounding(deviation):
+    mean, spread = jax.jit(clipping.clipped_moments)(LEVELS, deviation)
+    whole = (5 * deviation < LEVELS) & (1 - 5 * deviation > LEVELS)  # there nothing is clipped
+    np.testing.assert_allclose(spread[whole], deviation, rtol=1e-5)
+    np.testing.assert_allclose(spread[jnp.array([0, -1])], deviation * 0.58382, rtol=1e-4)
+    np.testing.assert_allclose(mean[jnp.array([0, -1])], [0.39894 * deviation, 1], atol=deviation)
+
+
 def test_black_is_brightened_by_known_shares_of_the_noise():
     mean, spread = clipping.clipped_moments(jnp.zeros(()), 0.1)
     assert float(mean) == pytest.approx(0.1 / (2 * np.pi) ** 0.5, rel=1e-4)

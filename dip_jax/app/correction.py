@@ -8,8 +8,7 @@ from scipy.ndimage import gaussian_filter
 from dip_jax import clipping
 from dip_jax.app.noise import Noise
 from dip_jax.app.problem import Problem
-from dip_jax.app.settings import Preset
-from dip_jax.app.stopping import Parts, measured_whole
+from dip_jax.app.stopping import measured_whole
 
 _unclip = jax.jit(clipping.unclip)  # as one program
 _REACH = 8.0  # pixels; of the window in which a fit's error is estimated
@@ -17,24 +16,19 @@ _PRIOR = 3000.0  # values of the whole picture that count beside those of the wi
 
 
 def corrected(
-    restored: np.ndarray, preset: Preset, problem: Problem, parts: Parts, noise: Noise
+    restored: np.ndarray, problem: Problem, unseen: np.ndarray, noise: Noise
 ) -> np.ndarray:
     """A restoration ``[h, w, c]`` with unseen values weighed in, and clipping undone.
 
     Args:
       restored: as the fit left it, of the picture alone.
-      preset: of the fit.
       problem: as it was placed.
-      parts: what :func:`~dip_jax.app.stopping.partition` made of it.
+      unseen: of the problem's size, 1 where the fit did not see a pixel's value, 0 elsewhere.
       noise: of the picture.
     """
     crop = problem.window.crop
-    unseen = crop(problem.known - (0 if preset.hide else np.asarray(parts.known)))
-    if preset.hide or preset.stop == "held_out":
-        restored = regained(restored, crop(problem.y), unseen, noise)
-    if noise.clipped:
-        restored = np.asarray(_unclip(restored, noise.level / 255))
-    return restored
+    image = regained(restored, crop(problem.y), crop(unseen), noise)
+    return np.asarray(_unclip(image, noise.level / 255)) if noise.clipped else image
 
 
 def regained(restored: np.ndarray, y: np.ndarray, unseen: np.ndarray, noise: Noise) -> np.ndarray:

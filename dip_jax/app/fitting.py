@@ -59,7 +59,8 @@ def restore(
 ) -> Restoration:
     """Restores one picture with a preset's settings and a progress bar.
 
-    A second picture of the same size, channels and settings starts without compiling. An
+    A second picture of the same size, channels and settings starts without compiling (but for
+    one with much more, or less, noise: see ``hide``). An
     interrupt (Ctrl-C, or a notebook's stop button) ends the fit with the picture so far.
 
     >>> import numpy as np
@@ -105,9 +106,10 @@ def restore(
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
     model = given_noise(noise, preset.task, sigma, gain)
-    if model is None and (preset.denoiser or preset.stop in ("r2r", "discrepancy")):
+    fed = preset.task == "denoise" and preset.fed
+    if model is None and (fed or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
-    if model is not None and preset.fed:
+    if model is not None and fed:
         model = model.seen_to_be_clipped(y)
     if preset.hide is None:
         preset = preset._replace(hide=share_to_hide(y, known, model))
@@ -183,7 +185,11 @@ class _Job(NamedTuple):
             self.finished.append(outcome)
             return outcome
 
-        return combined(fit, members)
+        outcome = combined(fit, members)
+        if self.noise is None or not self.preset.hide:
+            return outcome
+        # Of the mean: the members' errors differ, the noise of a pixel's own value is one.
+        return _corrected(outcome, problem, problem.known, self.noise)
 
     def _fit(
         self,
@@ -201,10 +207,10 @@ class _Job(NamedTuple):
         if callable(progress):
             progress = functools.partial(_tell, progress, count)
         outcome = run_fit(fit, started=started, progress=progress, kept=kept, offer=self._offer)
-        if self.noise is None:
+        if self.noise is None or self.preset.hide:
             return outcome
-        image = corrected(outcome.raw, self.preset, problem, parts, self.noise)
-        return outcome._replace(image=image, raw=image)
+        held = problem.known - np.asarray(parts.known)
+        return _corrected(outcome, problem, held, self.noise)
 
     def _fit_of(
         self, member: int, problem: Problem
@@ -218,8 +224,10 @@ class _Job(NamedTuple):
             task = dip_jax.total_variation(task, preset.tv)
         if parts.validation is not None:
             task = dip_jax.validate(task, parts.validation)
-        if self.noise is not None and self.noise.clipped:  # scored as it will be in the end
-            unclip = Partial(_unclip, self.noise.level / 255)
+        if self.noise is not None and problem.truth is not None:
+            # Scored as it will be in the end; by the same program where nothing was clipped.
+            level = self.noise.level / 255 if self.noise.clipped else 0.0
+            unclip = Partial(_unclip, jnp.float32(level))
             task = task._replace(metrics=dip_jax.through(unclip, task).metrics)
         seen = parts.y
         if preset.task == "super_resolve":
@@ -245,6 +253,13 @@ class _Job(NamedTuple):
         if self.checkpoint is not None:
             rest = {"tile": np.array(self.preset.tile)}
             self.checkpoint.offer(lambda: arrays() | rest | _of_finished(self.finished), at_once)
+
+
+def _corrected(
+    outcome: Restoration, problem: Problem, unseen: np.ndarray, noise: Noise
+) -> Restoration:
+    image = corrected(outcome.raw, problem, unseen, noise)
+    return outcome._replace(image=image, raw=image)
 
 
 def _unclip(deviation: jax.Array, image: jax.Array) -> jax.Array:

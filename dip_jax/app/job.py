@@ -44,7 +44,7 @@ def run_job(values: flags.FlagValues) -> int:
             f"{printable(inputs.name)}: {width}x{height}, "
             f"{'grey' if channels == 1 else 'RGB'}{', ' + inputs.damage if inputs.damage else ''}"
         )
-        fixed = preset.stop == "none" and not preset.denoiser
+        fixed = preset.stop == "none" and not preset.fed
         if values.sigma is not None and values.steps is None and fixed:
             print("note: the number of steps does not follow --sigma; choose it with --steps")
         try:

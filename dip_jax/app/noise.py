@@ -40,12 +40,19 @@ class Noise(NamedTuple):
         """The same noise, ``clipped`` if the picture ``y`` has as many values of 0 and 1 as then.
 
         Half as many are enough, as the brightness is known but roughly. Noise that is smaller
-        where the picture is dark, as a camera's is, leaves none.
+        where the picture is dark, as a camera's is, leaves none; black borders do not count.
         """
         if self.kind == "poisson" or not self.level:
             return self
-        cut = np.mean((y <= 0) | (y >= 1))
-        return self._replace(clipped=bool(cut > 0.5 * _share_beyond(self.level / 255, y)))
+        cut, beyond = _shares_beyond(self.level / 255, y)
+        return self._replace(clipped=bool(cut > 0.5 * beyond))
+
+
+def lively(y: jax.Array) -> jax.Array:
+    """1 but in areas of at least 5x5 pixels of mere black, or mere white: there is no noise."""
+    brightness = _smooth(y)
+    flat = ((brightness <= 0) | (brightness >= 1)).astype(y.dtype)
+    return (_smooth(flat) == 0).astype(y.dtype)  # not within reach of a flat area's middle
 
 
 # Each as one program: so many operations by themselves would take seconds to compile.
@@ -59,10 +66,12 @@ def _deviation(kind: str, clipped: bool, level: jax.Array, y: jax.Array) -> jax.
 
 
 @jax.jit
-def _share_beyond(sigma: jax.Array, y: jax.Array) -> jax.Array:
-    """The share of values that noise took below 0 or above 1, from where it was clipped."""
+def _shares_beyond(sigma: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The shares of values at 0 or 1, and of those that the noise would have taken beyond."""
     brightness = clipping.unclip(_smooth(y), sigma)
-    return jnp.mean(norm.cdf(-brightness / sigma) + norm.cdf((brightness - 1) / sigma))
+    beyond = norm.cdf(-brightness / sigma) + norm.cdf((brightness - 1) / sigma)
+    counts = lively(y)
+    return jnp.mean(counts * ((y <= 0) | (y >= 1))), jnp.mean(counts * beyond)
 
 
 def _smooth(y: jax.Array) -> jax.Array:

@@ -152,12 +152,15 @@ def share_to_hide(y: np.ndarray, known: np.ndarray | None, noise: Noise | None) 
     """What a preset's ``hide`` of None means for a picture.
 
     ``HIDE`` to inpaint where single pixels are missing here and there, and to denoise where the
-    noise's mean deviation is ``STRONG`` or more: then a pixel's own value tells little. Else 0.
+    mean deviation of the noise, as clipping left it, is ``STRONG`` or more: then a pixel's own
+    value tells little. Else 0.
     """
     if known is not None:
         return HIDE if _scattered(known) else 0.0
-    strong = noise and 255 * float(jnp.mean(noise.deviation(jnp.asarray(y)))) >= STRONG
-    return HIDE if strong else 0.0
+    if noise is None:
+        return 0.0
+    level = 255 * np.mean(np.asarray(noise.deviation(jnp.asarray(y)), np.float64))
+    return HIDE if round(level, 3) >= STRONG else 0.0
 
 
 def _scattered(known: np.ndarray) -> bool:

@@ -19,6 +19,7 @@ STOPS_OF = {
 }
 MAX_FACTOR = 16
 HIDE = 0.5
+LEAST_HIDE = 0.05  # of less, some pixels would never be hidden
 STRONG = 36.0  # 8-bit levels of noise, from which on hiding pixels denoises better
 LEAST_TILE = 64
 MAX_STEPS = 10**9
@@ -56,9 +57,9 @@ class Preset(NamedTuple):
     jitter_strong: float | None = None
     """Takes the place of ``jitter`` from sigma 50 on."""
     alpha: float = 0.0
-    """Above 0, the generator is fed the picture with noise added, and ``input``, ``depth`` and
-    ``jitter`` mean nothing, as above 0 of the next two: see :func:`dip_jax.recorrupted`. For
-    denoising alone."""
+    """Above 0, the generator is fed the picture with noise added: see
+    :func:`dip_jax.recorrupted`. For denoising alone. Where this or one of the next two is above
+    0, ``input``, ``depth`` and ``jitter`` mean nothing."""
     extra: float = 0.0
     """Above 0, likewise, and the loss is Stein's estimate: see :func:`dip_jax.sure`."""
     hide: float | None = 0.0
@@ -88,7 +89,7 @@ class Preset(NamedTuple):
 
     @property
     def denoiser(self) -> bool:
-        """Whether the generator is fed the noisy picture, and told of its noise."""
+        """Whether the generator would be fed the whole noisy picture, if ``hide`` were 0."""
         return self.alpha > 0 or self.extra > 0
 
 
@@ -154,8 +155,8 @@ def _check(preset: Preset, prefix: str) -> None:
     suitable = [
         rule
         for rule in STOPS_OF[preset.task]
-        # A denoiser's outputs are of a copy of more noise.
-        if not (preset.denoiser and rule == "discrepancy")
+        # Of a copy of more noise, or not of the pixel's own value: they don't come near the data.
+        if not (preset.fed and rule == "discrepancy")
     ]
     if preset.stop not in suitable:
         problem = f"does not suit {preset.task}, preset {preset.name}; these do: "
@@ -186,9 +187,10 @@ def _check_fed(preset: Preset, prefix: str) -> None:
         raise UserError(f"{prefix}extra", preset.extra, "must be a number of at least 0")
     if preset.alpha and preset.extra:
         raise UserError(f"{prefix}extra", preset.extra, "must be 0 where alpha is not")
-    hide = preset.hide or 0.0
-    if not isinstance(hide, numbers.Real) or not 0 <= hide <= 1:
-        raise UserError(f"{prefix}hide", hide, "must be a share from 0 to 1")
+    hide = 0.0 if preset.hide is None else preset.hide
+    if not isinstance(hide, numbers.Real) or not (hide == 0 or LEAST_HIDE <= hide <= 1):
+        problem = f"must be a share from {LEAST_HIDE} to 1, or 0"
+        raise UserError(f"{prefix}hide", hide, problem)
     denoise, hides = ("denoise",), ("denoise", "inpaint")
     for name, tasks in (("alpha", denoise), ("extra", denoise), ("hide", hides)):
         value = getattr(preset, name)

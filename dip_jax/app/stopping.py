@@ -21,7 +21,7 @@ from jax.tree_util import Partial
 import dip_jax
 from dip_jax import splitting
 from dip_jax.app.errors import UserError
-from dip_jax.app.noise import Noise
+from dip_jax.app.noise import Noise, lively
 from dip_jax.app.problem import Problem, make_task
 from dip_jax.app.settings import Preset
 from dip_jax.base import Algorithm, Array, Info, Scalar, Task
@@ -149,12 +149,12 @@ def _spacing(height: int, width: int) -> int:
 
 
 def measured_whole(y: Array, noise: Noise) -> Array:
-    """1 where the noise is as its model says, 0 where a value was cut off without its knowing.
+    """1 where the noise is as its model says, 0 where there is none or it was cut off.
 
     A Poisson variable is 0 by rights. Where hardly anything is left, all counts.
     """
     if noise.clipped:
-        return jnp.ones_like(y)
+        return lively(y)
     whole = y < 1
     if noise.kind == "gaussian":
         whole = whole & (y > 0)

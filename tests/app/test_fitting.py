@@ -223,6 +223,7 @@ def test_several_averages_are_refused_without_a_validation(changes):
         ("denoise", {"alpha": 0.2, "extra": 0.5}),
         ("reconstruct", {"hide": 0.5}),
         ("inpaint", {"hide": 1.5}),
+        ("denoise", {"hide": 0.01}),
         ("inpaint", {"hide": float("nan")}),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from skimage.restoration import estimate_sigma
 
+import dip_jax
 from dip_jax.app import command, degrade
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
@@ -127,6 +128,14 @@ def test_clipped_noise_is_told_by_its_blacks():
     given = Noise("gaussian", 25.0)
     assert given.seen_to_be_clipped(dim(25, clip=True)).clipped
     assert not given.seen_to_be_clipped(dim(25, clip=False)).clipped
+    framed = dim(25, clip=False)
+    framed[:10] = framed[-10:] = 0  # black by itself
+    framed[:, :10] = 1
+    for level in (8, 15, 25):
+        assert not Noise("gaussian", level).seen_to_be_clipped(framed).clipped
+    framed = dim(25, clip=True)
+    framed[:20] = 0
+    assert given.seen_to_be_clipped(framed).clipped
     assert not Noise("poisson", 5.0).seen_to_be_clipped(dim(25, clip=True)).clipped
     assert not Noise("gaussian", 0.0).seen_to_be_clipped(dim(0, clip=True)).clipped
 
@@ -139,8 +148,31 @@ def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
     assert float(noise.deviation(grey).mean()) == pytest.approx(50 / 255, rel=0.05)
 
 
-@pytest.mark.parametrize(("sigma", "hide"), [(25.0, 0.0), (60.0, 0.5)])
-def test_strong_noise_is_foreseen_from_around(sigma, hide, small_presets):
-    y = degrade.add_noise(np.full((20, 20, 1), 0.5), sigma, seed=0)
+@pytest.mark.parametrize(
+    ("sigma", "brightness", "hide"),
+    [(25.0, 0.5, 0.0), (37.0, 0.5, 0.5), (60.0, 0.5, 0.5), (50.0, 0.0, 0.0)],
+)
+def test_strong_noise_is_foreseen_from_around(sigma, brightness, hide, small_presets):
+    """Strong is what clipping leaves: of black, 0.6 of the level."""
+    y = degrade.add_noise(np.full((20, 20, 1), brightness), sigma, seed=0)
     assert restore(y, sigma=sigma, steps=2, progress=False).preset.hide == hide
     assert restore(y, sigma=sigma, steps=2, hide=0.2, progress=False).preset.hide == 0.2
+
+
+def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
+    options = {"steps": 2, "progress": False, "sigma": 25.0}
+    for reference in (None, np.full((20, 20, 1), 0.1, np.float32)):
+        clipped, whole = (
+            degrade.add_noise(np.full((20, 20, 1), grey), sigma, seed=0)
+            for grey, sigma in ((0.1, 25.0), (0.5, 5.0))
+        )
+        assert restore(clipped, reference=reference, **options).noise.clipped
+        before = dip_jax.loop.compilations("cpu")
+        assert not restore(whole, reference=reference, **options).noise.clipped
+        assert dip_jax.loop.compilations("cpu") == before
+
+
+def test_hiding_needs_a_noise_level_to_weigh_by(small_presets):
+    y = degrade.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
+    options = {"steps": 2, "progress": False, "hide": 0.5, "alpha": 0.0}
+    assert restore(y, **options).noise.level == pytest.approx(60, rel=0.2)
