@@ -138,13 +138,17 @@ def _choice(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
     steps = len(curve)
     # A rule that has not chosen yet (0) returns the newest picture.
     chosen = int(result.trace.get("chosen", [0])[-1]) or steps
+    # As the curve has it, without the corrections that follow: they are no part of the choice.
+    # After a divergence steps are no places in the trace, so of the picture itself.
+    diverged = bool(result.trace.get("restores", [0])[-1])
+    error = np.mean((result.raw - reference) ** 2)
+    chosen_psnr = -10 * np.log10(error) if diverged else curve[chosen - 1]
     return {
         "rule": result.preset.stop,
         "steps": steps,
         "limit": result.preset.steps,
         "chosen": chosen,
-        # Of the picture itself: after a divergence, steps are no places in the trace.
-        "chosen_psnr": f"{-10 * np.log10(np.mean((result.raw - reference) ** 2)):.3f}",
+        "chosen_psnr": f"{chosen_psnr:.3f}",
         "oracle": int(np.nanargmax(curve)) + 1,
         "oracle_psnr": f"{np.nanmax(curve):.3f}",
         "last_psnr": f"{curve[-1]:.3f}",
