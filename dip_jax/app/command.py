@@ -91,8 +91,8 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "hide",
         None,
         "Denoising and inpainting: learn from known pixels, at most this share of them hidden by "
-        "turns; 0 does otherwise [0.5 where single pixels are missing here and there or noise is "
-        "strong, else 0; 0 for the paper's presets].",
+        "turns (to denoise so needs no noise level); 0 does otherwise [0.5 to inpaint where single "
+        "pixels are missing here and there, else 0; 0 for the paper's presets].",
     ),
     (
         float,

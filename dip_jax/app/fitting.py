@@ -28,11 +28,11 @@ from dip_jax.app.problem import (
     make_input,
     make_task,
     place,
-    share_to_hide,
+    scattered,
 )
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.running import Fit, Progress, run_fit
-from dip_jax.app.settings import Preset, changed
+from dip_jax.app.settings import HIDE, Preset, changed
 from dip_jax.app.stopping import Parts, partition, rule_for
 from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
@@ -59,8 +59,7 @@ def restore(
 ) -> Restoration:
     """Restores one picture with a preset's settings and a progress bar.
 
-    A second picture of the same size, channels and settings starts without compiling (but for
-    one with much more, or less, noise: see ``hide``). An
+    A second picture of the same size, channels and settings starts without compiling. An
     interrupt (Ctrl-C, or a notebook's stop button) ends the fit with the picture so far.
 
     >>> import numpy as np
@@ -112,7 +111,7 @@ def restore(
     if model is not None and fed:
         model = model.seen_to_be_clipped(y)
     if preset.hide is None:
-        preset = preset._replace(hide=share_to_hide(y, known, model))
+        preset = preset._replace(hide=HIDE if known is not None and scattered(known) else 0.0)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
     preset = preset._replace(stop=rule_for(preset, model, pixels))
     generator = generator_of(preset, y.shape[2])

@@ -32,9 +32,7 @@ def _skip(*widths: int, skip: int) -> tuple[tuple[str, object], ...]:
 _RESTORER = _FAST._replace(
     steps=400, decay_steps=400, options=_skip(32, 48, 64, 64, 64, skip=16), b2=0.99
 )
-_DENOISER = _RESTORER._replace(
-    expected="astronaut 256x256, sigma 25: 20.6 to 31.5 dB", alpha=0.5, hide=None
-)
+_DENOISER = _RESTORER._replace(expected="astronaut 256x256, sigma 25: 20.6 to 31.5 dB", alpha=0.5)
 _INPAINTER = _RESTORER._replace(
     task="inpaint",
     expected="kate (text): 18.0 to 41.7 dB, 32.6 without known pixels",
@@ -64,7 +62,6 @@ PRESETS = (
         expected="kodim12 256x256, sigma 25: 30.6 dB (fast 31.0)",
         alpha=0.0,
         extra=0.5,
-        hide=0.0,
     ),
     _FAST._replace(task="reconstruct", expected="astronaut, JPEG quality 10: 27.1 to 27.7 dB"),
     _INPAINTER,

@@ -8,8 +8,7 @@ import numpy as np
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.noise import Noise
-from dip_jax.app.settings import HIDE, STRONG, Preset
+from dip_jax.app.settings import Preset
 from dip_jax.base import Task
 from dip_jax.operators import Crop
 
@@ -148,22 +147,7 @@ def place(
     return Problem(window.pad(y), measured, reference, window.inside, window.mirror, window)
 
 
-def share_to_hide(y: np.ndarray, known: np.ndarray | None, noise: Noise | None) -> float:
-    """What a preset's ``hide`` of None means for a picture.
-
-    ``HIDE`` to inpaint where single pixels are missing here and there, and to denoise where the
-    mean deviation of the noise, as clipping left it, is ``STRONG`` or more: then a pixel's own
-    value tells little. Else 0.
-    """
-    if known is not None:
-        return HIDE if _scattered(known) else 0.0
-    if noise is None:
-        return 0.0
-    level = 255 * np.mean(np.asarray(noise.deviation(jnp.asarray(y)), np.float64))
-    return HIDE if round(level, 3) >= STRONG else 0.0
-
-
-def _scattered(known: np.ndarray) -> bool:
+def scattered(known: np.ndarray) -> bool:
     """Whether single pixels are missing in ``known [h, w, 1]``, here and there, not areas.
 
     So it is if a missing pixel's neighbours, in a row as in a column, are hardly more often

@@ -20,7 +20,6 @@ STOPS_OF = {
 MAX_FACTOR = 16
 HIDE = 0.5
 LEAST_HIDE = 0.05  # of less, some pixels would never be hidden
-STRONG = 36.0  # 8-bit levels of noise, from which on hiding pixels denoises better
 LEAST_TILE = 64
 MAX_STEPS = 10**9
 
@@ -65,8 +64,8 @@ class Preset(NamedTuple):
     hide: float | None = 0.0
     """Above 0, the generator is fed the known pixels, up to this share of them hidden at each
     step, and learns to foresee these: see :func:`dip_jax.masked` for inpainting,
-    :func:`dip_jax.blind_spot` for denoising, where ``alpha`` and ``extra`` then mean nothing. None:
-    ``HIDE`` where the missing pixels are scattered or the noise is strong, 0 elsewhere."""
+    :func:`dip_jax.blind_spot` for denoising, where ``alpha`` and ``extra`` then mean nothing. None,
+    for inpainting: ``HIDE`` where the missing pixels are scattered, 0 elsewhere."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
     decay: float | tuple[float, ...] = 0.99

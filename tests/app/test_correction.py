@@ -86,6 +86,6 @@ def test_scores_on_the_way_are_those_of_the_corrected_picture(small_presets):
 def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_presets):
     clean = np.full((40, 40, 1), 0.03, np.float32)
     y = add_noise(clean, 60, seed=0)
-    result = restore(y, sigma=60, stop="none", steps=400, progress=False)
+    result = restore(y, sigma=60, stop="none", hide=0.5, steps=400, progress=False)
     assert result.preset.hide == 0.5
     assert abs(result.image.mean() - 0.03) < 0.02 < abs(float(jnp.mean(y)) - 0.03)

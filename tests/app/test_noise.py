@@ -148,17 +148,6 @@ def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
     assert float(noise.deviation(grey).mean()) == pytest.approx(50 / 255, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("sigma", "brightness", "hide"),
-    [(25.0, 0.5, 0.0), (37.0, 0.5, 0.5), (60.0, 0.5, 0.5), (50.0, 0.0, 0.0)],
-)
-def test_strong_noise_is_foreseen_from_around(sigma, brightness, hide, small_presets):
-    """Strong is what clipping leaves: of black, 0.6 of the level."""
-    y = degrade.add_noise(np.full((20, 20, 1), brightness), sigma, seed=0)
-    assert restore(y, sigma=sigma, steps=2, progress=False).preset.hide == hide
-    assert restore(y, sigma=sigma, steps=2, hide=0.2, progress=False).preset.hide == 0.2
-
-
 def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
     options = {"steps": 2, "progress": False, "sigma": 25.0}
     for reference in (None, np.full((20, 20, 1), 0.1, np.float32)):
