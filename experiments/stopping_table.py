@@ -103,7 +103,7 @@ def _row(
     label: str,
     seed: int,
 ) -> dict[str, Any]:
-    kind, level = noises[noise]
+    kind, level, _ = noises[noise]
     noisy, clean = noisy_and_clean(data, name, size, int(level), kind)
     options: dict[str, Any] = {"noise": kind, LEVELS[kind]: level}
     result, record = restored(methods[label], noisy, seed, clean, **options)
