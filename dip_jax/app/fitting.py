@@ -105,10 +105,11 @@ def restore(
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
     model = given_noise(noise, preset.task, sigma, gain)
-    fed = preset.task == "denoise" and preset.fed
-    if model is None and (fed or preset.stop in ("r2r", "discrepancy")):
+    # Who hides pixels may have noise of another kind: no level is assumed of it.
+    needed = preset.denoiser and not preset.hide
+    if model is None and (needed or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
-    if model is not None and fed:
+    if model is not None and preset.fed:
         model = model.seen_to_be_clipped(y)
     if preset.hide is None:
         preset = preset._replace(hide=HIDE if known is not None and scattered(known) else 0.0)
@@ -223,10 +224,10 @@ class _Job(NamedTuple):
             task = dip_jax.total_variation(task, preset.tv)
         if parts.validation is not None:
             task = dip_jax.validate(task, parts.validation)
-        if self.noise is not None and problem.truth is not None:
+        if self.noise is not None and preset.fed and problem.truth is not None:
             # Scored as it will be in the end; by the same program where nothing was clipped.
             level = self.noise.level / 255 if self.noise.clipped else 0.0
-            unclip = Partial(_unclip, jnp.float32(level))
+            unclip = Partial(clipping.unclip, deviation=jnp.float32(level))
             task = task._replace(metrics=dip_jax.through(unclip, task).metrics)
         seen = parts.y
         if preset.task == "super_resolve":
@@ -259,10 +260,6 @@ def _corrected(
 ) -> Restoration:
     image = corrected(outcome.raw, problem, unseen, noise)
     return outcome._replace(image=image, raw=image)
-
-
-def _unclip(deviation: jax.Array, image: jax.Array) -> jax.Array:
-    return clipping.unclip(image, deviation)
 
 
 def _tell(progress: Callable[[float], object], fits: int, share: float) -> object:

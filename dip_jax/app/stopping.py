@@ -85,9 +85,9 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
     rule = preset.stop
     kind, level, clipped = noise or (None, 0.0, False)
     # Of an inpainting any known pixel is held out, else one of each square.
-    scattered, holes = preset.task == "inpaint", preset.task == "inpaint" or bool(preset.hide)
+    at_random, holes = preset.task == "inpaint", preset.task == "inpaint" or bool(preset.hide)
     data = (problem.y, problem.known, problem.mirror)
-    plan = (rule, kind, clipped, scattered, holes)
+    plan = (rule, kind, clipped, at_random, holes)
     y1, known1, deviation, other, weight = _split(*plan, data, level, key)
     if rule in ("r2r", "held_out"):
         return Parts(y1, known1, deviation, make_task(preset, other, weight))
@@ -105,7 +105,7 @@ def _split(
     rule: str,
     kind: str | None,
     clipped: bool,
-    scattered: bool,
+    at_random: bool,
     holes: bool,
     data: tuple[Array, Array, Array],
     level: Array,
@@ -125,7 +125,7 @@ def _split(
             y1, other = splitting.recorrupt(key, y, noise.deviation(y), ALPHA)
         more = (1 - ALPHA) ** -0.5
     elif rule == "held_out":
-        if scattered:
+        if at_random:
             held = known * jax.random.bernoulli(key, HELD_OUT, known.shape)
         else:
             held = known * splitting.hold_out(key, *y.shape[:2], spacing=_spacing(*y.shape[:2]))

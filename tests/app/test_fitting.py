@@ -165,7 +165,7 @@ def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_prese
     noisy = np.random.default_rng(0).random((21, 18, 3), np.float32)
     options = {"task": "denoise", "steps": 2, "progress": False}
     given, estimated = restore(noisy, sigma=10, **options), restore(noisy, **options)
-    assert given.noise[:2] == ("gaussian", 10)
+    assert given.noise == ("gaussian", 10, False)
     assert estimated.noise.level == pytest.approx(255 / 12**0.5, rel=0.2)  # uniform noise
     assert given.image.shape == noisy.shape
     assert not np.array_equal(given.image, estimated.image)

@@ -59,7 +59,7 @@ def test_every_rule_ends_a_fit(task, rule, monkeypatch):
     monkeypatch.setattr(stopping, "WARM_UP", 3)
     monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 2})
     monkeypatch.setattr(stopping, "WINDOW", 5)
-    options = {"alpha": 0.0, "hide": 0.0} if rule == "discrepancy" else {}
+    options = {"alpha": 0.0} if rule == "discrepancy" else {}
     sigma = 120.0 if rule == "discrepancy" else SIGMA
     result = restore(
         PICTURE,
