@@ -11,7 +11,7 @@
 ((32, 32, 3), (2,))
 """
 
-from dip_jax import clipping, inputs, metrics, operators, splitting
+from dip_jax import clipping, filling, inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
 from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 from dip_jax.layout import canonical
@@ -72,6 +72,7 @@ __all__ = [
     "dip",
     "ensemble",
     "estimate",
+    "filling",
     "inpaint",
     "inputs",
     "langevin",

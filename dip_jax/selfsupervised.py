@@ -165,6 +165,7 @@ def masked(
     optimizer: optax.GradientTransformation,
     *,
     hide: float = 0.5,
+    guess: Callable[[Image, Array], Image] | None = None,
     penalty: Callable[[Image], Scalar] | None = None,
 ) -> Algorithm:
     """The generator as an inpainter: fitted to foresee known pixels that are hidden from it.
@@ -180,10 +181,14 @@ def masked(
 
     Args:
       generator: a network for inputs of c + 1 channels. It sees the image less 1/2, and 0 in
-        holes and where hidden, then the mask of what it sees.
+        holes and where hidden, then the mask of what it sees. With a ``guess``, of 2 c + 1
+        channels: that less 1/2 comes last.
       optimizer: any optax optimiser without a line search.
       hide: above 0, at most 1. A step hides each pixel with a chance that is drawn, for that
         step, uniformly between a fifth of ``hide`` and ``hide``.
+      guess: a first answer, such as :func:`dip_jax.filling.interpolate`: of the image and the
+        mask of what is shown, it fills in the rest. What the generator paints, less 1/2, is
+        added to it: so a fit begins there, and learns only what the guess misses.
       penalty: a term of the loss that is to see the generator's image itself, as for
         :func:`recorrupted`.
 
@@ -198,21 +203,27 @@ def masked(
         raise ValueError(f"hide={hide!r}: must be above 0 and at most 1")
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def seen(y: Image, shown: Array) -> Array:
-        return jnp.concatenate([(y - 0.5) * shown, shown], axis=-1)
+    def seen(y: Image, shown: Array) -> tuple[Array, Image | float]:
+        """What the generator gets, and what its image is added to."""
+        input_ = jnp.concatenate([(y - 0.5) * shown, shown], axis=-1)
+        if guess is None:
+            return input_, 0.0
+        more = guess(y * shown, shown) - 0.5
+        return jnp.concatenate([input_, more], axis=-1), more
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return start(generator, optimizer, key, z, z)
+        return start(generator, optimizer, key, z, seen(z[..., :-1], z[..., -1:])[0])
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y, known = state.z[..., :-1], state.z[..., -1:]
         shown = _shown(state, hide)
+        input_, more = seen(y, shown)
         # Or steps that hide much would outweigh those that hide little: Adam lives on equal ones.
         among = jnp.sum(known - shown) / jnp.maximum(jnp.sum(known), 1)
 
         def objective(params: Params) -> tuple[Scalar, Image]:
-            image = generator.apply(params, seen(y, shown))
+            image = generator.apply(params, input_) + more
             # What it was shown is no merit: there the task gets the image as it was shown.
             loss = task.loss(shown * y + (1 - shown) * image) / jnp.maximum(among, 1e-3)
             return (loss if penalty is None else loss + penalty(image)), image
@@ -220,8 +231,8 @@ def masked(
         return descend(optimizer, state, objective)
 
     def estimate(state: DipState) -> Image:
-        y, known = state.z[..., :-1], state.z[..., -1:]
-        return generator.apply(state.params, seen(y, known))
+        input_, more = seen(state.z[..., :-1], state.z[..., -1:])
+        return generator.apply(state.params, input_) + more
 
     return Algorithm(init, step, estimate)
 

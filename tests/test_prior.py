@@ -232,6 +232,36 @@ def test_masked_learns_to_foresee():
     assert error.mean() < 0.03  # grey: 0.2
 
 
+def test_masked_begins_from_a_guess():
+    """What the generator sees, and that its image is added to the guess of what is shown."""
+    y, known, z = holes()
+    seen = []
+
+    class Reader(Copy):
+        def apply(self, params, z):
+            seen.append(z)
+            return params["gain"] * jnp.full((*z.shape[:2], 3), 0.75)
+
+    def guess(image, shown):
+        np.testing.assert_array_equal(image * (1 - shown), 0)
+        return shown * image + (1 - shown) * jnp.sum(shown * image) / jnp.sum(3 * shown)
+
+    task = dip_jax.inpaint(y, known)
+    fit = dip_jax.masked(Reader(), optax.sgd(0.0), hide=1.0, guess=guess)
+    state = fit.init(KEY, task, z)
+    filled = guess(known * y, known)
+    np.testing.assert_allclose(fit.estimate(state), filled + 0.25, rtol=1e-6)
+    expected = jnp.concatenate([(y - 0.5) * known, known, filled - 0.5], axis=-1)
+    np.testing.assert_allclose(seen[-1], expected, atol=1e-6)
+    _, info = fit.step(state, task)
+    shown = seen[-1][..., 3:4]
+    assert 0 < shown.sum() < known.sum()
+    np.testing.assert_allclose(info.image, guess(shown * y, shown) + 0.25, rtol=1e-6)
+    hidden = known * (1 - shown)
+    error = float(jnp.mean(hidden * (info.image - y) ** 2) * known.sum() / hidden.sum())
+    assert info.loss == pytest.approx(error, rel=1e-4)
+
+
 def test_a_blind_spot_is_what_was_foreseen_unseen():
     """Never a pixel's own value; one that is shown keeps what was foreseen of it before."""
     y, known, z = holes()

@@ -17,6 +17,7 @@ ROOMS = [
     "layout",
     "operators",
     "clipping",
+    "filling",
     "metrics",
     "members",
     "inputs",

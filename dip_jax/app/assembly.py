@@ -6,6 +6,7 @@ from typing import Any
 import optax
 
 import dip_jax
+from dip_jax import filling
 from dip_jax.app.settings import Preset
 from dip_jax.app.stopping import stopped, watch_outputs
 from dip_jax.base import Algorithm, Image, Scalar
@@ -42,7 +43,10 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
     penalty = functools.partial(_variation, preset.tv) if preset.tv else None
     if preset.hide:
-        learn = dip_jax.blind_spot if preset.task == "denoise" else dip_jax.masked
+        if preset.task == "denoise":
+            learn = dip_jax.blind_spot  # noise would spoil a guess
+        else:
+            learn = functools.partial(dip_jax.masked, guess=filling.interpolate)
         fit = learn(generator, optimizer, hide=preset.hide, penalty=penalty)
     elif preset.alpha:
         fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)

@@ -18,7 +18,7 @@ STOPS_OF = {
     "super_resolve": ("auto", "held_out", "wmv", "emv", "none"),
 }
 MAX_FACTOR = 16
-HIDE = 0.5
+HIDE = 0.2
 LEAST_HIDE = 0.05  # of less, some pixels would never be hidden
 LEAST_TILE = 64
 MAX_STEPS = 10**9

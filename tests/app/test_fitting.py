@@ -254,7 +254,7 @@ def few(mask):
 
 
 @pytest.mark.parametrize(
-    ("damage", "hides"), [(area, 0), (rows, 0), (columns, 0), (scattered, 0.5), (few, 0.5)]
+    ("damage", "hides"), [(area, 0), (rows, 0), (columns, 0), (scattered, 0.2), (few, 0.2)]
 )
 def test_scattered_pixels_are_learned_from_known_ones(small_presets, damage, hides):
     mask = np.ones((48, 40), np.uint8)

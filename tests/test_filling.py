@@ -1,0 +1,52 @@
+"""The first guess for holes: exact where nothing bends, near biharmonic interpolation else."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage.restoration import inpaint_biharmonic
+
+from dip_jax.filling import interpolate
+from tests.toy import picture
+
+
+def mask(missing, height=64, width=48):
+    known = jax.random.bernoulli(jax.random.key(1), 1 - missing, (height, width, 1))
+    return known.astype(jnp.float32)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.5, 0.98])
+def test_known_pixels_stay_and_one_colour_remains_itself(missing):
+    known = mask(missing)
+    y = picture(64, 48, 3)
+    filled = interpolate(y, known)
+    np.testing.assert_allclose(filled * known, y * known, atol=1e-6)
+    flat = jnp.broadcast_to(jnp.array([0.1, 0.5, 0.9]), y.shape)
+    np.testing.assert_allclose(interpolate(known * flat, known), flat, atol=1e-5)
+
+
+def test_values_in_holes_do_not_matter():
+    known, y = mask(0.5), picture(64, 48, 3)
+    np.testing.assert_array_equal(interpolate(y, known), interpolate(y + 7 * (1 - known), known))
+
+
+def test_it_comes_near_the_biharmonic_answer():
+    known = mask(0.5)
+    y = 0.5 + 0.4 * jnp.outer(jnp.sin(jnp.arange(64) / 4), jnp.cos(jnp.arange(48) / 3))[:, :, None]
+    missing = np.asarray(known[:, :, 0]) == 0
+    exact = inpaint_biharmonic(np.asarray(y * known), missing, channel_axis=2)
+
+    def rms(image):
+        return float(jnp.sqrt(jnp.mean((image - y)[missing] ** 2)))
+
+    # 0.005 and 0.014; of the mean of the pixels around, without the passes after it: 0.031.
+    assert rms(exact) < rms(interpolate(y, known)) < 0.018
+
+
+def test_a_hole_takes_the_colour_around_it():
+    y = jnp.where(jnp.arange(96)[:, None, None] < 48, 0.2, 0.8) * jnp.ones((96, 96, 1))
+    known = jnp.ones((96, 96, 1)).at[10:30, 20:70].set(0).at[60:90, 20:70].set(0)
+    filled = interpolate(y, known)
+    assert jnp.abs(filled[20, 45, 0] - 0.2) < 0.02
+    assert jnp.abs(filled[75, 45, 0] - 0.8) < 0.02
+    assert (interpolate(y, jnp.zeros_like(known)) == 0).all()  # nothing is known of it
