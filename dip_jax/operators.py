@@ -33,6 +33,28 @@ def resample(image: Image, rows: Array, columns: Array) -> Image:
     return jnp.einsum("bw,awc->abc", columns, tall, precision=Precision.HIGHEST)
 
 
+def project(image: Image, y: Image, rows: Array, columns: Array) -> Image:
+    """The image nearest to ``image`` that :func:`resample` turns into ``y``.
+
+    If that is what the true image measures as, the result is nearer to it than ``image`` is, or
+    as near: it is the projection onto all images that measure so. Of noise in ``y`` it takes over
+    all; with Lanczos taps it makes no more of it than 1.42 times (root mean square).
+
+    Args:
+      image: ``[h, w, c]``.
+      y: ``[h_out, w_out, c]``.
+      rows: as for :func:`resample`; no more outputs than inputs, and none a sum of others.
+      columns: likewise.
+    """
+    change = y - resample(image, rows, columns)
+    for axis, matrix in ((0, rows), (1, columns)):
+        gram = jnp.matmul(matrix, matrix.T, precision=Precision.HIGHEST)
+        moved = jnp.moveaxis(change, axis, 0)
+        solved = jnp.linalg.solve(gram, moved.reshape(len(gram), -1)).reshape(moved.shape)
+        change = jnp.moveaxis(solved, 0, axis)
+    return image + resample(change, rows.T, columns.T)
+
+
 class Crop(NamedTuple):
     """The window ``[top : top + height, left : left + width]`` of an image.
 

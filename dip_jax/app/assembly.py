@@ -31,7 +31,9 @@ def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
         preset._replace(
             **dict.fromkeys(("name", "source", "expected"), ""),
             task=preset.task if preset.hide else "",
-            **dict.fromkeys(("steps", "every", "depth", "factor", "missing", "members", "tile"), 0),
+            **dict.fromkeys(
+                ("steps", "every", "depth", "factor", "lobes", "missing", "members", "tile"), 0
+            ),
             tv=preset.tv if preset.fed else 0.0,
         ),
         generator,

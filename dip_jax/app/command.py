@@ -48,7 +48,13 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "same name (or name_mask) for each.",
     ),
     (bool, "invert_mask", False, "Black is known, white is to be filled."),
-    (bool, "keep_known", True, "For inpaint: put known pixels back into the result."),
+    (
+        bool,
+        "keep_known",
+        True,
+        "For inpaint: put known pixels back into the result. For super_resolve: make it such that, "
+        "made small again, it is the picture; turn off if that is noisy.",
+    ),
     (int, "factor", None, "For super_resolve: how many times larger [the preset's]."),
     (tuple(LEVELS), "noise", "gaussian", "For denoise: the kind of noise."),
     (
@@ -91,7 +97,7 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "hide",
         None,
         "Denoising and inpainting: learn from known pixels, at most this share of them hidden by "
-        "turns (to denoise so needs no noise level); 0 does otherwise [0.5 to inpaint where single "
+        "turns (to denoise so needs no noise level); 0 does otherwise [0.2 to inpaint where single "
         "pixels are missing here and there, else 0; 0 for the paper's presets].",
     ),
     (

@@ -1,16 +1,19 @@
-"""What is made better after a fit, by what is known of the noise."""
+"""What is made better after a fit, by what is known of the noise, or of the picture itself."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from dip_jax import clipping
+from dip_jax import clipping, operators
 from dip_jax.app.noise import Noise
 from dip_jax.app.problem import Problem
+from dip_jax.app.settings import Preset
 from dip_jax.app.stopping import measured_whole
+from dip_jax.operators import lanczos_taps, resampling_matrix
 
 _unclip = jax.jit(clipping.unclip)  # as one program
+_project = jax.jit(operators.project)
 _REACH = 8.0  # pixels; of the window in which a fit's error is estimated
 _PRIOR = 3000.0  # values of the whole picture that count beside those of the window
 
@@ -29,6 +32,16 @@ def corrected(
     crop = problem.window.crop
     image = regained(restored, crop(problem.y), crop(unseen), noise)
     return np.asarray(_unclip(image, noise.level / 255)) if noise.clipped else image
+
+
+def agreeing(enlarged: np.ndarray, y: np.ndarray, preset: Preset) -> np.ndarray:
+    """The picture nearest to ``enlarged`` that gives ``y`` when it is made small again.
+
+    A fit of a few hundred steps, and one that averages, is still some levels away from that.
+    """
+    taps = lanczos_taps(preset.factor, preset.lobes)
+    rows, columns = (resampling_matrix(size, taps, preset.factor) for size in enlarged.shape[:2])
+    return np.asarray(_project(enlarged, y, rows, columns))
 
 
 def regained(restored: np.ndarray, y: np.ndarray, unseen: np.ndarray, noise: Noise) -> np.ndarray:

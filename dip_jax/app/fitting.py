@@ -16,7 +16,7 @@ from dip_jax import clipping
 from dip_jax.app import memory
 from dip_jax.app.assembly import algorithm_of, generator_of
 from dip_jax.app.checkpoint import Arrays, Checkpoint
-from dip_jax.app.correction import corrected
+from dip_jax.app.correction import agreeing, corrected
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise, estimate_noise, given_noise
@@ -80,7 +80,8 @@ def restore(
       reference: the true picture, if it is known; reported, never fitted.
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
-      keep_known: for inpainting, whether known pixels are put back into the result.
+      keep_known: whether what is known is put back into the result: for inpainting the known
+        pixels; for super-resolution it is made to give ``picture`` when made small again.
       progress: whether a bar is shown; or a function that gets, after each chunk, the share of
         the whole run that it was, and ends the run, like Ctrl-C, by returning something true.
       checkpoint: keeps the fit as it goes, and takes it up where an earlier call was killed.
@@ -142,7 +143,12 @@ def restore(
         started = time.perf_counter()
     outcome = joined(parts, [enlarged(crop, preset) for crop in crops])
     raw = outcome.raw
-    image = raw if known is None or not keep_known else known * y + (1 - known) * raw
+    image = raw
+    if keep_known and known is not None:
+        image = known * y + (1 - known) * raw
+    elif keep_known and preset.task == "super_resolve":
+        image = agreeing(raw, y, preset)
+    image = np.clip(image, 0, 1)
     uncertainty = outcome.uncertainty
     if uncertainty is not None and known is not None and keep_known:
         uncertainty = uncertainty * (1 - known[:, :, 0])

@@ -43,6 +43,7 @@ _ENLARGER = _RESTORER._replace(
     expected="zebra crop x4: 25.4 dB luma, bicubic 22.0",
     options=_skip(32, 48, 64, 64, 64, skip=4),
     b2=0.999,
+    lobes=3,
 )
 
 

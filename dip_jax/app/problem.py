@@ -10,7 +10,7 @@ import dip_jax
 from dip_jax.app.errors import UserError
 from dip_jax.app.settings import Preset
 from dip_jax.base import Task
-from dip_jax.operators import Crop
+from dip_jax.operators import Crop, lanczos_taps
 
 
 def as_image(name: str, picture: np.ndarray) -> np.ndarray:
@@ -171,7 +171,8 @@ def make_task(
     if inside is not None:  # so weighted that the loss is a mean over the picture alone
         known = known / jnp.sqrt(jnp.mean(inside))
     if preset.task == "super_resolve":
-        return dip_jax.super_resolve(y, preset.factor, known=known, reference=reference)
+        taps = lanczos_taps(preset.factor, preset.lobes)
+        return dip_jax.super_resolve(y, preset.factor, taps=taps, known=known, reference=reference)
     make = dip_jax.reconstruct if preset.task == "reconstruct" else dip_jax.denoise
     return make(y, known=known, reference=reference, region=inside)
 

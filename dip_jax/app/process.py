@@ -163,6 +163,8 @@ def _scores(inputs: Inputs, shown: tuple[str, np.ndarray], result: Restoration) 
     pictures = {shown[0]: shown[1], "restored": result.image}
     if inputs.mask is not None:
         pictures["restored, known pixels not put back"] = result.raw
+    if result.preset.task == "super_resolve":
+        pictures["restored, as fitted"] = result.raw
     scores = {
         name: {"psnr": psnr_8_bit(picture, inputs.reference)} for name, picture in pictures.items()
     }

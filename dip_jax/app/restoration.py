@@ -17,7 +17,7 @@ class Restoration(NamedTuple):
     image: np.ndarray
     """float32 ``[h, w, c]`` in [0, 1]."""
     raw: np.ndarray
-    """The fit's own estimate, before known pixels were put back (inpainting)."""
+    """The fit's own estimate, before what is known was put back (inpainting, super-resolution)."""
     trace: dict[str, np.ndarray]
     """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
     ``average_psnr`` of the average; ``restores`` after a divergence; of a stopping rule, its

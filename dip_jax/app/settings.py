@@ -78,6 +78,9 @@ class Preset(NamedTuple):
     """Steps between looks at the fit."""
     factor: int = 4
     """For super-resolution: how many times larger."""
+    lobes: int = 2
+    """For super-resolution: of the Lanczos filter that is taken to have made the picture small;
+    3 is Pillow's, and that of most programs, 2 the paper's loss."""
     missing: float = 50.0
     """For inpainting demonstrations: percentage of pixels to hide."""
 
@@ -172,6 +175,8 @@ def _check(preset: Preset, prefix: str) -> None:
         raise UserError(f"{prefix}decay", preset.decay, problem)
     if not 2 <= preset.factor <= MAX_FACTOR:
         raise UserError(f"{prefix}factor", preset.factor, f"must be from 2 to {MAX_FACTOR}")
+    if preset.lobes not in (2, 3):
+        raise UserError(f"{prefix}lobes", preset.lobes, "must be 2 or 3")
     if not 0 < preset.missing < 100:
         raise UserError(
             f"{prefix}missing", preset.missing, "must be a percentage between 0 and 100"

@@ -41,17 +41,17 @@ class Files(NamedTuple):
 
 # Flags that only some tasks read: elsewhere they would be ignored in silence.
 _FLAGS_OF = {
-    "mask": "inpaint",
-    "invert_mask": "inpaint",
-    "keep_known": "inpaint",
-    "missing": "inpaint",
-    "noise": "denoise",
-    "sigma": "denoise",
-    "gain": "denoise",
-    "add_noise": "denoise",
-    "factor": "super_resolve",
-    "downsample": "super_resolve",
-    "jpeg_quality": "reconstruct",
+    "mask": ("inpaint",),
+    "invert_mask": ("inpaint",),
+    "keep_known": ("inpaint", "super_resolve"),
+    "missing": ("inpaint",),
+    "noise": ("denoise",),
+    "sigma": ("denoise",),
+    "gain": ("denoise",),
+    "add_noise": ("denoise",),
+    "factor": ("super_resolve",),
+    "downsample": ("super_resolve",),
+    "jpeg_quality": ("reconstruct",),
 }
 _DAMAGES = ("missing", "add_noise", "downsample", "jpeg_quality")
 
@@ -87,12 +87,12 @@ def _check_numbers(values: flags.FlagValues) -> None:
 
 
 def _check_combinations(values: flags.FlagValues, task: str) -> None:
-    for name, owner in _FLAGS_OF.items():
-        if values[name].present and task != owner:
+    for name, owners in _FLAGS_OF.items():
+        if values[name].present and task not in owners:
             raise UserError(
                 f"--{name}",
                 values[name].value,
-                f"has no meaning for --task={task}; it belongs to {owner}",
+                f"has no meaning for --task={task}; it belongs to {' and '.join(owners)}",
             )
     given_noise(values.noise, task, values.sigma, values.gain, "--")
     damaged = [name for name in _DAMAGES if values[name].value not in (None, False)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import dip_jax
+from dip_jax import operators
 from dip_jax.app import settings, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
@@ -67,6 +68,7 @@ def test_task_follows_from_a_preset_record():
         ({"task": "inpaint", "mask": np.ones((9, 13))}, "nothing is missing"),
         ({"sigma": 25, "task": "reconstruct"}, "sigma=25: has no meaning"),
         ({"factor": 1, "task": "super_resolve"}, "factor=1: must be from 2"),
+        ({"lobes": 4, "task": "super_resolve"}, "lobes=4: must be 2 or 3"),
         ({"steps": 0}, "steps=0: must be at least 1"),
         ({"step": 10}, "step=10: is no setting; did you mean steps"),
         ({"generator": "unett"}, "did you mean unet"),
@@ -277,3 +279,31 @@ def test_hiding_can_be_told(small_presets):
     images = [restore(picture, hide=hide, **options).raw for hide in (0.0, 0.3, 0.5)]
     assert not np.array_equal(images[0], images[2])
     assert not np.array_equal(images[1], images[2])
+
+
+def test_a_scattered_inpainting_begins_from_a_guess(small_presets):
+    mask = np.ones((48, 40), np.uint8)
+    scattered(mask)
+    picture = np.tile(np.linspace(0, 0.9, 40, dtype=np.float32)[:, None], (48, 1, 3))
+    options = {"task": "inpaint", "mask": mask, "steps": 2, "progress": False}
+    errors = [
+        np.abs(restore(picture, hide=hide, **options).image - picture)[mask == 0].mean()
+        for hide in (None, 0.0)
+    ]
+    assert errors[0] < errors[1] / 2
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_an_enlarged_picture_agrees_with_the_small_one(factor):
+    smooth = 0.3 + 0.4 * np.random.default_rng(0).random((9, 13, 3), np.float32)
+    options = {"task": "super_resolve", "factor": factor, "steps": 2, "progress": False}
+    result = restore(smooth, **options)
+    shape = (9 * factor, 13 * factor)
+    taps = operators.lanczos_taps(factor, result.preset.lobes)
+    rows, columns = (operators.resampling_matrix(size, taps, factor) for size in shape)
+    assert result.preset.lobes == 3
+    assert np.abs(operators.resample(result.image, rows, columns) - smooth).max() < 1e-3
+    assert np.abs(operators.resample(result.raw, rows, columns) - smooth).max() > 0.05
+    alone = restore(smooth, keep_known=False, **options)
+    np.testing.assert_array_equal(alone.image, result.raw)
+    assert restore(np.round(smooth), **options).image.min() >= 0
