@@ -5,8 +5,8 @@ from jax import lax
 
 from dip_jax.base import Array, Image
 
-_SCALES = 6  # of the blur, each twice as wide as the one before; holes up to 63 pixels deep
 _ENOUGH = 1 / 8  # of a blur's weight known, for its mean to be trusted
+_LEAST = 1e-12  # of a weight
 _PASSES = 20
 _STEP, _MOMENTUM = 1 / 50, 0.8  # the squared Laplacian's curvature is 64 at most
 
@@ -15,28 +15,32 @@ def interpolate(y: Image, known: Array) -> Image:
     """``y`` with smooth values in its holes.
 
     First each hole gets the mean of the known pixels around it, taken over the smallest blur
-    that sees enough of them (normalised convolution); then a few passes take the bends out
-    (descent on the squared Laplacian, whose least value is biharmonic interpolation). With half
-    of the pixels missing it comes within 0.03 dB of that, at a fiftieth of the time.
+    that sees enough of them (normalised convolution), be it as wide as the picture; then a few
+    passes take the bends out (descent on the squared Laplacian, whose least value is biharmonic
+    interpolation). With half of the pixels missing it comes within 0.03 dB of that, at a fiftieth
+    of the time.
 
     Args:
       y: ``[h, w, c]``; its values in holes do not matter.
-      known: ``[h, w, 1]``, 1 where ``y`` is known, 0 in holes. What lies 64 pixels or more from
-        any known pixel becomes 0.
+      known: ``[h, w, 1]``, 1 where ``y`` is known, 0 in holes. If nothing is, all becomes 1/2.
 
     Source: Knutsson and Westin, Normalized and differential convolution, CVPR 1993.
     """
     # Rows last: contiguous, which on a CPU is five times as fast as three channels last.
-    image, settled = (jnp.moveaxis(array, -1, 0) for array in (known * y, known))
+    y = jnp.where(known == 1, y, 0)  # a product would let NaN through
+    image, settled = jnp.moveaxis(y, -1, 0), jnp.moveaxis(known, -1, 0)
     holes = 1 - settled
+    total, count = (jnp.sum(array, axis=(1, 2), keepdims=True) for array in (image, settled))
+    mean = (total + _LEAST / 2) / (count + _LEAST)
     blurred = jnp.concatenate([image, settled])
-    for scale in range(_SCALES):
+    for scale in range(max(y.shape[:2]).bit_length()):  # each twice as wide as the one before
         blurred = _blur(blurred, 2**scale)
         weight = blurred[-1:]
         share = (1 - settled) * jnp.minimum(weight / _ENOUGH, 1)
-        image = image + share * blurred[:-1] / jnp.maximum(weight, 1e-6)
+        image = image + share * blurred[:-1] / jnp.maximum(weight, _LEAST)
         settled = settled + share
-    image = image / jnp.maximum(settled, 1e-6)
+    # Far away the weights are small: what counts is their ratio.
+    image = (image + _LEAST * mean) / (settled + _LEAST)
 
     def smoother(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         image, move = carry

@@ -33,28 +33,6 @@ def resample(image: Image, rows: Array, columns: Array) -> Image:
     return jnp.einsum("bw,awc->abc", columns, tall, precision=Precision.HIGHEST)
 
 
-def project(image: Image, y: Image, rows: Array, columns: Array) -> Image:
-    """The image nearest to ``image`` that :func:`resample` turns into ``y``.
-
-    If that is what the true image measures as, the result is nearer to it than ``image`` is, or
-    as near: it is the projection onto all images that measure so. Of noise in ``y`` it takes over
-    all; with Lanczos taps it makes no more of it than 1.42 times (root mean square).
-
-    Args:
-      image: ``[h, w, c]``.
-      y: ``[h_out, w_out, c]``.
-      rows: as for :func:`resample`; no more outputs than inputs, and none a sum of others.
-      columns: likewise.
-    """
-    change = y - resample(image, rows, columns)
-    for axis, matrix in ((0, rows), (1, columns)):
-        gram = jnp.matmul(matrix, matrix.T, precision=Precision.HIGHEST)
-        moved = jnp.moveaxis(change, axis, 0)
-        solved = jnp.linalg.solve(gram, moved.reshape(len(gram), -1)).reshape(moved.shape)
-        change = jnp.moveaxis(solved, 0, axis)
-    return image + resample(change, rows.T, columns.T)
-
-
 class Crop(NamedTuple):
     """The window ``[top : top + height, left : left + width]`` of an image.
 
@@ -145,16 +123,24 @@ def resampling_matrix(size: int, taps: np.ndarray, factor: int = 1) -> np.ndarra
     Raises:
       ValueError: when ``size`` is not a multiple of ``factor``.
     """
+    source = resampling_sources(size, len(taps), factor)
+    matrix = np.zeros((len(source), size))
+    place = np.arange(len(source))[:, None], source
+    np.add.at(matrix, place, np.broadcast_to(taps, source.shape))
+    return matrix.astype(np.float32)
+
+
+def resampling_sources(size: int, count: int, factor: int = 1) -> np.ndarray:
+    """The pixels that ``count`` taps read for each output of :func:`resampling_matrix`.
+
+    Returns:
+      int ``[size // factor, count]``; at borders a pixel comes more than once.
+
+    Raises:
+      ValueError: when ``size`` is not a multiple of ``factor``.
+    """
     if size % factor:
         raise ValueError(f"size={size}: must be a multiple of factor={factor}")
-    count = len(taps)
     before = (count - factor) // 2 if (count - factor) % 2 == 0 else (count - 1) // 2
-    outputs = size // factor
-    matrix = np.zeros((outputs, size))
-    source = np.arange(outputs)[:, None] * factor + np.arange(count) - before
-    np.add.at(
-        matrix,
-        (np.arange(outputs)[:, None], np.clip(source, 0, size - 1)),
-        np.broadcast_to(taps, source.shape),
-    )
-    return matrix.astype(np.float32)
+    source = np.arange(size // factor)[:, None] * factor + np.arange(count) - before
+    return np.clip(source, 0, size - 1)

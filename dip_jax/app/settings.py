@@ -63,8 +63,8 @@ class Preset(NamedTuple):
     """Above 0, likewise, and the loss is Stein's estimate: see :func:`dip_jax.sure`."""
     hide: float | None = 0.0
     """Above 0, the generator is fed the known pixels, up to this share of them hidden at each
-    step, and learns to foresee these: see :func:`dip_jax.masked` for inpainting,
-    :func:`dip_jax.blind_spot` for denoising, where ``alpha`` and ``extra`` then mean nothing. None,
+    step, and learns to foresee these: see :func:`dip_jax.blind_spot`. For inpainting, which then
+    begins from a guess, and denoising, where ``alpha`` and ``extra`` then mean nothing. None,
     for inpainting: ``HIDE`` where the missing pixels are scattered, 0 elsewhere."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""

@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dip_jax import operators
 from dip_jax.app import correction, problem
-from dip_jax.app.correction import corrected, regained
+from dip_jax.app.correction import agreeing, corrected, regained
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise
@@ -89,3 +90,37 @@ def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_pre
     result = restore(y, sigma=60, stop="none", hide=0.5, steps=400, progress=False)
     assert result.preset.hide == 0.5
     assert abs(result.image.mean() - 0.03) < 0.02 < abs(float(jnp.mean(y)) - 0.03)
+
+
+@pytest.mark.parametrize(("factor", "lobes"), [(2, 3), (3, 2), (4, 3)])
+def test_an_enlarged_picture_is_projected_onto_those_that_give_the_small_one(factor, lobes):
+    preset = find_preset("fast", "super_resolve")._replace(factor=factor, lobes=lobes)
+    taps = operators.lanczos_taps(factor, lobes)
+    rows, columns = (operators.resampling_matrix(factor * n, taps, factor) for n in (12, 9))
+    random = np.random.default_rng(2)
+    truth = random.random((factor * 12, factor * 9, 3), np.float32)
+    image = truth + 0.1 * random.normal(size=truth.shape).astype(np.float32)
+    y = np.asarray(operators.resample(truth, rows, columns))
+    result = agreeing(image, y, preset)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(operators.resample(result, rows, columns), y, atol=1e-5)
+    # Of the distance to the truth the part that was measured is gone, and the rest stays.
+    before, after, moved = (
+        np.sum(difference**2) for difference in (image - truth, result - truth, result - image)
+    )
+    assert before == pytest.approx(after + moved, rel=1e-4)
+    assert moved == pytest.approx(before / factor**2, rel=0.2)  # the share of values measured
+    noise = 0.01 * random.normal(size=y.shape).astype(np.float32)
+    more = agreeing(image, y + noise, preset) - result
+    assert 1.0 < np.sqrt(np.mean(more**2) / np.mean(noise**2)) < 1.35
+
+
+def test_a_long_picture_is_projected_without_large_matrices():
+    """100,000 pixels long: full matrices would take 20 GB and more."""
+    preset = find_preset("fast", "super_resolve")._replace(factor=2)
+    y = np.random.default_rng(3).random((50_000, 3, 1), np.float32)
+    result = agreeing(np.full((100_000, 6, 1), 0.5, np.float32), y, preset)
+    taps = operators.lanczos_taps(2, preset.lobes)
+    rows, columns = (operators.resampling_sources(n, len(taps), 2) for n in (100_000, 6))
+    small = np.einsum("nthw,t->nhw", result[rows][:, :, columns, 0], taps) @ taps
+    np.testing.assert_allclose(small, y[:, :, 0], atol=1e-5)
