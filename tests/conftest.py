@@ -2,12 +2,8 @@
 
 import os
 
-# Two CPU devices, set before any backend wakes. Most of the tests' time compiles programs that take
-# a few steps: without LLVM's optimisations it is two thirds.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0",
-)
+# Two CPU devices, set before any backend wakes.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import pathlib
