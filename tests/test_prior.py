@@ -219,6 +219,18 @@ def test_masked_hides_no_more_than_it_is_told():
         assert (known * (1 - shown)).sum() < 0.23 * known.sum()
 
 
+def test_masked_hides_some_of_few_known_pixels():
+    """A step that hid none would have no loss, and every later one would seem a divergence."""
+    y, _, _ = holes()
+    known = jnp.zeros((64, 64, 1)).at[::16, ::13].set(1)
+    z = jnp.concatenate([y * known, known], axis=-1)
+    fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=0.05)
+    state = fit.init(KEY, dip_jax.inpaint(y, known), z)
+    for _ in range(20):
+        state, info = fit.step(state, dip_jax.inpaint(y, known))
+        assert info.loss > 0
+
+
 def test_masked_learns_to_foresee():
     """A network, on a smooth picture with half of its pixels missing."""
     waves = jnp.outer(jnp.sin(jnp.arange(64) / 6), jnp.cos(jnp.arange(64) / 5))
@@ -284,6 +296,15 @@ def test_a_blind_spot_is_what_was_foreseen_unseen():
         assert same[known[:, :, 0] == 0].all()
         image = info.image
         np.testing.assert_array_equal(fit.estimate(state), image)
+
+
+def test_a_blind_spot_is_its_guess_before_the_first_step():
+    y, known, z = holes()
+    fit = dip_jax.blind_spot(
+        Copy(), optax.sgd(0.1), guess=lambda image, shown: image + 0.3 * (1 - shown)
+    )
+    state = fit.init(KEY, dip_jax.inpaint(y, known), z)
+    np.testing.assert_allclose(fit.estimate(state), jnp.where(known == 1, y, 0.3), rtol=1e-6)
 
 
 def test_a_blind_spot_knows_no_noise_to_pass_on():
