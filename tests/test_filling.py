@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.restoration import inpaint_biharmonic
 
-from dip_jax.filling import interpolate
+from dip_jax.filling import complete, interpolate
 from tests.toy import picture
 
 
@@ -59,3 +59,28 @@ def test_one_known_pixel_tells_of_all(shape):
     known = jnp.zeros((*shape[:2], 1)).at[0, 0].set(1)
     y = jnp.where(known == 1, 0.8, jnp.nan) * jnp.ones(shape)
     np.testing.assert_allclose(interpolate(y, known), 0.8, atol=1e-4)
+
+
+def letters(height=64, width=48):
+    """Strokes three pixels wide."""
+    known = jnp.ones((height, width, 1))
+    return known.at[10:50, 8:11].set(0).at[20:23, 12:40].set(0).at[40:43, 15:45].set(0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_filled_picture_joins_what_is_known(channels):
+    """Right but for its brightness, it becomes right; but for texture, it stays as it is."""
+    y, known = picture(64, 48, channels), letters()
+    smooth = (jnp.arange(64)[:, None, None] - 20) / 200 + jnp.arange(48)[None, :, None] / 300
+    damaged = jnp.where(known == 1, y, jnp.nan)
+    joined = complete(y + smooth, damaged, known)
+    np.testing.assert_array_equal(jnp.where(known == 1, joined, 0), y * known)
+    np.testing.assert_allclose(joined, y, atol=2e-3)
+    half = complete(y + smooth, damaged, known, weight=0.5)
+    np.testing.assert_allclose(half, jnp.where(known == 1, y, y + smooth / 2), atol=2e-3)
+
+
+def test_where_nothing_is_known_a_filled_picture_stays():
+    y = picture(64, 48, 3)
+    known = jnp.zeros((64, 48, 1))
+    np.testing.assert_allclose(complete(y, jnp.full_like(y, jnp.nan), known), y, atol=1e-6)

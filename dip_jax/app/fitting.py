@@ -16,7 +16,7 @@ from dip_jax import clipping
 from dip_jax.app import memory
 from dip_jax.app.assembly import algorithm_of, generator_of
 from dip_jax.app.checkpoint import Arrays, Checkpoint
-from dip_jax.app.correction import agreeing, corrected
+from dip_jax.app.correction import agreeing, completed, corrected
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise, estimate_noise, given_noise
@@ -123,6 +123,7 @@ def restore(
         algorithm=algorithm_of(preset, generator),
         stride=generator.stride,
         noise=model,
+        keep_known=keep_known,
         seed=int(seed),
         progress=progress,
         checkpoint=checkpoint,
@@ -142,12 +143,11 @@ def restore(
             raise KeyboardInterrupt  # a picture with holes is none
         started = time.perf_counter()
     outcome = joined(parts, [enlarged(crop, preset) for crop in crops])
-    raw = outcome.raw
-    image = raw
+    image = outcome.image
     if keep_known and known is not None:
-        image = known * y + (1 - known) * raw
+        image = known * y + (1 - known) * image  # to the bit, of the mean of tiles and members too
     elif keep_known and preset.task == "super_resolve":
-        image = agreeing(raw, y, preset)
+        image = agreeing(image, y, preset)
     image = np.clip(image, 0, 1)
     uncertainty = outcome.uncertainty
     if uncertainty is not None and known is not None and keep_known:
@@ -162,6 +162,7 @@ class _Job(NamedTuple):
     algorithm: Algorithm
     stride: int
     noise: Noise | None
+    keep_known: bool
     seed: int
     progress: Progress
     checkpoint: Checkpoint | None
@@ -183,12 +184,16 @@ class _Job(NamedTuple):
 
         def fit(member: int) -> Restoration:
             index = number * members + member
-            if index < len(self.finished):
-                return self.finished[index]
-            label = f"{index + 1} of {count * members}, " if count * members > 1 else ""
-            begun = started if member == 0 else time.perf_counter()
-            outcome = self._fit(index, count * members, member, problem, label, begun)
-            self.finished.append(outcome)
+            if index == len(self.finished):
+                label = f"{index + 1} of {count * members}, " if count * members > 1 else ""
+                begun = started if member == 0 else time.perf_counter()
+                outcome = self._fit(index, count * members, member, problem, label, begun)
+                self.finished.append(outcome)
+            outcome = self.finished[index]
+            if self.keep_known and self.preset.task == "inpaint":
+                held = problem.known - np.asarray(self._parts(member, problem).known)
+                image = completed(outcome.raw, problem, held)
+                outcome = outcome._replace(image=image)
             return outcome
 
         outcome = combined(fit, members)
@@ -223,8 +228,7 @@ class _Job(NamedTuple):
     ) -> tuple[Task, Callable[[jax.Array], jax.Array], jax.Array, Parts]:
         """A member's task, what makes its z of a key, its key, and what the task is made of."""
         preset, window = self.preset, problem.window
-        key = jax.random.key((self.seed + member) % 2**32)
-        parts = partition(preset, problem, self.noise, jax.random.fold_in(key, 2))
+        parts = self._parts(member, problem)
         task = make_task(preset, parts.y, parts.known, problem.truth, problem.region)
         if preset.tv and not preset.fed:
             task = dip_jax.total_variation(task, preset.tv)
@@ -240,7 +244,15 @@ class _Job(NamedTuple):
             task = dip_jax.through(window.crop, task)
             seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
         make_z = functools.partial(make_input, preset, seen, window, parts.known, parts.deviation)
-        return task, make_z, key, parts
+        return task, make_z, self._key(member), parts
+
+    def _key(self, member: int) -> jax.Array:
+        return jax.random.key((self.seed + member) % 2**32)
+
+    def _parts(self, member: int, problem: Problem) -> Parts:
+        """What a member fits, and what it is validated with."""
+        key = jax.random.fold_in(self._key(member), 2)
+        return partition(self.preset, problem, self.noise, key)
 
     def fitting_tile(self, y: np.ndarray, known: np.ndarray | None, *, allowed: bool) -> int:
         """The side of tiles, such that a fit has enough memory; see :mod:`dip_jax.app.memory`."""

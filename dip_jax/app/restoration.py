@@ -57,11 +57,12 @@ def combined(fit: Callable[[int], Restoration], members: int) -> Restoration:
             done.append(outcome)
     if len(done) == 1:
         return done[0]._replace(interrupted=interrupted)
-    ensemble = combine(jnp.stack([outcome.raw for outcome in done]))
-    image, kept = np.asarray(ensemble.image), int(ensemble.kept.sum())
+    ensemble = combine(jnp.stack([outcome.image for outcome in done]))
+    kept = int(ensemble.kept.sum())
+    raw = [outcome.raw for outcome, one in zip(done, ensemble.kept, strict=True) if one]
     return done[0]._replace(
-        image=image,
-        raw=image,
+        image=np.asarray(ensemble.image),
+        raw=np.mean(raw, axis=0),
         trace=in_order([outcome.trace for outcome in done], "member"),
         uncertainty=np.asarray(ensemble.deviation) if kept > 1 else None,
         members=kept,

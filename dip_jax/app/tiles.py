@@ -36,15 +36,14 @@ def joined(parts: list[Restoration], crops: list[Crop]) -> Restoration:
     """The restorations of tiles as one; ``crops`` are their places in it."""
     if len(parts) == 1:
         return parts[0]
-    image = blend([part.raw for part in parts], crops)
     uncertain = [part.uncertainty for part in parts]
     uncertainty = None
     if all(map is not None for map in uncertain):
         maps = [map[:, :, None] for map in uncertain if map is not None]
         uncertainty = blend(maps, crops)[:, :, 0]
     return parts[0]._replace(
-        image=image,
-        raw=image,
+        image=blend([part.image for part in parts], crops),
+        raw=blend([part.raw for part in parts], crops),
         trace=in_order([part.trace for part in parts], "tile"),
         uncertainty=uncertainty,
         members=min(part.members for part in parts),

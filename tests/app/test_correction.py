@@ -3,10 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from dip_jax import operators
+from dip_jax import filling, operators
 from dip_jax.app import correction, problem
-from dip_jax.app.correction import agreeing, corrected, regained
+from dip_jax.app.correction import agreeing, completed, corrected, regained
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise
@@ -124,3 +125,49 @@ def test_a_long_picture_is_projected_without_large_matrices():
     rows, columns = (operators.resampling_sources(n, len(taps), 2) for n in (100_000, 6))
     small = np.einsum("nthw,t->nhw", result[rows][:, :, columns, 0], taps) @ taps
     np.testing.assert_allclose(small, y[:, :, 0], atol=1e-5)
+
+
+def _placed(known):
+    preset = find_preset("fast", "inpaint")
+    return problem.place(preset, TRUTH, known[:, :, None].astype(np.float32), None, 32)
+
+
+@pytest.mark.parametrize(
+    ("width", "least", "most"),
+    [(1, 0.9, 1.05), (16, 0.0, 0.2)],  # pixels that an error reaches, and what is left of it
+)
+def test_the_pixels_held_out_tell_how_far_a_filled_picture_moves(width, least, most):
+    """A fit off by what varies slowly is put right by its neighbours; off by noise it is not."""
+    rng = np.random.default_rng(1)
+    known = rng.random((64, 64)) < 0.5
+    held = (known & (rng.random((64, 64)) < 0.2))[:, :, None].astype(np.float32)
+    error = rng.standard_normal((64 // width, 64 // width, 3)) * 0.05
+    error = ndimage.zoom(error, (width, width, 1), order=1).astype(np.float32)
+    image = completed(TRUTH + error, _placed(known), held)
+    np.testing.assert_array_equal(image[known], TRUTH[known])
+    left = np.std((image - TRUTH)[~known]) / np.std(error[~known])
+    assert least <= left <= most
+
+
+def test_beside_letters_a_filled_picture_moves_all_the_way():
+    known = np.ones((64, 64), bool)
+    known[10:50, 20:23] = known[30:33, 5:60] = False
+    held = np.zeros((64, 64, 1), np.float32)
+    filled = TRUTH + np.linspace(0, 0.2, 64, dtype=np.float32)[:, None, None]
+    image = completed(filled, _placed(known), held)
+    np.testing.assert_allclose(image, TRUTH, atol=2e-3)
+    wanted = filling.complete(filled, TRUTH, known[:, :, None].astype(np.float32))
+    np.testing.assert_allclose(image, wanted, atol=1e-6)
+
+
+def test_only_what_keeps_known_pixels_moves(small_presets):
+    mask = np.ones((40, 30), np.uint8)
+    mask[10:30, 10:13] = 0
+    picture = np.tile(np.linspace(0.2, 0.8, 30, dtype=np.float32), (40, 1))
+    options = {"task": "inpaint", "mask": mask, "steps": 2, "progress": False}
+    kept = restore(picture, **options)
+    wanted = filling.complete(kept.raw, picture[:, :, None], mask[:, :, None].astype(np.float32))
+    np.testing.assert_allclose(kept.image, np.clip(wanted, 0, 1), atol=1e-6)
+    bare = restore(picture, keep_known=False, **options)
+    np.testing.assert_array_equal(bare.raw, kept.raw)
+    np.testing.assert_array_equal(bare.image, np.clip(bare.raw, 0, 1))
