@@ -50,10 +50,12 @@ def completed(filled: np.ndarray, problem: Problem, held: np.ndarray) -> np.ndar
       problem: as it was placed.
       held: of the problem's size, 1 where a known pixel was held out from the fit.
     """
-    crop = problem.window.crop
-    y, known, held = (crop(array) for array in (problem.y, problem.known, held))
-    weight = np.float32(_share(filled, y, known, held) if scattered(known) else 1.0)
-    return np.asarray(_complete(filled, y, known, weight))
+    # On the canvas, as the fit: pictures of many sizes share the program.
+    window, y, known = problem.window, problem.y, problem.known
+    filled = window.pad(filled)
+    alike = scattered(window.crop(known))
+    weight = np.float32(_share(filled, y, known, held) if alike else 1.0)
+    return window.crop(np.asarray(_complete(filled, y, known, weight)))
 
 
 def _share(filled: np.ndarray, y: np.ndarray, known: np.ndarray, held: np.ndarray) -> float:

@@ -171,3 +171,18 @@ def test_only_what_keeps_known_pixels_moves(small_presets):
     bare = restore(picture, keep_known=False, **options)
     np.testing.assert_array_equal(bare.raw, kept.raw)
     np.testing.assert_array_equal(bare.image, np.clip(bare.raw, 0, 1))
+
+
+def test_filled_pictures_of_one_canvas_share_the_program():
+    def fill(height, width):
+        known = np.ones((height, width, 1), np.float32)
+        known[5:9, 5:30] = 0
+        y = RNG.random((height, width, 1), np.float32)
+        placed = problem.place(find_preset("fast", "inpaint"), y, known, None, 32)
+        image = completed(0.5 * y, placed, np.zeros((64, 64, 1), np.float32))
+        np.testing.assert_array_equal(image * known, y * known)
+
+    fill(64, 64)
+    size = correction._complete._cache_size()
+    fill(63, 40)
+    assert correction._complete._cache_size() == size
