@@ -6,12 +6,14 @@ import os
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import functools
 import pathlib
 import signal
 
 import jax
 import pytest
 
+from dip_jax import loop
 from dip_jax.app import presets
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -26,6 +28,28 @@ def programs_of_a_module():
     """Compiled programs go with their module: a process has room for some 65,000 mappings."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def programs_compiled_in_haste(programs_of_a_module):
+    """The loop's programs without LLVM's optimisations: a third of the time to compile less.
+
+    They round otherwise, so this is not for tests of precision.
+    """
+    options = loop.compiler_options
+    made = (loop._jitted_init, loop._jitted_loop, loop._jitted_estimate)
+
+    @functools.cache
+    def hasty(platform):
+        return options(platform) | {"xla_backend_optimization_level": "0"}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "compiler_options", hasty)
+        for cached in made:
+            cached.cache_clear()
+        yield
+    for cached in made:
+        cached.cache_clear()
 
 
 @pytest.fixture(scope="session")
