@@ -49,6 +49,12 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
     ),
     (bool, "invert_mask", False, "Black is known, white is to be filled."),
     (
+        int,
+        "grow_mask",
+        0,
+        "Pixels by which what is to be filled grows, for a mask that leaves the rim of the damage.",
+    ),
+    (
         bool,
         "keep_known",
         True,

@@ -68,7 +68,12 @@ def read_picture(path: StrPath, *, flag: str = "--image") -> Picture:
 
 
 def read_mask(
-    path: StrPath, shape: Sequence[int], *, invert: bool = False, flag: str = "--mask"
+    path: StrPath,
+    shape: Sequence[int],
+    *,
+    invert: bool = False,
+    grow: int = 0,
+    flag: str = "--mask",
 ) -> tuple[np.ndarray, list[str]]:
     """Reads a mask: white (luma of half or more) is known, black is to be filled.
 
@@ -76,6 +81,7 @@ def read_mask(
       path: a file that `read_picture` can read.
       shape: the picture's [h, w] or [h, w, c].
       invert: True if black is known and white is to be filled (--invert_mask).
+      grow: pixels by which what is to be filled grows on all sides (--grow_mask).
       flag: the flag that named the file, for errors and remarks.
 
     Returns:
@@ -86,6 +92,8 @@ def read_mask(
       UserError: if the file cannot be read, its size differs from the picture's, or
         nothing or everything is known.
     """
+    from scipy.ndimage import minimum_filter
+
     picture, alpha = read_picture(path, flag=flag)
     size, wanted = (f"{s[1]}x{s[0]}" for s in (picture.shape, shape))
     if size != wanted:
@@ -102,6 +110,10 @@ def read_mask(
         habit = f"here {known} is known and {fill} is filled"
         problem = f"leaves nothing {state}: {habit}; paint both, or see --invert_mask"
         raise UserError(flag, path, problem)
+    mask = minimum_filter(mask, (2 * grow + 1, 2 * grow + 1, 1))
+    hidden = 100 * np.mean(mask == 0)
+    if hidden == 100:
+        raise UserError("--grow_mask", grow, "leaves nothing known; take less")
 
     remarks = []
     if hidden > 90:

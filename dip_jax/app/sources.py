@@ -43,6 +43,7 @@ class Files(NamedTuple):
 _FLAGS_OF = {
     "mask": ("inpaint",),
     "invert_mask": ("inpaint",),
+    "grow_mask": ("inpaint",),
     "keep_known": ("inpaint", "super_resolve"),
     "missing": ("inpaint",),
     "noise": ("denoise",),
@@ -80,6 +81,8 @@ def read_inputs(values: flags.FlagValues, preset: Preset, files: Files) -> Input
 def _check_numbers(values: flags.FlagValues) -> None:
     if values.jpeg_quality is not None and not 1 <= values.jpeg_quality <= 95:
         raise UserError("--jpeg_quality", values.jpeg_quality, "must be from 1 to 95")
+    if not 0 <= values.grow_mask <= 1000:
+        raise UserError("--grow_mask", values.grow_mask, "must be from 0 to 1000 pixels")
     if not 0 <= values.seed < 2**32:
         raise UserError("--seed", values.seed, "must be from 0 to 2**32 - 1")
     if not 0 <= values.checkpoint < math.inf:
@@ -104,8 +107,9 @@ def _check_combinations(values: flags.FlagValues, task: str) -> None:
         )
     if values.mask is not None and values.missing is not None:
         raise UserError("--missing", values.missing, "can't go with --mask; drop one of them")
-    if values.mask is None and values.invert_mask:
-        raise UserError("--invert_mask", True, "needs a --mask")
+    for name in ("invert_mask", "grow_mask"):
+        if values.mask is None and values[name].value:
+            raise UserError(f"--{name}", values[name].value, "needs a --mask")
 
 
 def _inputs(values: flags.FlagValues, preset: Preset, files: Files) -> Inputs:
@@ -170,7 +174,9 @@ def _inputs_with_holes(
             "--mask", None, "is needed for --task=inpaint; or hide pixels with --missing"
         )
     else:
-        mask, remarks = read_mask(files.mask, image.shape, invert=values.invert_mask)
+        mask, remarks = read_mask(
+            files.mask, image.shape, invert=values.invert_mask, grow=values.grow_mask
+        )
         for remark in remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
         reference, damage = _reference(files, image, 1), ""

@@ -378,6 +378,19 @@ def test_bad_masks_are_refused(tmp_path):
         read_mask("no.png", (12, 20), flag="--known")
 
 
+@pytest.mark.parametrize("invert", [False, True])
+def test_holes_grow_on_all_sides(tmp_path, invert):
+    pixels = np.full((12, 20), 255, np.uint8)
+    pixels[0, 0] = pixels[5:7, 10] = 0
+    path = saved(tmp_path, 255 - pixels if invert else pixels)
+    mask, _ = read_mask(path, (12, 20), invert=invert, grow=2)
+    wanted = np.ones((12, 20))
+    wanted[:3, :3] = wanted[3:9, 8:13] = 0
+    np.testing.assert_array_equal(mask[:, :, 0], wanted)
+    with pytest.raises(UserError, match=r"^--grow_mask=10: leaves nothing known; take less"):
+        read_mask(path, (12, 20), invert=invert, grow=10)
+
+
 def test_mask_remarks(tmp_path):
     pixels = np.zeros((50, 50), np.uint8)
     pixels[0] = 255
