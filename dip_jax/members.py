@@ -30,7 +30,8 @@ def combine(images: Array, tolerance: float = 9.0) -> Ensemble:
     Args:
       images: ``[members, h, w, c]``.
       tolerance: a member is left out if its mean squared distance from the members' median
-        is so many times the median distance, or not finite; with two members, only then.
+        is so many times the median distance, or not finite; with two members, only then; with
+        ``math.inf`` too.
 
     Returns:
       The :class:`Ensemble`; all NaN if no member is finite.

@@ -34,7 +34,7 @@ def programs_of_a_module():
 def programs_compiled_in_haste(programs_of_a_module):
     """The loop's programs without LLVM's optimisations: a third of the time to compile less.
 
-    They round otherwise, so this is not for tests of precision.
+    They round otherwise: not for tests of precision, nor to compare bits with another process's.
     """
     options = loop.compiler_options
     made = (loop._jitted_init, loop._jitted_loop, loop._jitted_estimate)

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from dip_jax import clipping, filling
 from dip_jax.app.noise import Noise
-from dip_jax.app.problem import Problem, scattered
+from dip_jax.app.problem import Problem
 from dip_jax.app.settings import Preset
 from dip_jax.app.stopping import measured_whole
 from dip_jax.operators import lanczos_taps, resampling_sources
@@ -19,7 +19,8 @@ _unclip = jax.jit(clipping.unclip)  # as one program
 _complete = jax.jit(filling.complete)
 _REACH = 8.0  # pixels; of the window in which a fit's error is estimated
 _PRIOR = 3000.0  # values of the whole picture that count beside those of the window
-_SHARE, _PRIOR_PIXELS = 0.2, 100  # the usual share, and how many held-out pixels it is worth
+_FORESEEN = 0.2  # the usual share of what is missed, of a fit that foresees the known pixels
+_PRIOR_PIXELS = 100  # held-out ones that what is usual is worth
 
 
 def corrected(
@@ -38,35 +39,31 @@ def corrected(
     return np.asarray(_unclip(image, noise.level / 255)) if noise.clipped else image
 
 
-def completed(filled: np.ndarray, problem: Problem, held: np.ndarray) -> np.ndarray:
+def completed(filled: np.ndarray, problem: Problem, held: np.ndarray, preset: Preset) -> np.ndarray:
     """What is known, and ``filled [h, w, c]`` in holes, moved to join it.
 
-    How far, is learned from the pixels held out where these are like the holes: where single
-    pixels are missing here and there. (A fit foresees the other known pixels too well to be
-    judged by them.) Beside larger holes it is all of what is missed.
+    How far, is learned from the pixels held out: what a fit misses beside them it misses there
+    too, if it is the picture's and not noise. (It foresees the other known pixels too well to be
+    judged by them.)
 
     Args:
       filled: a fit's estimate, of the picture alone.
       problem: as it was placed.
       held: of the problem's size, 1 where a known pixel was held out from the fit.
+      preset: of the fit.
     """
     # On the canvas, as the fit: pictures of many sizes share the program.
     window, y, known = problem.window, problem.y, problem.known
     filled = window.pad(filled)
-    alike = scattered(window.crop(known))
-    weight = np.float32(_share(filled, y, known, held) if alike else 1.0)
-    return window.crop(np.asarray(_complete(filled, y, known, weight)))
-
-
-def _share(filled: np.ndarray, y: np.ndarray, known: np.ndarray, held: np.ndarray) -> float:
-    """The share of what is missed beside a held-out pixel that is missed there as well."""
     there = held[:, :, 0] == 1
     moved = np.asarray(_complete(filled, y, known - held, np.float32(1.0)))
     change, wanted = (moved - filled)[there], (y - filled)[there]
     found = np.sum(change * wanted) / max(np.sum(change**2), 1e-12)
     count = np.count_nonzero(there)
-    share = (count * found + _PRIOR_PIXELS * _SHARE) / (count + _PRIOR_PIXELS)
-    return float(np.clip(share, 0, 1))
+    usual = _FORESEEN if preset.hide else 1.0
+    share = (count * found + _PRIOR_PIXELS * usual) / (count + _PRIOR_PIXELS)
+    weight = np.float32(np.clip(share, 0, 1))
+    return window.crop(np.asarray(_complete(filled, y, known, weight)))
 
 
 def agreeing(enlarged: np.ndarray, y: np.ndarray, preset: Preset) -> np.ndarray:

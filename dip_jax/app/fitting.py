@@ -81,7 +81,8 @@ def restore(
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
       seed: decides everything random; from 0 to 2**32 - 1.
       keep_known: whether what is known is put back into the result: for inpainting the known
-        pixels; for super-resolution it is made to give ``picture`` when made small again.
+        pixels, which what fills the holes is made to join; for super-resolution it is made to
+        give ``picture`` when made small again.
       progress: whether a bar is shown; or a function that gets, after each chunk, the share of
         the whole run that it was, and ends the run, like Ctrl-C, by returning something true.
       checkpoint: keeps the fit as it goes, and takes it up where an earlier call was killed.
@@ -190,11 +191,10 @@ class _Job(NamedTuple):
                 outcome = self._fit(index, count * members, member, problem, label, begun)
                 self.finished.append(outcome)
             outcome = self.finished[index]
-            if self.keep_known and self.preset.task == "inpaint":
-                held = problem.known - np.asarray(self._parts(member, problem).known)
-                image = completed(outcome.raw, problem, held)
-                outcome = outcome._replace(image=image)
-            return outcome
+            if not (self.keep_known and self.preset.task == "inpaint"):
+                return outcome
+            held = problem.known - np.asarray(self._parts(member, problem).known)
+            return outcome._replace(image=completed(outcome.raw, problem, held, self.preset))
 
         outcome = combined(fit, members)
         if self.noise is None or not self.preset.hide:

@@ -78,7 +78,7 @@ def process(
         if finished is not None:
             return Outcome(finished, [])
         result = _restored(values, inputs, preset, progress, checkpoint)
-        if not np.isfinite(result.image).all():
+        if not (np.isfinite(result.image).all() and np.isfinite(result.raw).all()):
             checkpoint.clear()
             problem = "the fit diverged beyond recovery; nothing was written. Try another "
             raise FitError(problem + "--seed or --preset")

@@ -1,5 +1,6 @@
 """What a restoration returns, of one fit or of several put together."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -29,8 +30,8 @@ class Restoration(NamedTuple):
     noise: Noise | None
     """The noise of the picture: as given, or estimated where that was needed."""
     uncertainty: np.ndarray | None
-    """Of two members and more: float32 ``[h, w]``, their standard deviation, as fitted; 0 where
-    known pixels were put back."""
+    """Of two members and more: float32 ``[h, w]``, their standard deviation; 0 where known pixels
+    were put back. Of enlarged pictures, before they were made to agree with the small one."""
     members: int
     """Fits that ``image`` is the mean of."""
     compile_seconds: float
@@ -57,15 +58,16 @@ def combined(fit: Callable[[int], Restoration], members: int) -> Restoration:
             done.append(outcome)
     if len(done) == 1:
         return done[0]._replace(interrupted=interrupted)
-    ensemble = combine(jnp.stack([outcome.image for outcome in done]))
-    kept = int(ensemble.kept.sum())
-    raw = [outcome.raw for outcome, one in zip(done, ensemble.kept, strict=True) if one]
+    # Who went astray shows in what was fitted: a result's known pixels are all the same.
+    fitted = combine(jnp.stack([outcome.raw for outcome in done]))
+    kept = np.flatnonzero(fitted.kept)
+    ensemble = combine(jnp.stack([done[i].image for i in (kept if kept.size else [0])]), math.inf)
     return done[0]._replace(
         image=np.asarray(ensemble.image),
-        raw=np.mean(raw, axis=0),
+        raw=np.asarray(fitted.image),
         trace=in_order([outcome.trace for outcome in done], "member"),
-        uncertainty=np.asarray(ensemble.deviation) if kept > 1 else None,
-        members=kept,
+        uncertainty=np.asarray(ensemble.deviation) if kept.size > 1 else None,
+        members=kept.size,
         fit_seconds=sum(outcome.compile_seconds + outcome.fit_seconds for outcome in done)
         - done[0].compile_seconds,
         interrupted=interrupted,

@@ -195,12 +195,15 @@ class Killed(BaseException):
     """Takes the place of a kill -9: nothing catches it."""
 
 
-@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize(
+    ("members", "task"),
+    [(1, ["--sigma=20"]), (2, ["--sigma=20"]), (2, ["--task=inpaint", "--missing=30"])],
+)
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
-    members, photos, tmp_path, capsys, monkeypatch
+    members, task, photos, tmp_path, capsys, monkeypatch
 ):
     flags = [f"--image={photos}", "--steps=24", "--every=5", "--checkpoint=0"]
-    flags += [f"--members={members}", "--sigma=20"]
+    flags += [f"--members={members}", *task]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     save(photos / "a.png", 40, 40)  # large enough for a stopping rule
     assert run(capsys, *flags, f"--out={whole}")[0] == 0

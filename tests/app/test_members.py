@@ -35,6 +35,50 @@ def test_members_are_the_single_runs_of_the_next_seeds():
         np.testing.assert_array_equal(own, single.trace["loss"])
 
 
+def test_each_member_joins_the_known_pixels_by_itself():
+    """The pixels held out of one are fitted by the others."""
+    mask = np.ones((40, 36))
+    mask[8:30, 5:8] = 0
+    picture = 0.4 + 0.2 * np.random.default_rng(0).random((40, 36, 3), np.float32)  # clips nowhere
+    options = {"task": "inpaint", "mask": mask, **OPTIONS}
+    together = restore(picture, members=2, **options)
+    singles = [restore(picture, seed=seed, **options) for seed in (0, 1)]
+    for name in ("image", "raw"):
+        mean = np.mean([getattr(single, name) for single in singles], axis=0)
+        np.testing.assert_allclose(getattr(together, name), mean, rtol=1e-4, atol=1e-6)
+    squares = np.var([single.image for single in singles], axis=0, ddof=1).mean(axis=2)
+    np.testing.assert_allclose(together.uncertainty, np.sqrt(squares), rtol=1e-3, atol=1e-6)
+
+
+def test_members_that_differ_in_few_pixels_are_kept():
+    """What is fitted tells who went astray, not the hole of one pixel."""
+    first = restore(PICTURE, **OPTIONS)
+    errors = np.zeros((3, *first.raw.shape), np.float32)
+    errors[:, 3, 4, 0] = 0.1, 0.11, -0.3
+    near = [first.raw + 0.01 * (number - 1) for number in range(3)]
+
+    def fit(member):
+        return first._replace(raw=near[member], image=first.image + errors[member])
+
+    result = restoration.combined(fit, 3)
+    assert result.members == 3
+    np.testing.assert_allclose(result.image, first.image + errors.mean(axis=0), atol=1e-6)
+
+
+def test_members_that_diverged_are_left_out():
+    first = restore(PICTURE, **OPTIONS)
+    bad = first._replace(raw=np.full_like(first.raw, np.nan))  # of a tile without holes
+
+    result = restoration.combined(lambda member: (first, bad, first)[member], 3)
+    assert result.members == 2
+    np.testing.assert_allclose(result.raw, first.raw, rtol=1e-6)
+    lost = restoration.combined(lambda member: bad, 2)
+    assert lost.members == 0
+    assert lost.uncertainty is None
+    assert np.isnan(lost.raw).all()
+    assert lost.raw.shape == first.raw.shape
+
+
 def test_the_last_seed_is_followed_by_the_first():
     restore(PICTURE, seed=2**32 - 1, members=2, **OPTIONS)
 
