@@ -5,8 +5,8 @@
 The eleven grey pictures of the paper's table, half of their pixels missing, in the authors'
 own masked files; what differs from the truth there is missing (where the truth is black, that
 cannot be told, and the pixel counts as known). PSNR is over all pixels of the 8-bit result:
-with the known pixels put back, and of the network's own output. ``--size`` cuts the centre, 0
-takes the whole.
+with the known pixels put back (ours as `restore` does it, which has the holes join them too),
+and of the network's own output. ``--size`` cuts the centre, 0 takes the whole.
 
 Rows are kept in --out as they are done; the same command goes on where it was.
 """

@@ -58,9 +58,9 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         bool,
         "keep_known",
         True,
-        "For inpaint: put known pixels back into the result. For super_resolve: make it such that, "
-        "made small again, it is the picture; turn off if that is noisy, or was made by skipping "
-        "pixels.",
+        "For inpaint: put known pixels back into the result, and have what fills the holes join "
+        "them. For super_resolve: make it such that, made small again, it is the picture; turn off "
+        "if that is noisy, or was made by skipping pixels.",
     ),
     (int, "factor", None, "For super_resolve: how many times larger [the preset's]."),
     (tuple(LEVELS), "noise", "gaussian", "For denoise: the kind of noise."),
