@@ -287,7 +287,7 @@ def test_a_scattered_inpainting_begins_from_a_guess(small_presets):
     picture = np.tile(np.linspace(0, 0.9, 40, dtype=np.float32)[:, None], (48, 1, 3))
     options = {"task": "inpaint", "mask": mask, "steps": 2, "progress": False}
     errors = [
-        np.abs(restore(picture, hide=hide, **options).image - picture)[mask == 0].mean()
+        np.abs(restore(picture, hide=hide, **options).raw - picture)[mask == 0].mean()
         for hide in (None, 0.0)
     ]
     assert errors[0] < errors[1] / 2
