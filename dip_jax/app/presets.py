@@ -80,7 +80,7 @@ PRESETS = (
     _INPAINTER,
     _best(
         _INPAINTER,
-        "barbara 256x256, half missing: 33.7 dB (fast 32.1)",
+        "house 256x256, half missing: 38.5 dB (fast 37.3, biharmonic 35.7)",
         steps=800,
         skip=16,
         members=1,
