@@ -24,7 +24,7 @@ from dip_jax.app.degrade import add_noise
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 from dip_jax.app.pictures import read_picture
-from experiments.program import require, run_program
+from experiments.program import define_backend, require, run_program
 from experiments.tables import centre
 
 NAME = "curves"
@@ -48,6 +48,7 @@ def define(values: flags.FlagValues) -> None:
         "patience", 300, "Stop so many steps after the best average.", lower_bound=1, **text
     )
     flags.DEFINE_string("file", None, "The curve, a CSV file.", **text)
+    define_backend(values)
     flags.DEFINE_float("started", None, "Unix time from which seconds count [now].", **text)
 
 
@@ -82,7 +83,7 @@ def _ours(truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: f
     from dip_jax.app.fitting import restore
     from dip_jax.app.presets import find_preset
 
-    choose_device("auto")
+    choose_device(values.backend)
     preset = find_preset(values.method, "denoise")
     # The paper's number of steps is no end of a learning curve; that of "fast" is its schedule's.
     most = preset.steps if values.method == "fast" else values.steps
@@ -119,17 +120,18 @@ def _peer(
     from dip_jax.app.presets import find_preset
 
     preset = find_preset("paper", "denoise")
+    where = peer.device_of(values.backend)
     torch.manual_seed(values.seed)
     net = peer.network_of(preset, truth.shape[2])
     z = 0.1 * torch.rand(1, preset.depth, *y.shape[:2])
     fit = peer.Fit(
-        peer.TorchSkip(net, preset.depth),
-        z,
-        peer.tensor(y),
+        peer.TorchSkip(net, preset.depth).to(where),
+        z.to(where),
+        peer.tensor(y).to(where),
         learning_rate=preset.learning_rate,
         jitter=preset.jitter,
     )
-    target = peer.tensor(truth)
+    target = peer.tensor(truth).to(where)
     average, rows, done, best = None, [], 0, (-np.inf, 0)
     if keep.exists():
         with keep.open("rb") as file:

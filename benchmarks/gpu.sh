@@ -64,9 +64,21 @@ fi
 
 # One network at a time: what is done when time is over is kept.
 for network in paper fast; do
-  measure "step-$network" 150 step --sizes=256,512 "--networks=$network" "--peers=$peers" --steps=10
+  measure "step-$network" 120 step --sizes=256,512 "--networks=$network" "--peers=$peers" --steps=10
 done
-measure loop 100 loop --size=512 --kinds=device,scan,map
+# Wall-clock seconds of whole runs to the original's best, on a picture of scikit-image.
+if [[ -n "$peers" ]]; then
+  "$PYTHON" -c "
+import sys, pathlib
+from skimage import data
+from dip_jax.app.pictures import write_picture
+pathlib.Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+write_picture(pathlib.Path(sys.argv[1]) / 'astronaut.png', data.astronaut() / 255)
+" "$OUT/pictures"
+  measure quality 150 time_to_quality --size=512 --seeds=1 "--data=$OUT/pictures" \
+    --pictures=astronaut.png
+fi
+measure loop 80 loop --size=512 --kinds=device,scan,ensemble,together --fits=8
 measure roofline 80 roofline --size=512
 measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
 measure startup 100 startup --size=512 --rounds=3

@@ -4,9 +4,9 @@
 
 ``device`` is :func:`dip_jax.advance`, whose chunks are compiled loops.
 ``scan`` is a user's own ``jax.lax.scan`` over the algorithm's step, ``map`` a user's
-``jax.lax.map`` of it over two fits. ``ensemble`` is :func:`dip_jax.advance` of two fits one
-after the other, ``together`` of two that share their operations, ``sharded`` of one on each of
-two devices (on a CPU they share its cores; not measured unless asked for). The seconds of
+``jax.lax.map`` of it over ``--fits`` fits. ``ensemble`` is :func:`dip_jax.advance` of these one
+after the other, ``together`` of all that share their operations, ``sharded`` of one on each of
+as many devices (on a CPU they share its cores; not measured unless asked for). The seconds of
 several fits are those of one. The bare step, compiled and called by a Python loop, is always
 measured.
 """
@@ -37,7 +37,6 @@ from dip_jax.layout import canonical
 from experiments.program import Table, define_common, publish, run_program
 
 NAME = "loop"
-MEMBERS = 2
 
 
 class Kind(NamedTuple):
@@ -57,6 +56,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("size", 128, "Height and width.", lower_bound=64, **text)
     flags.DEFINE_string("preset", "fast", "A preset for denoising.", **text)
     flags.DEFINE_list("kinds", list(KINDS)[:-1], "Of " + ", ".join(KINDS) + ".", **text)
+    flags.DEFINE_integer("fits", 2, "Of the kinds with several.", lower_bound=2, **text)
     flags.DEFINE_integer("steps", 10, "Steps in one measurement.", lower_bound=1, **text)
     flags.DEFINE_integer("rounds", 7, "Measurements of each.", lower_bound=1, **text)
     define_common(values)
@@ -73,10 +73,10 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             raise UserError("--kinds", name, "is unknown; there are " + ", ".join(KINDS))
     preset = preset_named(values.preset, "--preset")
     check_size("--size", values.size, preset)
-    several = MEMBERS if "sharded" in values.kinds else 1
+    several = values.fits if "sharded" in values.kinds else 1
     device = choose_devices(values.backend, several).description
-    subject, steps = subject_of(preset, values.size), values.steps
-    kinds = [_bare(subject, steps), *(KINDS[name](subject, steps) for name in values.kinds)]
+    subject, steps, fits = subject_of(preset, values.size), values.steps, values.fits
+    kinds = [_bare(subject, steps), *(KINDS[name](subject, steps, fits) for name in values.kinds)]
     times = interleave(kinds, steps, values.rounds)
     base = np.median(times[0])
     rows = [
@@ -113,7 +113,9 @@ def _bare(subject: Subject, steps: int) -> Kind:
     return Kind("bare jitted step", functools.partial(initial_state, subject), advance)
 
 
-def _advance(subject: Subject, steps: int) -> Kind:
+def _advance(subject: Subject, steps: int, fits: int) -> Kind:
+    del fits  # one
+
     def advance(state: Any) -> Any:
         return dip_jax.advance(
             subject.algorithm,
@@ -126,7 +128,9 @@ def _advance(subject: Subject, steps: int) -> Kind:
     return Kind("dip_jax.advance", functools.partial(initial_state, subject), advance)
 
 
-def _scan(subject: Subject, steps: int) -> Kind:
+def _scan(subject: Subject, steps: int, fits: int) -> Kind:
+    del fits  # one
+
     def scan(state: Any, task: dip_jax.Task) -> Any:
         def body(state: Any, _: None) -> Any:
             state, info = subject.algorithm.step(state, task)
@@ -144,7 +148,7 @@ def _scan(subject: Subject, steps: int) -> Kind:
     return Kind("jax.lax.scan over steps", functools.partial(initial_state, subject), advance)
 
 
-def _map(subject: Subject, steps: int) -> Kind:
+def _map(subject: Subject, steps: int, fits: int) -> Kind:
     def map_(states: Any, task: dip_jax.Task) -> Any:
         def one(state: Any) -> Any:
             state, info = subject.algorithm.step(state, task)
@@ -155,7 +159,7 @@ def _map(subject: Subject, steps: int) -> Kind:
     compiled = _jit_loop(map_)
 
     def start() -> Any:
-        states = [initial_state(subject, seed) for seed in range(MEMBERS)]
+        states = [initial_state(subject, seed) for seed in range(fits)]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
     def advance(states: Any) -> Any:
@@ -164,19 +168,23 @@ def _map(subject: Subject, steps: int) -> Kind:
         jax.block_until_ready(losses)
         return states
 
-    return Kind(f"jax.lax.map over {MEMBERS} fits, one", start, advance, fits=MEMBERS)
+    return Kind(f"jax.lax.map over {fits} fits, one", start, advance, fits=fits)
 
 
 def _ensemble(
-    subject: Subject, steps: int, spread: Callable[[Any], dip_jax.Algorithm], name: str
+    subject: Subject,
+    steps: int,
+    fits: int,
+    spread: Callable[[Any, int], dip_jax.Algorithm],
+    name: str,
 ) -> Kind:
-    algorithm = spread(subject.algorithm)
+    algorithm = spread(subject.algorithm, fits)
 
     def stacked(tree: Any) -> Any:
-        return jax.tree.map(lambda leaf: jnp.stack([leaf] * MEMBERS), tree)
+        return jax.tree.map(lambda leaf: jnp.stack([leaf] * fits), tree)
 
     def start() -> Any:
-        arguments = (jax.random.split(jax.random.key(0), MEMBERS), stacked(subject.task))
+        arguments = (jax.random.split(jax.random.key(0), fits), stacked(subject.task))
         return dip_jax.run(algorithm, *arguments, stacked(subject.z), steps=0)[0]
 
     def advance(states: Any) -> Any:
@@ -184,15 +192,20 @@ def _ensemble(
             0
         ]
 
-    return Kind(f"{name} {MEMBERS} fits, one", start, advance, fits=MEMBERS)
+    return Kind(f"{name} {fits} fits, one", start, advance, fits=fits)
 
 
-def _together(fit: dip_jax.Algorithm) -> dip_jax.Algorithm:
-    return dip_jax.ensemble(fit, together=MEMBERS)
+def _in_turn(fit: dip_jax.Algorithm, fits: int) -> dip_jax.Algorithm:
+    del fits  # as many as there are
+    return dip_jax.ensemble(fit)
 
 
-def _sharded(fit: dip_jax.Algorithm) -> dip_jax.Algorithm:
-    return dip_jax.sharded(dip_jax.ensemble(fit), jax.local_devices()[:MEMBERS])
+def _together(fit: dip_jax.Algorithm, fits: int) -> dip_jax.Algorithm:
+    return dip_jax.ensemble(fit, together=fits)
+
+
+def _sharded(fit: dip_jax.Algorithm, fits: int) -> dip_jax.Algorithm:
+    return dip_jax.sharded(dip_jax.ensemble(fit), jax.local_devices()[:fits])
 
 
 def _jit_loop(function: Callable) -> Any:
@@ -201,11 +214,11 @@ def _jit_loop(function: Callable) -> Any:
     return jit(canonical(function) if on_cpu else function, donate_argnums=0)
 
 
-KINDS: dict[str, Callable[[Subject, int], Kind]] = {
+KINDS: dict[str, Callable[[Subject, int, int], Kind]] = {
     "device": _advance,
     "scan": _scan,
     "map": _map,
-    "ensemble": functools.partial(_ensemble, spread=dip_jax.ensemble, name="ensemble of"),
+    "ensemble": functools.partial(_ensemble, spread=_in_turn, name="ensemble of"),
     "together": functools.partial(_ensemble, spread=_together, name="ensemble, together, of"),
     "sharded": functools.partial(_ensemble, spread=_sharded, name="sharded ensemble of"),
 }

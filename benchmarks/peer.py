@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from dip_jax import Skip
+from dip_jax.app.errors import UserError
 from dip_jax.app.settings import Preset
 
 
@@ -151,6 +152,7 @@ class Fit:
             "optimizer": self.optimizer.state_dict(),
             "z": self.z,
             "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all(),  # empty without a GPU
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -159,6 +161,19 @@ class Fit:
         self.optimizer.load_state_dict(state["optimizer"])
         self.z = state["z"]
         torch.set_rng_state(state["random"])
+        torch.cuda.set_rng_state_all(state["random_cuda"])
+
+
+def device_of(backend: str) -> str:
+    """PyTorch's name for a backend: "auto" is a GPU if PyTorch sees one.
+
+    Raises:
+      UserError: if it is to be a GPU, and PyTorch sees none.
+    """
+    seen = torch.cuda.is_available()
+    if backend == "gpu" and not seen:
+        raise UserError("--backend", backend, "this PyTorch sees no GPU; install one that does")
+    return "cuda" if seen and backend in ("auto", "gpu") else "cpu"
 
 
 def _per_scale(value: Any, scale: int) -> Any:

@@ -176,9 +176,7 @@ def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:
     from benchmarks import peer
 
     preset = preset_of(network)
-    where = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    if where == "cuda" and not torch.cuda.is_available():
-        raise UserError("--peers", "eager", "this PyTorch sees no GPU; install one that does")
+    where = peer.device_of(jax.default_backend())
     torch.manual_seed(0)
     net = peer.TorchSkip(peer.network_of(preset, 3), preset.depth).to(where)
     fit = peer.Fit(

@@ -30,7 +30,7 @@ from absl import flags
 
 from benchmarks.curves import METHODS
 from dip_jax.app.errors import UserError
-from experiments.program import Table, publish, require, run_program
+from experiments.program import Table, define_backend, publish, require, run_program
 
 NAME = "time_to_quality"
 PICTURES = (
@@ -68,12 +68,14 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("pictures", list(PICTURES), "Files under --data.", **text)
     flags.DEFINE_list("methods", ["pytorch", "fast"], "Of " + ", ".join(METHODS) + ".", **text)
     flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, ... of each.", lower_bound=1, **text)
+    flags.DEFINE_integer("size", 256, "Height and width of the cut.", lower_bound=32, **text)
     flags.DEFINE_integer("steps", 3000, "At most so many.", lower_bound=1, **text)
     flags.DEFINE_bool("run", True, "Compute missing curves; else report what exists.", **text)
     flags.DEFINE_bool("calibrate", False, "Measure start-up and steps in turn.", **text)
     flags.DEFINE_integer("rounds", 3, "Of the calibration.", lower_bound=1, **text)
     out = "benchmarks/results"
     flags.DEFINE_string("out", out, "Folder for tables and curves.", **text)
+    define_backend(values)
 
 
 def main(argv: list[str]) -> int:
@@ -98,12 +100,12 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             for picture in values.pictures:
                 path = folder / f"{method}-{Path(picture).stem}-{seed}.csv"
                 if not path.exists():
-                    _curve(method, Path(values.data) / picture, path, seed, values.steps)
+                    _curve(method, Path(values.data) / picture, path, seed, values.steps, values)
     if values.calibrate:
-        _calibrate(methods, Path(values.data) / values.pictures[0], values.rounds, folder)
+        _calibrate(methods, Path(values.data) / values.pictures[0], folder, values)
     costs = read_costs(folder / "calibration.csv")
     tables = report(folder, [Path(picture).stem for picture in values.pictures], methods, costs)
-    publish(tables, f"benchmarks.{NAME}", argv, "cpu or as set for jax", values.out)
+    publish(tables, f"benchmarks.{NAME}", argv, values.backend, values.out)
 
 
 def report(
@@ -213,13 +215,15 @@ def _curves(folder: Path, method: str, picture: str) -> dict[int, Curve]:
     return {index: read_curve(path) for index, path in enumerate(paths)}
 
 
-def _curve(method: str, picture: Path, path: Path, seed: int, steps: int) -> None:
+def _curve(
+    method: str, picture: Path, path: Path, seed: int, steps: int, values: flags.FlagValues
+) -> None:
     print(f"{method}, {picture.name}, seed {seed}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as cache:
         command = [
             *(sys.executable, "-m", "benchmarks.curves", f"--method={method}"),
             *(f"--picture={picture}", f"--seed={seed}", f"--steps={steps}", f"--file={path}"),
-            f"--started={time.time()}",
+            *(f"--size={values.size}", f"--backend={values.backend}", f"--started={time.time()}"),
         ]
         result = subprocess.run(
             command, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}, check=False
@@ -228,13 +232,15 @@ def _curve(method: str, picture: Path, path: Path, seed: int, steps: int) -> Non
         raise UserError("--methods", method, f"failed with exit code {result.returncode}")
 
 
-def _calibrate(methods: Sequence[str], picture: Path, rounds: int, folder: Path) -> None:
+def _calibrate(
+    methods: Sequence[str], picture: Path, folder: Path, values: flags.FlagValues
+) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
-        for number in range(rounds):
+        for number in range(values.rounds):
             for method in methods:
                 path = Path(scratch) / f"{method}-{number}.csv"
-                _curve(method, picture, path, 0, CALIBRATION[method])
+                _curve(method, picture, path, 0, CALIBRATION[method], values)
                 curve = read_curve(path)
                 step = np.diff(curve.seconds[[0, -1]])[0] / np.diff(curve.step[[0, -1]])[0]
                 startup = curve.seconds[0] - (curve.step[0] - 1) * step

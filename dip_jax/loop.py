@@ -24,6 +24,11 @@ Callback = Callable[[int, State, Trace], Any]
 The state's buffers are reused by the next chunk: take copies (``np.asarray(estimate)``).
 """
 
+Program = Callable[[Algorithm, State, Task, Array], tuple[State, Array, dict[str, Array]]]
+"""``(algorithm, state, task, length) -> state, taken, records``: takes up to ``length`` steps, an
+int32 scalar of at most 64, gives ``state`` up, and returns how many were taken, and what they
+recorded, ``[64]`` each."""
+
 
 def run(
     algorithm: Algorithm,
@@ -72,6 +77,7 @@ def advance(
     steps: int,
     every: int = 50,
     callback: Callback | None = None,
+    program: Program | None = None,
 ) -> tuple[State, Trace]:
     """Takes up to ``steps`` more steps from ``state``, whose buffers are given up (donated).
 
@@ -82,6 +88,7 @@ def advance(
       steps: as for :func:`run`.
       every: as for :func:`run`.
       callback: as for :func:`run`; its count starts at 0 here.
+      program: what takes the steps, where it is not to be traced and compiled here.
 
     Returns:
       The last state, and the trace of these steps.
@@ -93,7 +100,7 @@ def advance(
     traces: list[Trace] = []
     taken = 0
     for length in _chunk_lengths(steps, every):
-        state, trace = _chunk(algorithm, state, task, length)
+        state, trace = _chunk(algorithm, state, task, length, program)
         taken += len(trace["loss"])
         traces.append(trace)
         if callback is not None and callback(taken, state, trace):
@@ -113,9 +120,11 @@ def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
     return itertools.chain(itertools.repeat(every, whole), [rest] if rest else [])
 
 
-def _chunk(algorithm: Algorithm, state: State, task: Task, length: int) -> tuple[State, Trace]:
+def _chunk(
+    algorithm: Algorithm, state: State, task: Task, length: int, program: Program | None
+) -> tuple[State, Trace]:
     """Takes ``length`` steps, or fewer if the algorithm is then done."""
-    run_loop = _jitted_loop(_platform(state))
+    run_loop = program or jitted_loop(_platform(state))
     traces = []
     for part in _chunk_lengths(length, _RECORDED):
         # The length is data, so that chunks of any length run the same program.
@@ -132,7 +141,7 @@ def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[s
     return state, {"loss": info.loss, **info.metrics, "done": jnp.all(jnp.asarray(info.done))}
 
 
-def _loop(
+def take_steps(
     algorithm: Algorithm, platform: str, state: State, task: Task, length: Array
 ) -> tuple[State, Array, dict[str, Array]]:
     """The state after up to ``length`` steps; how many; what they recorded."""
@@ -171,7 +180,7 @@ def needed_bytes(algorithm: Algorithm, key: Key, task: Task, z: Any, platform: s
     """
     state = jax.eval_shape(_jitted_init(platform), algorithm, key, task, z)
     length = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled = _jitted_loop(platform).lower(algorithm, state, task, length).compile()
+    compiled = jitted_loop(platform).lower(algorithm, state, task, length).compile()
     parts = compiled.memory_analysis()
     return (
         parts.temp_size_in_bytes
@@ -183,7 +192,7 @@ def needed_bytes(algorithm: Algorithm, key: Key, task: Task, z: Any, platform: s
 
 def compilations(platform: str) -> int:
     """How many programs for ``platform`` ("cpu", "gpu", "tpu") the loop has compiled so far."""
-    return _jitted_loop(platform)._cache_size()
+    return jitted_loop(platform)._cache_size()
 
 
 # One jit object each for the whole process and platform, so that all runs share their caches.
@@ -197,11 +206,13 @@ def _jitted_init(platform: str) -> Callable:
 
 
 @functools.cache
-def _jitted_loop(platform: str) -> Callable:
+def jitted_loop(platform: str) -> Callable:
+    """A :data:`Program` for ``platform``, which compiles when it is called."""
+
     def loop(
         algorithm: Algorithm, state: State, task: Task, length: Array
     ) -> tuple[State, Array, dict[str, Array]]:
-        return _loop(algorithm, platform, state, task, length)
+        return take_steps(algorithm, platform, state, task, length)
 
     return _jit(loop, platform, static_argnums=0, donate_argnums=1)
 

@@ -14,7 +14,7 @@ import jax
 import pytest
 
 from dip_jax import loop
-from dip_jax.app import presets
+from dip_jax.app import presets, programs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell has its background jobs ignore Ctrl-C, which some tests send.
@@ -28,6 +28,7 @@ def programs_of_a_module():
     """Compiled programs go with their module: a process has room for some 65,000 mappings."""
     yield
     jax.clear_caches()
+    programs._compiled.clear()
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def programs_compiled_in_haste(programs_of_a_module):
     They round otherwise: not for tests of precision, nor to compare bits with another process's.
     """
     options = loop.compiler_options
-    made = (loop._jitted_init, loop._jitted_loop, loop._jitted_estimate)
+    made = (loop._jitted_init, loop.jitted_loop, loop._jitted_estimate)
 
     @functools.cache
     def hasty(platform):

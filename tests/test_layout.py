@@ -125,7 +125,7 @@ def test_the_programs_of_a_run_have_no_slow_convolution(optimizer):
     task = dip_jax.denoise(jnp.zeros((8, 8, 3)))
     algorithm = dip_jax.dip(generator, optimizer, jitter=0.0)
     state = jax.eval_shape(algorithm.init, jax.random.key(0), task, z)
-    traced = dip_jax.loop._jitted_loop("cpu").trace(algorithm, state, task, 2)
+    traced = dip_jax.loop.jitted_loop("cpu").trace(algorithm, state, task, 2)
     # Forward, and two gradients of most of them.
     found = convolutions_in_loops(traced.jaxpr.jaxpr)
     assert len(found) > 20

@@ -102,13 +102,13 @@ def test_bad_arguments_are_named(name, value):
 def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
     """A call for each step is slower: temporary buffers are asked for anew each time."""
     lengths = []
-    run_loop = loop._jitted_loop("cpu")
+    run_loop = loop.jitted_loop("cpu")
 
     def count(algorithm, state, task, length):
         lengths.append(int(length))
         return run_loop(algorithm, state, task, length)
 
-    monkeypatch.setattr(loop, "_jitted_loop", lambda platform: count)
+    monkeypatch.setattr(loop, "jitted_loop", lambda platform: count)
     _, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=loop._RECORDED + 9, every=5)
     assert lengths == [5] * (sum(lengths) // 5) + [3]
     lengths.clear()
@@ -120,9 +120,9 @@ def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
 def test_chunks_of_any_length_run_one_program():
     algorithm = fit()
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1)
-    size = loop._jitted_loop("cpu")._cache_size()
+    size = loop.jitted_loop("cpu")._cache_size()
     dip_jax.advance(algorithm, state, TASK, steps=3)
-    assert loop._jitted_loop("cpu")._cache_size() == size
+    assert loop.jitted_loop("cpu")._cache_size() == size
 
 
 @pytest.mark.parametrize("optimizer", [optax.adam(0.1), optax.lbfgs()])

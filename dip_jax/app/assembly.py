@@ -26,17 +26,23 @@ def generator_of(preset: Preset, channels: int) -> Any:
 
 def algorithm_of(preset: Preset, generator: Any) -> Algorithm:
     """The preset's algorithm; the same object for presets of the same program."""
-    # Without the fields that change no program, else they would compile another.
-    return _algorithm(
-        preset._replace(
-            **dict.fromkeys(("name", "source", "expected"), ""),
-            task=preset.task if preset.hide else "",
-            **dict.fromkeys(
-                ("steps", "every", "depth", "factor", "lobes", "missing", "members", "tile"), 0
-            ),
-            tv=preset.tv if preset.fed else 0.0,
+    return _algorithm(_decisive(preset), generator)
+
+
+def description_of(preset: Preset, generator: Any) -> str:
+    """Tells the preset's algorithm from all others, in any process."""
+    return repr((_decisive(preset), generator))
+
+
+def _decisive(preset: Preset) -> Preset:
+    """The preset without the fields that change no program, else they would compile another."""
+    return preset._replace(
+        **dict.fromkeys(("name", "source", "expected"), ""),
+        task=preset.task if preset.hide else "",
+        **dict.fromkeys(
+            ("steps", "every", "depth", "factor", "lobes", "missing", "members", "tile"), 0
         ),
-        generator,
+        tv=preset.tv if preset.fed else 0.0,
     )
 
 

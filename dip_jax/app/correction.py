@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from dip_jax import clipping, filling
 from dip_jax.app.noise import Noise
@@ -121,6 +120,8 @@ def regained(restored: np.ndarray, y: np.ndarray, unseen: np.ndarray, noise: Noi
       unseen: ``[h, w, 1]``, 1 where the fit did not see the value of ``y``, 0 elsewhere.
       noise: of ``y``.
     """
+    from scipy.ndimage import gaussian_filter  # a sixth of a second
+
     counts = unseen * np.asarray(measured_whole(jnp.asarray(y), noise))
     if not counts.any():
         return restored

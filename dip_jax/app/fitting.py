@@ -13,8 +13,8 @@ from jax.tree_util import Partial
 
 import dip_jax
 from dip_jax import clipping
-from dip_jax.app import memory
-from dip_jax.app.assembly import algorithm_of, generator_of
+from dip_jax.app import memory, programs
+from dip_jax.app.assembly import algorithm_of, description_of, generator_of
 from dip_jax.app.checkpoint import Arrays, Checkpoint
 from dip_jax.app.correction import agreeing, completed, corrected
 from dip_jax.app.degrade import enlarge
@@ -36,7 +36,7 @@ from dip_jax.app.settings import HIDE, Preset, changed
 from dip_jax.app.stopping import Parts, partition, rule_for
 from dip_jax.app.tiles import joined, tiles
 from dip_jax.base import Algorithm, Task
-from dip_jax.loop import needed_bytes
+from dip_jax.loop import Program, needed_bytes
 from dip_jax.operators import Crop
 
 
@@ -122,6 +122,7 @@ def restore(
     job = _Job(
         preset=preset,
         algorithm=algorithm_of(preset, generator),
+        program=programs.kept(description_of(preset, generator)),
         stride=generator.stride,
         noise=model,
         keep_known=keep_known,
@@ -161,6 +162,7 @@ class _Job(NamedTuple):
 
     preset: Preset
     algorithm: Algorithm
+    program: Program
     stride: int
     noise: Noise | None
     keep_known: bool
@@ -213,7 +215,16 @@ class _Job(NamedTuple):
     ) -> Restoration:
         task, make_z, key, parts = self._fit_of(member, problem)
         kept = self.kept if self.kept and index == int(self.kept["index"]) else None
-        fit = Fit(self.algorithm, task, key, make_z, self.preset, problem.window.crop, label)
+        fit = Fit(
+            algorithm=self.algorithm,
+            program=self.program,
+            task=task,
+            key=key,
+            make_input=make_z,
+            preset=self.preset,
+            crop=problem.window.crop,
+            label=label,
+        )
         progress = self.progress
         if callable(progress):
             progress = functools.partial(_tell, progress, count)

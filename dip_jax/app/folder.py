@@ -20,12 +20,12 @@ from dip_jax.app.errors import FitError, NotOursError, UserError, printable
 from dip_jax.app.job import preset_of
 from dip_jax.app.listing import Entry, list_pictures, spare_partners
 from dip_jax.app.process import Outcome, process
+from dip_jax.app.programs import compilations
 from dip_jax.app.results import claimed_folder
 from dip_jax.app.resuming import check_ours, check_resumable, common_settings
 from dip_jax.app.settings import Preset
 from dip_jax.app.sources import check_flags, read_inputs
 from dip_jax.app.summary import check_summary, forget_failure, keep_failure, write_summary
-from dip_jax.loop import compilations
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}<{remaining}]"
 

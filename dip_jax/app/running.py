@@ -17,7 +17,7 @@ from dip_jax.app.checkpoint import Arrays
 from dip_jax.app.restoration import Restoration
 from dip_jax.app.settings import Preset
 from dip_jax.base import Algorithm, State, Task
-from dip_jax.loop import Trace
+from dip_jax.loop import Program, Trace
 from dip_jax.operators import Crop
 
 Progress = bool | Callable[[float], object]
@@ -29,6 +29,7 @@ class Fit(NamedTuple):
     """What to run, and how much of it."""
 
     algorithm: Algorithm
+    program: Program
     task: Task
     key: jax.Array
     make_input: Callable[[jax.Array], jax.Array]
@@ -76,7 +77,7 @@ def run_fit(
         interrupts, interrupted = _Interrupts(), False
         try:
             state = course.start()
-            options = {"every": fit.preset.every, "callback": look}
+            options = {"every": fit.preset.every, "callback": look, "program": fit.program}
             # The first step alone, so that the time it took to compile can be told apart.
             steps = min(1, course.remaining)
             state, _ = dip_jax.advance(fit.algorithm, state, fit.task, steps=steps, **options)

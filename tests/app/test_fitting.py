@@ -10,8 +10,8 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.presets import find_preset
 from dip_jax.app.problem import canvas, make_task, place
+from dip_jax.app.programs import compilations
 from dip_jax.app.settings import changed
-from dip_jax.loop import _jitted_loop
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))
@@ -26,12 +26,12 @@ def small(small_presets):
 def test_a_second_picture_compiles_nothing():
     options = {"steps": 3, "progress": False, "reference": PICTURE}
     first = restore(PICTURE, **options)
-    size = dip_jax.loop._jitted_loop("cpu")._cache_size()
+    size = compilations("cpu")
     second = restore(PICTURE[::-1], seed=1, every=2, **options)
-    assert dip_jax.loop._jitted_loop("cpu")._cache_size() == size
+    assert compilations("cpu") == size
     assert np.any(first.image != second.image)
     restore(PICTURE, **{**options, "steps": 5})
-    assert dip_jax.loop._jitted_loop("cpu")._cache_size() == size
+    assert compilations("cpu") == size
     again = restore(PICTURE, every=1, **options)
     np.testing.assert_array_equal(first.image, again.image)
 
@@ -133,10 +133,10 @@ def test_pictures_of_one_canvas_share_their_programs(small_presets):
     options = {"steps": 2, "stop": "held_out", "sigma": 25.0, "progress": False}
     draw = np.random.default_rng(0).random
     restore(draw((64, 64, 3), np.float32), **options)
-    loop, split = _jitted_loop("cpu"), stopping._split
-    before = loop._cache_size(), split._cache_size()
+    split = stopping._split
+    before = compilations("cpu"), split._cache_size()
     result = restore(draw((63, 63, 3), np.float32), **options)
-    assert (loop._cache_size(), split._cache_size()) == before
+    assert (compilations("cpu"), split._cache_size()) == before
     assert result.image.shape == (63, 63, 3)
 
 
@@ -192,9 +192,9 @@ def test_tv_is_that_of_the_canvas_and_smooths_it(task):
 def test_another_weight_of_tv_compiles_nothing():
     options = {"task": "reconstruct", "steps": 2, "progress": False}
     first = restore(PICTURE, tv=0.1, **options)
-    size = dip_jax.loop._jitted_loop("cpu")._cache_size()
+    size = compilations("cpu")
     second = restore(PICTURE, tv=0.2, **options)
-    assert dip_jax.loop._jitted_loop("cpu")._cache_size() == size
+    assert compilations("cpu") == size
     assert second.trace["loss"][0] > first.trace["loss"][0]
 
 

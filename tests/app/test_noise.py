@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from skimage.restoration import estimate_sigma
 
-import dip_jax
-from dip_jax.app import command, degrade
+from dip_jax.app import command, degrade, programs
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise, estimate_noise, given_noise
@@ -156,9 +155,9 @@ def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
             for grey, sigma in ((0.1, 25.0), (0.5, 5.0))
         )
         assert restore(clipped, reference=reference, **options).noise.clipped
-        before = dip_jax.loop.compilations("cpu")
+        before = programs.compilations("cpu")
         assert not restore(whole, reference=reference, **options).noise.clipped
-        assert dip_jax.loop.compilations("cpu") == before
+        assert programs.compilations("cpu") == before
 
 
 def test_hiding_assumes_no_noise_level(small_presets):
