@@ -49,7 +49,7 @@ def run(
       algorithm: from :func:`~dip_jax.prior.dip` and wrappers.
       key: from ``jax.random.key(seed)``; the only source of randomness.
       task: from :mod:`dip_jax.tasks`.
-      z: the generator's input ``[height, width, depth]``.
+      z: the generator's input ``[height, width, depth]``, of jax or numpy.
       steps: at most how many, 0 or more; need not be a multiple of ``every``. A wrapper that
         sets ``info.done`` (:func:`~dip_jax.stop`) ends the run after that step.
       every: steps in a chunk, at least 1. The result does not depend on it.
@@ -58,6 +58,7 @@ def run(
     Returns:
       The last state, and the trace of all steps taken.
     """
+    z = jnp.asarray(z)
     state = _jitted_init(_platform(z))(algorithm, key, task, z)
     return advance(
         algorithm,

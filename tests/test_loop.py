@@ -57,6 +57,13 @@ def test_advance_continues_exactly():
     np.testing.assert_array_equal(trace["loss"], np.concatenate([first["loss"], second["loss"]]))
 
 
+def test_the_input_may_be_of_numpy():
+    states = [dip_jax.run(fit(), KEY, TASK, z, steps=2)[0] for z in (Z, np.asarray(Z))]
+    np.testing.assert_array_equal(
+        states[0].inner.params["pixels"], states[1].inner.params["pixels"]
+    )
+
+
 def test_callback_sees_chunks_and_stops():
     seen = []
     algorithm = fit()
