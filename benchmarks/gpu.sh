@@ -67,14 +67,17 @@ for network in paper fast; do
   measure "step-$network" 120 step --sizes=256,512 "--networks=$network" "--peers=$peers" --steps=10
 done
 # Wall-clock seconds of whole runs to the original's best, on a picture of scikit-image.
-if [[ -n "$peers" ]]; then
-  "$PYTHON" -c "
+if [[ -z "$peers" ]]; then
+  echo "quality: not run, PyTorch is not installed" | tee -a "$OUT/failures.txt"
+elif ! "$PYTHON" -c "
 import sys, pathlib
 from skimage import data
 from dip_jax.app.pictures import write_picture
 pathlib.Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
 write_picture(pathlib.Path(sys.argv[1]) / 'astronaut.png', data.astronaut() / 255)
-" "$OUT/pictures"
+" "$OUT/pictures" 2>"$OUT/logs/pictures.txt"; then
+  echo "quality: not run, no picture: $(tail -n 1 "$OUT/logs/pictures.txt")" | tee -a "$OUT/failures.txt"
+else
   measure quality 150 time_to_quality --size=512 --seeds=1 "--data=$OUT/pictures" \
     --pictures=astronaut.png
 fi

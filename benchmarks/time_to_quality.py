@@ -8,10 +8,11 @@ compiled programs. The target is the best PSNR that the average of the PyTorch p
 with the original's settings, the mean over its seeds; a method's time is from the start of
 its process (import and compilation included) until its average first reaches the target.
 
-Curves that exist are kept, and the peer's go on where they were, so that the command may be
-stopped at any time and called again. Where other work ran beside the curves, their seconds say
-little: ``--calibrate`` measures start-up and step of each method once more, in turn, and times
-are then start-up + steps * step. Clean pictures are used to report alone.
+Curves that exist are kept (another machine or backend wants another ``--out``), and the peer's go
+on where they were, so that the command may be stopped at any time and called again. Where other
+work ran beside the curves, their seconds say little: ``--calibrate`` measures start-up and step of
+each method once more, in turn, and times are then start-up + steps * step. Clean pictures are used
+to report alone.
 """
 
 import csv
@@ -98,13 +99,14 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     for method in methods if values.run else []:
         for seed in range(values.seeds):
             for picture in values.pictures:
-                path = folder / f"{method}-{Path(picture).stem}-{seed}.csv"
+                path = folder / f"{method}-{_subject(picture, values.size)}-{seed}.csv"
                 if not path.exists():
                     _curve(method, Path(values.data) / picture, path, seed, values.steps, values)
     if values.calibrate:
         _calibrate(methods, Path(values.data) / values.pictures[0], folder, values)
     costs = read_costs(folder / "calibration.csv")
-    tables = report(folder, [Path(picture).stem for picture in values.pictures], methods, costs)
+    pictures = [_subject(picture, values.size) for picture in values.pictures]
+    tables = report(folder, pictures, methods, costs)
     publish(tables, f"benchmarks.{NAME}", argv, values.backend, values.out)
 
 
@@ -208,6 +210,11 @@ def read_costs(path: Path) -> dict[str, Cost]:
         for row in csv.DictReader(file):
             rounds.setdefault(row["method"], []).append((float(row["startup"]), float(row["step"])))
     return {method: Cost(*np.median(values, axis=0)) for method, values in rounds.items()}
+
+
+def _subject(picture: str, size: int) -> str:
+    """A name of the picture's cut, for tables and curves."""
+    return f"{Path(picture).stem}-{size}"
 
 
 def _curves(folder: Path, method: str, picture: str) -> dict[int, Curve]:

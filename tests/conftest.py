@@ -28,7 +28,19 @@ def programs_of_a_module():
     """Compiled programs go with their module: a process has room for some 65,000 mappings."""
     yield
     jax.clear_caches()
-    programs._compiled.clear()
+    programs.clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """No traced programs of an earlier test: those patch what is traced."""
+    monkeypatch.setattr(programs, "_PLATFORMS", ())
+
+
+@pytest.fixture(autouse=True)
+def private_cache(tmp_path_factory, monkeypatch):
+    """Compiled programs of tests do not go to the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,15 @@ seconds for a step of the default network. Here what is compiled, the lowered lo
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import dm_pix
+import flax
 import jax
+import jaxlib
+import optax
 from jax import export
 
 import dip_jax
@@ -25,47 +27,48 @@ from dip_jax.loop import Program
 
 _PLATFORMS = ("cpu",)  # where it has been tried
 _DIGEST = hashlib.sha256().digest_size
-_compiled: dict[tuple, Callable] = {}
+# By all that decides them; None where nothing can be kept, so that jax.jit has to do.
+_compiled: dict[tuple, Callable | None] = {}
 
 
 def kept(description: str) -> Program:
     """The loop's program for an algorithm that ``description`` tells from all others.
 
-    It is kept in jax's folder of compiled programs; where there is none, or the arguments hold
-    functions without a name, it is :func:`dip_jax.loop.jitted_loop`.
+    It is kept in jax's folder of compiled programs. Where it can't be (there is no such folder,
+    the state is spread over several devices, another platform, functions without a name in the
+    arguments, what ``jax.export`` can't write), it is :func:`dip_jax.loop.jitted_loop`.
+
+    Functions in the arguments are known by their names, and so are to be of this package, whose
+    sources are part of a file's name. Constants changed at run time are not seen.
     """
 
     def program(
         algorithm: Algorithm, state: State, task: Task, length: Array
     ) -> tuple[State, Array, dict[str, Array]]:
         leaves, structure = jax.tree.flatten(state)
+        data, data_structure = jax.tree.flatten((task, length))
         device, *others = leaves[0].devices()
-        folder = _folder()
-        if folder is None or others or device.platform not in _PLATFORMS:
+        if others or device.platform not in _PLATFORMS:
             return loop.jitted_loop(device.platform)(algorithm, state, task, length)
-        rest, other = jax.tree.flatten((task, length))
-        types = tuple(_type(leaf) for leaf in (*leaves, *rest))
         options = loop.compiler_options(device.platform)
-        key = (algorithm, device, structure, other, types, *options.items())
+        types = tuple(_type(leaf) for leaf in (*leaves, *data))
+        settings = _settings()
+        structures = structure, data_structure
+        key = (device, algorithm, structures, types, settings, *options.items())
         if key not in _compiled:
-            name = _name(description, types, state, task)
-            if name is None:
-                return loop.jitted_loop(device.platform)(algorithm, state, task, length)
-
-            def flat(leaves: list[Array], rest: list[Array]) -> tuple:
-                state, *records = loop.take_steps(
-                    algorithm,
-                    device.platform,
-                    jax.tree.unflatten(structure, leaves),
-                    *jax.tree.unflatten(other, rest),
-                )
-                return jax.tree.leaves(state), *records
-
-            exported = _exported(folder / name, jax.jit(flat), leaves, rest)
+            parts = (device.platform, description, types, settings)
+            take = functools.partial(_take, algorithm, device.platform, structures)
+            exported = _exported(parts, (state, task), take, leaves, data)
             # Compiled for its device: jit would compile again for the state that it returns.
-            jitted = jax.jit(exported.call, donate_argnums=0, compiler_options=options)
-            _compiled[key] = jitted.lower(leaves, rest).compile()
-        leaves, taken, records = _compiled[key](leaves, rest)
+            _compiled[key] = exported and (
+                jax.jit(exported.call, donate_argnums=0, compiler_options=options)
+                .lower(leaves, data)
+                .compile()
+            )
+        compiled = _compiled[key]
+        if compiled is None:
+            return loop.jitted_loop(device.platform)(algorithm, state, task, length)
+        leaves, taken, records = compiled(leaves, data)
         return jax.tree.unflatten(structure, leaves), taken, records
 
     return program
@@ -73,66 +76,101 @@ def kept(description: str) -> Program:
 
 def compilations(platform: str) -> int:
     """How many of the loop's programs for ``platform`` this process has made, kept or not."""
-    own = sum(device.platform == platform for _, device, *_ in _compiled)
+    own = sum(
+        device.platform == platform
+        for (device, *_), compiled in _compiled.items()
+        if compiled is not None
+    )
     return own + loop.compilations(platform)
 
 
-def _exported(path: Path, jitted: Callable, *args: Any) -> export.Exported:
-    """What lies at ``path``; if nothing whole, ``jitted`` traced for ``args`` and put there."""
-    with contextlib.suppress(OSError):
-        digest, data = _split(path.read_bytes())
-        if digest == hashlib.sha256(data).digest():
-            return export.deserialize(bytearray(data))
-    exported = export.export(jitted)(*args)
-    with contextlib.suppress(OSError):  # a full disk: nothing is kept
-        data = exported.serialize()
-        with replacing(path) as partial:
-            partial.write_bytes(hashlib.sha256(data).digest() + data)
+def clear() -> None:
+    """Lets go of this process's programs, as ``jax.clear_caches`` does of the others."""
+    _compiled.clear()
+
+
+def _take(
+    algorithm: Algorithm, platform: str, structures: tuple, leaves: list[Array], data: list[Array]
+) -> tuple[list[Array], Array, dict[str, Array]]:
+    """:func:`dip_jax.loop.take_steps` of lists, the only trees that need no registration."""
+    state, task_and_length = map(jax.tree.unflatten, structures, (leaves, data))
+    state, taken, records = loop.take_steps(algorithm, platform, state, *task_and_length)
+    return jax.tree.leaves(state), taken, records
+
+
+def _exported(
+    parts: tuple, trees: tuple, function: Callable, *args: list[Array]
+) -> export.Exported | None:
+    """``function`` lowered, from the disk if it is there; None if it can't be kept."""
+    folder, name = _folder(), _name(parts, trees)
+    if folder is None or name is None:
+        return None
+    path = folder / name
+    try:
+        with contextlib.suppress(OSError):
+            whole = path.read_bytes()
+            digest, data = whole[:_DIGEST], whole[_DIGEST:]
+            if digest == hashlib.sha256(data).digest():
+                return export.deserialize(bytearray(data))
+        exported = export.export(jax.jit(function), platforms=[parts[0]])(*args)
+        data = bytes(exported.serialize())
+    except Exception:  # of many types (threefry4x32 keys are a KeyError); jit says what is wrong
+        return None
+    with contextlib.suppress(OSError), replacing(path) as partial:  # a full disk: nothing is kept
+        partial.write_bytes(hashlib.sha256(data).digest() + data)
     return exported
-
-
-def _split(data: bytes) -> tuple[bytes, bytes]:
-    return data[:_DIGEST], data[_DIGEST:]
 
 
 def _folder() -> Path | None:
     """Jax's folder of compiled programs, if it is one of this machine."""
     name = jax.config.jax_compilation_cache_dir
-    if not name or not jax.config.jax_enable_compilation_cache:
+    if not name or not jax.config.jax_enable_compilation_cache or jax.config.jax_debug_nans:
         return None
     folder = Path(name)
     return folder if folder.is_dir() else None
 
 
-def _name(description: str, types: tuple, *trees: Any) -> str | None:
+def _name(parts: tuple, trees: tuple) -> str | None:
     """A file's name by all that decides the program; None if that can't be told."""
+    if not _SOURCES:
+        return None
     try:
         # The structure names the functions in the trees; what is in them is in the sources.
         functions = pickle.dumps(jax.tree.map(lambda _: 0, trees), protocol=5)
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
-    settings = sorted(
-        (name, value)
-        for name, value in jax.config.values.items()
-        if isinstance(value, bool | int | float | str)
+    return f"dip_jax-{hashlib.sha256(repr((parts, functions, _SOURCES)).encode()).hexdigest()}"
+
+
+def _settings() -> tuple:
+    """Jax's settings, those of contexts too: some decide what is traced."""
+    return tuple(
+        sorted(
+            (name, repr(value))
+            for name, value in jax.config.values.items()
+            if name != "jax_default_device"
+        )
     )
-    parts = (description, types, functions, settings, _sources())
-    return f"dip_jax-{hashlib.sha256(repr(parts).encode()).hexdigest()}"
-
-
-@functools.cache
-def _sources() -> tuple[str, ...]:
-    """Versions of what traces, and a hash of our own source files."""
-    names = ("jax", "jaxlib", "flax", "optax", "dm-pix")
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    ours = hashlib.sha256()
-    folder = Path(dip_jax.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        ours.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
-        ours.update(path.read_bytes())
-    return *versions, ours.hexdigest()
 
 
 def _type(leaf: Array) -> tuple:
     aval = jax.typeof(leaf)
     return aval.shape, str(aval.dtype), aval.weak_type
+
+
+def _sources() -> tuple[str, ...]:
+    """Versions of what traces, and a hash of our own source files; empty if there are none."""
+    ours = hashlib.sha256()
+    folder = Path(dip_jax.__file__).parent
+    paths = sorted(folder.rglob("*.py"))
+    if not paths:
+        return ()
+    for path in paths:
+        ours.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
+        ours.update(path.read_bytes())
+    modules = (jax, jaxlib, flax, optax, dm_pix)
+    return *(module.__version__ for module in modules), ours.hexdigest()
+
+
+# Now, not when it is needed: a file that is changed while this process runs is not what it runs.
+_SOURCES = _sources()
