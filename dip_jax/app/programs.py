@@ -8,15 +8,12 @@ seconds for a step of the default network. Here what is compiled, the lowered lo
 import contextlib
 import functools
 import hashlib
+import importlib.metadata
 import pickle
 from collections.abc import Callable
 from pathlib import Path
 
-import dm_pix
-import flax
 import jax
-import jaxlib
-import optax
 from jax import export
 
 import dip_jax
@@ -168,9 +165,9 @@ def _sources() -> tuple[str, ...]:
     for path in paths:
         ours.update(f"{path.relative_to(folder)} {path.stat().st_size} ".encode())
         ours.update(path.read_bytes())
-    modules = (jax, jaxlib, flax, optax, dm_pix)
-    return *(module.__version__ for module in modules), ours.hexdigest()
+    packages = ("jax", "jaxlib", "flax", "optax", "dm-pix")
+    return *map(importlib.metadata.version, packages), ours.hexdigest()
 
 
-# Now, not when it is needed: a file that is changed while this process runs is not what it runs.
+# Now, not when it is needed: what is changed while this process runs is not what it runs.
 _SOURCES = _sources()
