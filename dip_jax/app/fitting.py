@@ -1,42 +1,25 @@
 """From a picture and a preset to a restored picture."""
 
-import functools
 import numbers
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
-import dip_jax
-from dip_jax import clipping
-from dip_jax.app import memory, programs
+from dip_jax.app import programs
 from dip_jax.app.assembly import algorithm_of, description_of, generator_of
-from dip_jax.app.checkpoint import Arrays, Checkpoint
-from dip_jax.app.correction import agreeing, completed, corrected
-from dip_jax.app.degrade import enlarge
+from dip_jax.app.checkpoint import Checkpoint
+from dip_jax.app.correction import agreeing
 from dip_jax.app.errors import UserError
-from dip_jax.app.noise import Noise, estimate_noise, given_noise
+from dip_jax.app.fits import Fits, finished_fits
+from dip_jax.app.noise import estimate_noise, given_noise
 from dip_jax.app.presets import find_preset
-from dip_jax.app.problem import (
-    Problem,
-    as_image,
-    as_mask,
-    make_input,
-    make_task,
-    place,
-    scattered,
-)
-from dip_jax.app.restoration import Restoration, combined
-from dip_jax.app.running import Fit, Progress, run_fit
+from dip_jax.app.problem import as_image, as_mask, scattered
+from dip_jax.app.restoration import Restoration
+from dip_jax.app.running import Progress
 from dip_jax.app.settings import HIDE, Preset, changed
-from dip_jax.app.stopping import Parts, partition, rule_for
+from dip_jax.app.stopping import rule_for
 from dip_jax.app.tiles import joined, tiles
-from dip_jax.base import Algorithm, Task
-from dip_jax.loop import Program, needed_bytes
 from dip_jax.operators import Crop
 
 
@@ -119,7 +102,7 @@ def restore(
     preset = preset._replace(stop=rule_for(preset, model, pixels))
     generator = generator_of(preset, y.shape[2])
     kept = None if checkpoint is None else checkpoint.load()
-    job = _Job(
+    fits = Fits(
         preset=preset,
         algorithm=algorithm_of(preset, generator),
         program=programs.kept(description_of(preset, generator)),
@@ -130,17 +113,17 @@ def restore(
         progress=progress,
         checkpoint=checkpoint,
         kept=kept,
-        finished=_finished(kept, preset),
+        finished=finished_fits(kept, preset),
     )
     # A run that goes on keeps its tiles: there may be more memory now, or less.
-    tile = int(kept["tile"]) if kept else job.fitting_tile(y, known, allowed=fit_memory)
-    job = job._replace(preset=preset._replace(tile=tile))
+    tile = int(kept["tile"]) if kept else fits.fitting_tile(y, known, allowed=fit_memory)
+    fits = fits._replace(preset=preset._replace(tile=tile))
     crops = tiles(y.shape[0], y.shape[1], tile)
     parts = []
     for number, crop in enumerate(crops):
         holes = None if known is None else crop(known)
         clean = None if truth is None else enlarged(crop, preset)(truth)
-        parts.append(job.tile(number, len(crops), crop(y), holes, clean, started))
+        parts.append(fits.tile(number, len(crops), crop(y), holes, clean, started))
         if parts[-1].interrupted and len(crops) > 1:
             raise KeyboardInterrupt  # a picture with holes is none
         started = time.perf_counter()
@@ -155,145 +138,6 @@ def restore(
     if uncertainty is not None and known is not None and keep_known:
         uncertainty = uncertainty * (1 - known[:, :, 0])
     return outcome._replace(image=image, noise=model, uncertainty=uncertainty)
-
-
-class _Job(NamedTuple):
-    """What all fits of a picture share; each is counted, tile by tile and member by member."""
-
-    preset: Preset
-    algorithm: Algorithm
-    program: Program
-    stride: int
-    noise: Noise | None
-    keep_known: bool
-    seed: int
-    progress: Progress
-    checkpoint: Checkpoint | None
-    kept: Arrays | None
-    finished: list[Restoration]
-
-    def tile(
-        self,
-        number: int,
-        count: int,
-        y: np.ndarray,
-        known: np.ndarray | None,
-        truth: np.ndarray | None,
-        started: float,
-    ) -> Restoration:
-        """The mean of the members' restorations of one tile."""
-        members = self.preset.members
-        problem = place(self.preset, y, known, truth, self.stride)
-
-        def fit(member: int) -> Restoration:
-            index = number * members + member
-            if index == len(self.finished):
-                label = f"{index + 1} of {count * members}, " if count * members > 1 else ""
-                begun = started if member == 0 else time.perf_counter()
-                outcome = self._fit(index, count * members, member, problem, label, begun)
-                self.finished.append(outcome)
-            outcome = self.finished[index]
-            if not (self.keep_known and self.preset.task == "inpaint"):
-                return outcome
-            held = problem.known - np.asarray(self._parts(member, problem).known)
-            return outcome._replace(image=completed(outcome.raw, problem, held, self.preset))
-
-        outcome = combined(fit, members)
-        if self.noise is None or not self.preset.hide:
-            return outcome
-        # Of the mean: the members' errors differ, the noise of a pixel's own value is one.
-        return _corrected(outcome, problem, problem.known, self.noise)
-
-    def _fit(
-        self,
-        index: int,
-        count: int,
-        member: int,
-        problem: Problem,
-        label: str,
-        started: float,
-    ) -> Restoration:
-        task, make_z, key, parts = self._fit_of(member, problem)
-        kept = self.kept if self.kept and index == int(self.kept["index"]) else None
-        fit = Fit(
-            algorithm=self.algorithm,
-            program=self.program,
-            task=task,
-            key=key,
-            make_input=make_z,
-            preset=self.preset,
-            crop=problem.window.crop,
-            label=label,
-        )
-        progress = self.progress
-        if callable(progress):
-            progress = functools.partial(_tell, progress, count)
-        outcome = run_fit(fit, started=started, progress=progress, kept=kept, offer=self._offer)
-        if self.noise is None or self.preset.hide:
-            return outcome
-        held = problem.known - np.asarray(parts.known)
-        return _corrected(outcome, problem, held, self.noise)
-
-    def _fit_of(
-        self, member: int, problem: Problem
-    ) -> tuple[Task, Callable[[jax.Array], jax.Array], jax.Array, Parts]:
-        """A member's task, what makes its z of a key, its key, and what the task is made of."""
-        preset, window = self.preset, problem.window
-        parts = self._parts(member, problem)
-        task = make_task(preset, parts.y, parts.known, problem.truth, problem.region)
-        if preset.tv and not preset.fed:
-            task = dip_jax.total_variation(task, preset.tv)
-        if parts.validation is not None:
-            task = dip_jax.validate(task, parts.validation)
-        if self.noise is not None and preset.fed and problem.truth is not None:
-            # Scored as it will be in the end; by the same program where nothing was clipped.
-            level = self.noise.level / 255 if self.noise.clipped else 0.0
-            unclip = Partial(clipping.unclip, deviation=jnp.float32(level))
-            task = task._replace(metrics=dip_jax.through(unclip, task).metrics)
-        seen = parts.y
-        if preset.task == "super_resolve":
-            task = dip_jax.through(window.crop, task)
-            seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
-        make_z = functools.partial(make_input, preset, seen, window, parts.known, parts.deviation)
-        return task, make_z, self._key(member), parts
-
-    def _key(self, member: int) -> jax.Array:
-        return jax.random.key((self.seed + member) % 2**32)
-
-    def _parts(self, member: int, problem: Problem) -> Parts:
-        """What a member fits, and what it is validated with."""
-        key = jax.random.fold_in(self._key(member), 2)
-        return partition(self.preset, problem, self.noise, key)
-
-    def fitting_tile(self, y: np.ndarray, known: np.ndarray | None, *, allowed: bool) -> int:
-        """The side of tiles, such that a fit has enough memory; see :mod:`dip_jax.app.memory`."""
-        first = tiles(y.shape[0], y.shape[1], self.preset.tile)[0]
-        holes = None if known is None else first(known)
-        problem = place(self.preset, first(y), holes, None, self.stride)
-        pixels = problem.window.height * problem.window.width
-        if not memory.suspect(pixels):
-            return self.preset.tile
-        task, make_z, key, _ = self._fit_of(0, problem)
-        z = jax.eval_shape(make_z, key)
-        needed = needed_bytes(self.algorithm, key, task, z, jax.default_backend())
-        return memory.fitting_tile(self.preset, pixels, needed, allowed=allowed)
-
-    def _offer(self, arrays: Callable[[], Arrays], at_once: bool) -> None:
-        if self.checkpoint is not None:
-            rest = {"tile": np.array(self.preset.tile)}
-            self.checkpoint.offer(lambda: arrays() | rest | _of_finished(self.finished), at_once)
-
-
-def _corrected(
-    outcome: Restoration, problem: Problem, unseen: np.ndarray, noise: Noise
-) -> Restoration:
-    image = corrected(outcome.raw, problem, unseen, noise)
-    return outcome._replace(image=image, raw=image)
-
-
-def _tell(progress: Callable[[float], object], fits: int, share: float) -> object:
-    """Tells the share of all fits that ``share`` of one is."""
-    return progress(share / fits)
 
 
 def enlarged(crop: Crop, preset: Preset) -> Crop:
@@ -320,35 +164,3 @@ def _arrays(
     if truth is not None and truth.shape != wanted:
         raise UserError("reference", truth.shape, f"the restored picture's shape will be {wanted}")
     return y, known, truth
-
-
-def _of_finished(fits: list[Restoration]) -> Arrays:
-    """What a checkpoint holds of fits that have ended, and the index of the next one."""
-    arrays = {
-        f"{number:04d}": {
-            "raw": fit.raw,
-            "trace": fit.trace,
-            "seconds": np.array([fit.compile_seconds, fit.fit_seconds]),
-        }
-        for number, fit in enumerate(fits)
-    }
-    return {"index": np.array(len(fits))} | ({"finished": arrays} if arrays else {})
-
-
-def _finished(kept: Arrays | None, preset: Preset) -> list[Restoration]:
-    arrays = (kept or {}).get("finished", {})
-    return [
-        Restoration(
-            image=fit["raw"],
-            raw=fit["raw"],
-            trace=fit["trace"],
-            preset=preset,
-            noise=None,
-            uncertainty=None,
-            members=1,
-            compile_seconds=float(fit["seconds"][0]),
-            fit_seconds=float(fit["seconds"][1]),
-            interrupted=False,
-        )
-        for _, fit in sorted(arrays.items())
-    ]

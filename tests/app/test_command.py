@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import command, fitting, process, settings
+from dip_jax.app import command, fitting, process, running, settings
 from dip_jax.app.presets import PRESETS
 from dip_jax.app.results import FILES, claimed_folder
 
@@ -196,8 +196,8 @@ def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, mon
         advance(*args, callback=callback, **{**options, "steps": 3})
         raise KeyboardInterrupt
 
-    advance = fitting.dip_jax.advance
-    monkeypatch.setattr(fitting.dip_jax, "advance", interrupted)
+    advance = running.dip_jax.advance
+    monkeypatch.setattr(running.dip_jax, "advance", interrupted)
     image = save(tmp_path / "p.png", smooth())
     code, out, _ = run(capsys, f"--image={image}", "--steps=50", f"--out={tmp_path / 'a'}")
     assert code == 130

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from dip_jax.app import command, fitting, restoration
+from dip_jax.app import command, fits, restoration
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.pictures import write_picture
@@ -95,14 +95,14 @@ def test_known_pixels_are_certain():
 
 @pytest.mark.parametrize(("finished", "members"), [(2, 2), (1, 1)])
 def test_an_interrupt_leaves_the_members_that_are_finished(finished, members, monkeypatch):
-    original, calls = fitting.run_fit, []
+    original, calls = fits.run_fit, []
 
     def fit(*args, **options):
         calls.append(1)
         outcome = original(*args, **options)
         return outcome._replace(interrupted=len(calls) == finished + 1)
 
-    monkeypatch.setattr(fitting, "run_fit", fit)
+    monkeypatch.setattr(fits, "run_fit", fit)
     result = restore(PICTURE, members=4, **OPTIONS)
     assert result.interrupted
     assert len(calls) == finished + 1

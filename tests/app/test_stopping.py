@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.app import assembly, command, degrade, fitting, presets, problem, settings, stopping
+from dip_jax.app import assembly, command, degrade, fits, presets, problem, settings, stopping
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise
@@ -139,7 +139,7 @@ def test_held_out_values_are_not_in_the_input_of_a_super_resolution(monkeypatch)
         seen.append(np.asarray(fed))
         return problem.make_input(preset, fed, *rest)
 
-    monkeypatch.setattr(fitting, "make_input", make_input)
+    monkeypatch.setattr(fits, "make_input", make_input)
     options = {"task": "super_resolve", "stop": "held_out", "input": "image"}
     options |= {"steps": 1, "progress": False}
     preset = find_preset("fast", "super_resolve")._replace(stop="held_out")

@@ -98,7 +98,7 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
         needed.append(needed_bytes(*args))
         return needed[-1]
 
-    monkeypatch.setattr("dip_jax.app.fitting.needed_bytes", so_much)
+    monkeypatch.setattr("dip_jax.app.fits.needed_bytes", so_much)
     monkeypatch.setattr(memory, "available_bytes", lambda: 8_000_000)
     capsys.readouterr()
     assert command.main([*flags, "--overwrite"]) == 2
