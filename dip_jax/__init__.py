@@ -13,7 +13,7 @@
 
 from dip_jax import clipping, filling, inputs, metrics, operators, splitting
 from dip_jax.base import Algorithm, Generator, Info, Task
-from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
+from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.members import Ensemble, combine
@@ -53,6 +53,7 @@ __all__ = [
     "ConvDecoder",
     "DeepDecoder",
     "Ensemble",
+    "Flat",
     "Generator",
     "Info",
     "ResNet",

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet, blocks
-from dip_jax.generators.linear import extend, smooth
+from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, ResNet, Skip, UNet, blocks
+from dip_jax.generators.linear import add_border, extend, smooth, spread, total
 
 KEY = jax.random.key(0)
 Z = jax.random.uniform(jax.random.key(1), (16, 8, 2))
@@ -54,6 +54,7 @@ def usual():
         (Skip, {"downsampling": ("stride", "lanczos2"), "conv1x1_up": False}),
         (Skip, {"activation": "elu", "bias": False}),
         (Skip, {"activation": "swish", "channels": 1}),
+        (Skip, {"dtype": "bfloat16"}),
         (UNet, {"upsampling": "nearest", "padding": "reflect"}),
         (UNet, {"upsampling": "bilinear", "norm": "none", "bias": False}),
         (UNet, {"concat_input": True}),
@@ -123,6 +124,7 @@ def test_coarsest_map_may_be_one_pixel():
         (Skip, {"upsampling": ("nearest",)}, ["upsampling=", "tuple of 2"]),
         (Skip, {"downsampling": ("max", "min")}, ["downsampling='min'", "'lanczos2'"]),
         (Skip, {"activation": "gelu"}, ["activation='gelu'", "'leaky_relu'"]),
+        (Skip, {"dtype": "float16"}, ["dtype='float16'", "'bfloat16'"]),
         (Skip, {"kernel_up": 4}, ["kernel_up=4", "odd"]),
         (Skip, {"kernel_skip": 0}, ["kernel_skip=0", "odd"]),
         (Skip, {"skip_widths": -1}, ["skip_widths=-1", "at least 0"]),
@@ -146,6 +148,11 @@ def test_invalid_option_says_what_is_allowed(kind, options, words):
     with pytest.raises(ValueError, match="must be") as error:
         kind(**(SMALLEST[kind] | options))
     assert all(word in str(error.value) for word in words), error.value
+
+
+def test_input_of_integers_is_refused():
+    with pytest.raises(ValueError, match="z holds int32: must be floating"):
+        jax.eval_shape(Skip(**SKIP).init, KEY, jnp.zeros((16, 8, 2), jnp.int32))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +216,75 @@ def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     taps = [padded[i : i + 8, j : j + 6] @ kernel[i, j] for i in range(5) for j in range(5)]
     result = blocks.convolve(jnp.asarray(x), kernel, stride=stride, padding=padding)
     np.testing.assert_allclose(result, sum(taps)[::stride, ::stride], atol=1e-4)
+
+
+def test_convolution_of_few_channels_equals_a_sum_over_taps():
+    """It is another program: a product of all windows with a matrix."""
+    x, kernel = data(5, 6, 2), data(3, 3, 2, 18, seed=1)
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+    taps = [padded[i : i + 5, j : j + 6] @ kernel[i, j] for i in range(3) for j in range(3)]
+    traced = jax.make_jaxpr(lambda x: blocks.convolve(x, kernel, padding="reflect"))(x)
+    assert "conv_general_dilated" not in str(traced)
+    np.testing.assert_allclose(
+        blocks.convolve(jnp.asarray(x), kernel, padding="reflect"), sum(taps), atol=1e-5
+    )
+
+
+def test_half_precision_is_near_and_gives_float32():
+    z, y = data(16, 16, 2), data(16, 16, 3, seed=1)
+    whole, half = Skip(**SKIP), Skip(**SKIP, dtype="bfloat16")
+    params = whole.init(KEY, z)
+    assert {leaf.dtype for leaf in jax.tree.leaves(half.init(KEY, z))} == {jnp.dtype("float32")}
+
+    def image_and_gradient(net):
+        def loss(params):
+            image = net.apply(params, z)
+            return jnp.mean((image - y) ** 2), image
+
+        (_, image), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+        return image, gradient["params"]["out_conv"]["kernel"]
+
+    for ours, expected in zip(image_and_gradient(half), image_and_gradient(whole), strict=True):
+        assert ours.dtype == jnp.float32
+        error = np.abs(ours - expected).max()
+        assert 0 < error < 0.05 * np.abs(expected).max()
+
+
+def test_flat_parameters_give_the_same_image_and_gradient():
+    z = jnp.asarray(data(16, 8, 2))
+    flat, net = Flat(Skip(**SKIP)), Skip(**SKIP)
+    vector, params = flat.init(KEY, z), net.init(KEY, z)
+    assert vector.ndim == 1
+    np.testing.assert_array_equal(flat.apply(vector, z), net.apply(params, z))
+
+    def loss(generator, params):
+        return jnp.sum(generator.apply(params, z) ** 2)
+
+    ours = flat.unravel(jax.grad(lambda p: loss(flat, p))(vector), z)
+    jax.tree.map(np.testing.assert_array_equal, ours, jax.grad(lambda p: loss(net, p))(params))
+    both = jax.vmap(flat.apply, in_axes=(0, None))(jnp.stack([vector, 2 * vector]), z)
+    np.testing.assert_allclose(both[0], flat.apply(vector, z), atol=1e-5)
+    np.testing.assert_allclose(both[1], flat.apply(2 * vector, z), atol=1e-5)
+    np.testing.assert_array_equal(flat.init(KEY, z[:8]), vector)  # whatever the height
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (1, 4, 3), (1, 1, 2)])
+def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
+    """Values, gradients, forward mode and curvature."""
+    x, v = jnp.asarray(data(*shape)), jnp.asarray(data(*shape, seed=1))
+
+    def plain(x):
+        return jnp.mean(blocks.upsample(x, "bilinear") ** 2, axis=(0, 1))
+
+    def summed(square):
+        return lambda x: jnp.sum(jnp.arange(1.0, shape[2] + 1) * square(x) ** 2)
+
+    ours = blocks._doubled_square
+    for mine, theirs in zip(jax.jvp(ours, (x,), (v,)), jax.jvp(plain, (x,), (v,)), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    mine, theirs = (jax.jvp(jax.grad(summed(f)), (x,), (v,)) for f in (ours, plain))
+    np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mine[1], theirs[1], rtol=1e-4, atol=1e-5)
 
 
 def test_deconv_spreads_each_pixel():
@@ -350,3 +426,43 @@ def test_extend_equals_pad(mode, shape, border):
     np.testing.assert_array_equal(jax.jvp(ours, (x,), (v,))[1], plain(v))
     batch = jnp.stack([x, v])
     np.testing.assert_array_equal(jax.vmap(ours)(batch), jax.vmap(plain)(batch))
+
+
+@pytest.mark.parametrize(
+    ("ours", "plain", "shapes"),
+    [
+        (total, lambda x: jnp.sum(x, axis=(0, 1)), [(5, 4, 3)]),
+        (
+            lambda v: spread(v, (5, 4)),
+            lambda v: jnp.broadcast_to(v, (5, 4, 3)),
+            [(3,)],
+        ),
+        (
+            add_border,
+            lambda x, rows, columns: (
+                x.at[jnp.array([0, -1])].add(rows).at[:, jnp.array([0, -1])].add(columns)
+            ),
+            [(5, 4, 3), (2, 4, 3), (5, 2, 3)],
+        ),
+    ],
+)
+def test_linear_maps_equal_the_plain_ones(ours, plain, shapes):
+    """Values, gradients, forward mode, and a batch of some arguments."""
+    args = [jnp.asarray(data(*shape, seed=seed)) for seed, shape in enumerate(shapes)]
+    expected, transpose = jax.vjp(plain, *args)
+    cotangent = data(*expected.shape, seed=3)
+    result, our_transpose = jax.vjp(ours, *args)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    for mine, theirs in zip(our_transpose(cotangent), transpose(cotangent), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5)
+    np.testing.assert_allclose(
+        jax.jvp(ours, args, args)[1], jax.jvp(plain, args, args)[1], atol=1e-5
+    )
+    for changed in range(len(args)):
+        for axis in range(args[changed].ndim + 1):
+            batched, axes = list(args), [None] * len(args)
+            batched[changed] = jnp.stack([args[changed], -2 * args[changed]], axis)
+            axes[changed] = axis
+            np.testing.assert_allclose(
+                jax.vmap(ours, axes)(*batched), jax.vmap(plain, axes)(*batched), atol=1e-5
+            )

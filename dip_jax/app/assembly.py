@@ -48,7 +48,8 @@ def _decisive(preset: Preset) -> Preset:
 
 @functools.lru_cache(maxsize=32)
 def _algorithm(preset: Preset, generator: Any) -> Algorithm:
-    optimizer = optax.flatten(optax.adam(_schedule(preset), b2=preset.b2))
+    optimizer = optax.adam(_schedule(preset), b2=preset.b2)
+    generator = dip_jax.Flat(generator)
     penalty = functools.partial(_variation, preset.tv) if preset.tv else None
     if preset.hide:
         guess = filling.interpolate if preset.task == "inpaint" else None  # noise would spoil it

@@ -13,7 +13,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 import dip_jax
-from dip_jax.app.checkpoint import Arrays
+from dip_jax.app.checkpoint import FOLDER, Arrays
+from dip_jax.app.errors import UserError
 from dip_jax.app.restoration import Restoration
 from dip_jax.app.settings import Preset
 from dip_jax.base import Algorithm, State, Task
@@ -212,12 +213,22 @@ def _show(bar: tqdm, trace: Trace) -> None:
 
 
 def _filled(like: State, leaves: Arrays) -> State:
-    """The state kept, of the structure of ``like``."""
+    """The state kept, of the structure of ``like``.
+
+    Raises:
+      UserError: if that is not its structure.
+    """
     fresh, structure = jax.tree.flatten(like)
-    return jax.tree.unflatten(
-        structure,
-        [_like(leaf, leaves[f"{number:04d}"]) for number, leaf in enumerate(fresh)],
-    )
+    kept = [leaves.get(f"{number:04d}") for number in range(len(fresh))]
+    if len(leaves) != len(fresh) or not all(map(_fits, fresh, kept)):
+        problem = "holds a fit of another version of dip-jax; pass --overwrite, not --resume"
+        raise UserError("--resume", FOLDER, problem)
+    return jax.tree.unflatten(structure, map(_like, fresh, kept))
+
+
+def _fits(leaf: jax.Array, data: np.ndarray | None) -> bool:
+    wanted = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    return data is not None and (data.shape, data.dtype) == (wanted.shape, wanted.dtype)
 
 
 def _like(leaf: jax.Array, data: np.ndarray) -> jax.Array:

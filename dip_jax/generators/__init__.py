@@ -8,8 +8,9 @@ else in the library.
 """
 
 from dip_jax.generators.decoder import ConvDecoder, DeepDecoder
+from dip_jax.generators.flat import Flat
 from dip_jax.generators.resnet import ResNet
 from dip_jax.generators.skip import Skip
 from dip_jax.generators.unet import UNet
 
-__all__ = ["ConvDecoder", "DeepDecoder", "ResNet", "Skip", "UNet"]
+__all__ = ["ConvDecoder", "DeepDecoder", "Flat", "ResNet", "Skip", "UNet"]

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dip_jax.base import Array, Key
-from dip_jax.generators.linear import extend, smooth
+from dip_jax.generators.linear import add_border, extend, smooth, spread, total
 from dip_jax.operators import lanczos_kernel
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -29,6 +29,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 PADDINGS = ("zero", "reflect", "edge")
 DOWNSAMPLINGS = ("stride", "average", "max", "lanczos2")
 UPSAMPLINGS = ("nearest", "bilinear")
+DTYPES = (None, "bfloat16")
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -75,10 +76,19 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
     the padding is mirrored repeatedly, and a map of one pixel repeats it (``jnp.pad``
     follows NumPy here), so that the coarsest scale may be one pixel wide.
     """
+    kernel = kernel.astype(x.dtype)
     if kernel.shape[:2] == (1, 1) and stride == 1:
         # On a CPU, XLA's convolution would transpose the whole map for the gradient.
         return (x.reshape(-1, x.shape[2]) @ kernel[0, 0]).reshape(*x.shape[:2], -1)
-    x = _padded(x, kernel.shape[0] // 2, padding)
+    size = kernel.shape[0]
+    height, width, channels = x.shape
+    x = _padded(x, size // 2, padding)
+    if stride == 1 and size * size * channels <= kernel.shape[3]:
+        # Of few channels a convolution computes little and is slow; as a matrix product of
+        # all windows it takes two thirds of the time on a CPU, and half on a GPU.
+        corners = [(i, j) for i in range(size) for j in range(size)]
+        windows = jnp.concatenate([x[i : i + height, j : j + width] for i, j in corners], axis=2)
+        return windows @ kernel.reshape(-1, kernel.shape[3])
     return lax.conv_general_dilated(
         x[None], kernel, (stride, stride), "VALID", dimension_numbers=_LAYOUT
     )[0]
@@ -115,9 +125,11 @@ def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
     x, kind = part
     height, width, channels = x.shape
     features = kernel.shape[-1]
-    taps = jnp.array(_TAPS_OF_PHASE, x.dtype)
+    kernel = kernel.astype(jnp.promote_types(kernel.dtype, x.dtype))
+    taps = jnp.array(_TAPS_OF_PHASE, kernel.dtype)
     # One convolution for all phases: an accelerator prefers it, a CPU does not mind.
     phases = jnp.einsum("ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST)
+    phases, kernel = phases.astype(x.dtype), kernel.astype(x.dtype)
     zero = (kind, padding) == ("nearest", "zero")
     y = lax.conv_general_dilated(
         _padded(x, 1, "zero" if zero else "edge")[None],
@@ -131,32 +143,45 @@ def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
     if kind == "nearest":
         return y[1:-1, 1:-1]
     y = smooth(y, _BILINEAR)
-    return y if padding == "edge" else _with_border(y, x, kernel, padding)
+    if padding == "edge":
+        return y
+    return add_border(y, *lax.optimization_barrier(_border_terms(x, kernel, padding)))
 
 
-def _with_border(y: Array, x: Array, kernel: Array, padding: str) -> Array:
-    """``y`` with its outermost pixels replaced: ``convolve`` of ``x`` upsampled, done there."""
-    mode = "constant" if padding == "zero" else padding
+def _border_terms(x: Array, kernel: Array, padding: str) -> tuple[Array, Array]:
+    """What ``padding`` of the upsampled map adds to its outermost pixels, against ``"edge"``.
+
+    Rows ``[2, 2 w, features]`` and columns ``[2 h, 2, features]``. A convolution of the ring
+    around the map, in which the two ways to pad differ: of its rows, corners included, by the
+    kernel's first and last row, and of its columns likewise.
+    """
+    terms = []
     for axis in (0, 1):
-        lines = []
-        for first in (True, False):
-            # Two coarse lines give the two outermost fine ones.
-            size = x.shape[axis]
-            start, stop = (0, min(2, size)) if first else (max(0, size - 2), size)
-            fine = upsample(lax.slice_in_dim(x, start, stop, axis=axis), "bilinear")
-            size = fine.shape[axis]
-            start, stop = (0, 2) if first else (size - 2, size)
-            fine = lax.slice_in_dim(fine, start, stop, axis=axis)
-            pads = [(1, 1), (1, 1), (0, 0)]
-            pads[axis] = (1, 0) if first else (0, 1)
-            lines.append(jnp.pad(fine, pads, mode=mode))
-        ends = lax.conv_general_dilated(
-            jnp.stack(lines), kernel, (1, 1), "VALID", dimension_numbers=_LAYOUT
+        last = x.shape[axis] - 1
+        outer, inner = (
+            # Here and there, as a GPU's compiler would else do all this at each pixel of a map.
+            lax.optimization_barrier(_lines(x, indices, axis))
+            for indices in ((0, last), (min(1, last), max(0, last - 1)))
         )
-        last = y.shape[axis] - 1
-        y = lax.dynamic_update_slice_in_dim(y, ends[0], 0, axis)
-        y = lax.dynamic_update_slice_in_dim(y, ends[1], last, axis)
-    return y
+        first = _double_bilinear(outer, 1)
+        second = _double_bilinear(0.75 * outer + 0.25 * inner, 1)
+        beyond = jnp.zeros_like(second) if padding == "zero" else second
+        sides = ((0, 0), (1, 1), (0, 0))
+        if axis == 0:
+            mode = "constant" if padding == "zero" else padding
+            ring = jnp.pad(beyond, sides, mode=mode) - jnp.pad(first, sides, mode="edge")
+        else:
+            ring = jnp.pad(beyond - first, sides)
+        windows = jnp.concatenate([ring[:, i : i + first.shape[1]] for i in range(3)], axis=2)
+        taps = _lines(kernel, (0, 2), axis).reshape(2, -1, kernel.shape[-1])
+        terms.append(jnp.swapaxes(windows @ taps, 0, axis))
+    return terms[0], terms[1]
+
+
+def _lines(x: Array, indices: tuple[int, ...], axis: int) -> Array:
+    """Rows (``axis`` 0) or columns (1) of ``x``, as the first axis."""
+    lines = [lax.slice_in_dim(x, i, i + 1, axis=axis) for i in indices]
+    return jnp.swapaxes(jnp.concatenate(lines, axis), 0, axis)
 
 
 class Conv(nn.Module):
@@ -166,7 +191,8 @@ class Conv(nn.Module):
     and the results added.
 
     Parameters: ``kernel`` ``[k, k, c_in, width]`` and, with ``use_bias``, ``bias``
-    ``[width]``, both drawn uniformly in ±1/sqrt(k * k * c_in).
+    ``[width]``, both drawn uniformly in ±1/sqrt(k * k * c_in), and float32; ``dtype`` is
+    that of the maps, None for the input's.
     """
 
     width: int
@@ -174,6 +200,7 @@ class Conv(nn.Module):
     stride: int = 1
     padding: str = "reflect"
     use_bias: bool = True
+    dtype: str | None = None
 
     @nn.compact
     def __call__(self, *parts: Part) -> Array:
@@ -189,12 +216,17 @@ class Conv(nn.Module):
         y = functools.reduce(operator.add, terms)
         if not self.use_bias:
             return y
-        return y + self.param("bias", init, (self.width,))[None, None]
+        bias = self.param("bias", init, (self.width,))
+        return y + spread(bias.astype(y.dtype), y.shape[:2])
 
     def _convolve(self, part: Part, kernel: Array) -> Array:
         if isinstance(part, Doubled):
+            part = part._replace(x=self._cast(part.x))
             return convolve_doubled(part, kernel, padding=self.padding)
-        return convolve(part, kernel, stride=self.stride, padding=self.padding)
+        return convolve(self._cast(part), kernel, stride=self.stride, padding=self.padding)
+
+    def _cast(self, x: Array) -> Array:
+        return x if self.dtype is None else x.astype(self.dtype)
 
 
 class Deconv(nn.Module):
@@ -213,8 +245,9 @@ class Deconv(nn.Module):
         init = uniform_fan_in(4 * 4 * self.width)
         kernel = self.param("kernel", init, (4, 4, x.shape[-1], self.width))
         bias = self.param("bias", init, (self.width,))
+        kernel = kernel.astype(x.dtype)
         y = lax.conv_transpose(x[None], kernel, (2, 2), "SAME", dimension_numbers=_LAYOUT)
-        return y[0] + bias[None, None]
+        return y[0] + spread(bias.astype(x.dtype), y.shape[1:3])
 
 
 class Norm(nn.Module):
@@ -223,6 +256,7 @@ class Norm(nn.Module):
     This is the original's ``BatchNorm2d``, which always runs in training mode on a batch of
     one image and hence equals an instance norm; there are no running statistics.
     ``affine=False`` leaves out ``scale`` and ``bias``. A map of one pixel becomes ``bias``.
+    Sums of a bfloat16 map are of float32.
 
     One array gives one array; several parts give as many, each channel being alone anyway.
     """
@@ -250,19 +284,42 @@ class Norm(nn.Module):
 
     def _normalize(self, part: Part, scale: Array | float, bias: Array | float) -> Array:
         x = part.x if isinstance(part, Doubled) else part
+        dtype = x.dtype
+        x = x.astype(jnp.promote_types(dtype, jnp.float32))
         # One pass over the data, as E[x^2] - E[x]^2, of which float32 loses all digits if
         # the mean is far from 0 (biases before a norm drift freely); not so after
         # subtraction of some value that the channel takes.
         x = x - lax.stop_gradient(x[:1, :1])
-        both = x
-        if isinstance(part, Doubled) and part.kind == "bilinear":
-            # Upsampling and its transpose, which repeats the border as upsampling does.
-            both = smooth(extend(x, 1, "edge"), _BILINEAR_TWICE)
-        mean = jnp.mean(x, axis=(0, 1))
-        square = jnp.mean(x * both, axis=(0, 1))
+        bilinear = isinstance(part, Doubled) and part.kind == "bilinear"
+        mean, square = _mean(x), _doubled_square(x) if bilinear else _mean(x * x)
         # As one multiplication and addition: the gradient too is then two sums and one pass.
         factor = scale * lax.rsqrt(jnp.maximum(square - mean * mean, 0.0) + self.epsilon)
-        return x * factor[None, None] + (bias - mean * factor)[None, None]
+        y = x * spread(factor, x.shape[:2]) + spread(bias - mean * factor, x.shape[:2])
+        return y.astype(dtype)
+
+
+@jax.custom_jvp
+def _doubled_square(x: Array) -> Array:
+    """The mean square of each channel of the bilinear upsampling of ``x``."""
+    return _mean(x * _doubled_twice(x))
+
+
+@_doubled_square.defjvp
+def _doubled_square_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    # The quadratic form is symmetric, so that one filter serves for value and gradient.
+    (x,), (tangent,) = primals, tangents
+    both = _doubled_twice(x)
+    return _mean(x * both), 2 * _mean(both * tangent)
+
+
+def _doubled_twice(x: Array) -> Array:
+    """Upsampling and its transpose, which repeats the border as upsampling does."""
+    return smooth(extend(x, 1, "edge"), _BILINEAR_TWICE)
+
+
+def _mean(x: Array) -> Array:
+    """Of each channel, ``[h, w, c] -> [c]``."""
+    return total(x) / (x.shape[0] * x.shape[1])
 
 
 def _channel_slices(parts: Sequence[Part]) -> list[slice]:
@@ -296,6 +353,7 @@ class LanczosDownsample(nn.Module):
 
         kernel = self.param("kernel", init, (8, 8, channels, channels))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
+        kernel, bias = kernel.astype(x.dtype), bias.astype(x.dtype)
         x = extend(x, 3, "edge")
         y = lax.conv_general_dilated(x[None], kernel, (2, 2), "VALID", dimension_numbers=_LAYOUT)
         return y[0] + bias[None, None]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
+
 from dip_jax.base import Array
 
 
@@ -19,7 +21,9 @@ def check_integer(field: str, value: object, *, least: int) -> None:
 
 
 def check_input(z: Array, stride: int) -> None:
-    """Raises a ValueError unless ``z`` is ``[h, w, depth]``, multiples of ``stride``."""
+    """Raises a ValueError unless ``z`` is ``[h, w, depth]`` of floats, multiples of ``stride``."""
+    if not jnp.issubdtype(z.dtype, jnp.floating):
+        raise ValueError(f"z holds {z.dtype}: must be floating-point numbers")
     if z.ndim != 3:
         raise ValueError(f"z has shape {z.shape}: must be [height, width, depth], no batch")
     height, width, _ = z.shape

@@ -36,13 +36,36 @@ def extend(x: Array, border: int, mode: str) -> Array:
     return _extend.bind(x, border=border, mode=mode)
 
 
+def add_border(x: Array, rows: Array, columns: Array) -> Array:
+    """``x [h, w, ...]``, ``h`` and ``w`` at least 2, with more at its outermost pixels.
+
+    ``rows [2, w, ...]`` are added to its first and last row, ``columns [h, 2, ...]`` to its
+    first and last column.
+    """
+    return _add_border.bind(x, rows, columns)
+
+
+def total(x: Array) -> Array:
+    """The sum over all pixels, ``[h, w, ...] -> [...]``.
+
+    A GPU sums a small map with a few of its processors alone, unless one axis is summed first,
+    so that there is a sum for each column and channel.
+    """
+    return _total.bind(x)
+
+
+def spread(values: Array, size: tuple[int, int]) -> Array:
+    """The same ``values [...]`` at each of ``h, w`` pixels, ``[h, w, ...]``."""
+    return _spread.bind(values, size=size)
+
+
 def _primitive(
     name: str,
     forward: Callable[..., Array],
     shape: Callable[..., tuple[int, ...]],
     transpose: Callable[..., Array],
 ) -> Primitive:
-    """``transpose(cotangent, shape of the argument, **parameters)``."""
+    """Of one array; ``transpose(cotangent, shape of the argument, **parameters)``."""
 
     def abstract(x: Any, **parameters: Any) -> Any:
         return x.update(shape=shape(x.shape, **parameters), weak_type=False)
@@ -50,10 +73,23 @@ def _primitive(
     def transposed(cotangent: Array, x: Any, **parameters: Any) -> list[Array]:
         return [transpose(cotangent, x.aval.shape, **parameters)]
 
+    return _registered(name, forward, abstract, transposed)
+
+
+def _registered(
+    name: str,
+    forward: Callable[..., Array],
+    abstract: Callable[..., Any],
+    transposed: Callable[..., list[Array]],
+) -> Primitive:
     def batch(args: tuple, dims: tuple, **parameters: Any) -> tuple[Array, int]:
         # The map has no eye for further axes: the batch becomes the last of them.
-        (x,), (dim,) = args, dims
-        result = primitive.bind(jnp.moveaxis(x, dim, -1), **parameters)
+        size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
+        last = [
+            jnp.moveaxis(batching.bdim_at_front(x, d, size), 0, -1)
+            for x, d in zip(args, dims, strict=True)
+        ]
+        result = primitive.bind(*last, **parameters)
         return result, result.ndim - 1
 
     primitive = Primitive(name)
@@ -97,6 +133,25 @@ def _extend_transposed(cotangent: Array, shape: tuple[int, ...], border: int, mo
     return result
 
 
+def _sum_of_pixels(x: Array) -> Array:
+    # The barrier keeps the compiler from making one sum of the two.
+    return jnp.sum(lax.optimization_barrier(jnp.sum(x, axis=0)), axis=0)
+
+
+def _bordered(x: Array, rows: Array, columns: Array) -> Array:
+    for axis, lines in ((0, rows), (1, columns)):
+        ends = _border(x, axis) + lines
+        for index, start in ((0, 0), (1, x.shape[axis] - 1)):
+            line = lax.slice_in_dim(ends, index, index + 1, axis=axis)
+            x = lax.dynamic_update_slice_in_dim(x, line, start, axis)
+    return x
+
+
+def _border(x: Array, axis: int) -> Array:
+    ends = [lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, x.shape[axis] - 1)]
+    return jnp.concatenate(ends, axis)
+
+
 def _pads(ndim: int, border: int) -> tuple[tuple[int, int], ...]:
     return ((border, border),) * 2 + ((0, 0),) * (ndim - 2)
 
@@ -112,4 +167,22 @@ _extend = _primitive(
     lambda x, border, mode: jnp.pad(x, _pads(x.ndim, border), mode=mode),
     lambda shape, border, mode: (shape[0] + 2 * border, shape[1] + 2 * border, *shape[2:]),
     _extend_transposed,
+)
+_total = _primitive(
+    "total",
+    _sum_of_pixels,
+    lambda shape: shape[2:],
+    lambda cotangent, shape: spread(cotangent, shape[:2]),
+)
+_spread = _primitive(
+    "spread",
+    lambda values, size: jnp.broadcast_to(values, (*size, *values.shape)),
+    lambda shape, size: (*size, *shape),
+    lambda cotangent, shape, size: total(cotangent),
+)
+_add_border = _registered(
+    "add_border",
+    _bordered,
+    lambda x, rows, columns: x.update(weak_type=False),
+    lambda cotangent, *_: [cotangent, _border(cotangent, 0), _border(cotangent, 1)],
 )

@@ -8,6 +8,7 @@ from dip_jax.base import Array, Image
 from dip_jax.generators.blocks import (
     ACTIVATIONS,
     DOWNSAMPLINGS,
+    DTYPES,
     PADDINGS,
     UPSAMPLINGS,
     Conv,
@@ -39,6 +40,7 @@ class Level(nn.Module, kw_only=True):
     activation: str
     conv1x1_up: bool
     bias: bool
+    dtype: str | None
 
     def setup(self) -> None:
         """Declares the layers in the order in which data passes them."""
@@ -98,7 +100,7 @@ class Level(nn.Module, kw_only=True):
         return pool(x, self.downsampling)
 
     def _conv(self, width: int, kernel_size: int, stride: int = 1) -> Conv:
-        return Conv(width, kernel_size, stride, self.padding, self.bias)
+        return Conv(width, kernel_size, stride, self.padding, self.bias, self.dtype)
 
     def _activate(self, x: Array) -> Array:
         return ACTIVATIONS[self.activation](x)
@@ -132,6 +134,9 @@ class Skip(nn.Module, kw_only=True):
         conv1x1_up: whether a 1x1 convolution follows each of the decoder's.
         sigmoid: whether the output passes a sigmoid.
         bias: whether convolutions have biases.
+        dtype: of the maps between the layers: None, that of the input, or ``"bfloat16"``,
+            which takes half the memory and is faster on accelerators. Parameters and the sums
+            of norms are float32 then, the last convolution and the output of the input's type.
 
     Raises:
         ValueError: for a field outside of these, on construction, and for an input of
@@ -162,6 +167,7 @@ class Skip(nn.Module, kw_only=True):
     conv1x1_up: bool = True
     sigmoid: bool = True
     bias: bool = True
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -170,6 +176,7 @@ class Skip(nn.Module, kw_only=True):
         check_integer("channels", self.channels, least=1)
         check_choice("padding", self.padding, PADDINGS)
         check_choice("activation", self.activation, tuple(ACTIVATIONS))
+        check_choice("dtype", self.dtype, DTYPES)
         check_kernel("kernel_skip", self.kernel_skip)
         for field in ("widths", "widths_up"):
             for width in self._per_scale(field):
@@ -203,7 +210,7 @@ class Skip(nn.Module, kw_only=True):
             x = level.down(x)
         for level, skip in zip(reversed(levels), reversed(skips), strict=True):
             x = level.up(x, skip)
-        x = Conv(self.channels, 1, use_bias=self.bias, name="out_conv")(x)
+        x = Conv(self.channels, 1, use_bias=self.bias, name="out_conv")(x.astype(z.dtype))
         return nn.sigmoid(x) if self.sigmoid else x
 
     def _level(self, scale: int) -> Level:
@@ -220,6 +227,7 @@ class Skip(nn.Module, kw_only=True):
             activation=self.activation,
             conv1x1_up=self.conv1x1_up,
             bias=self.bias,
+            dtype=self.dtype,
             name=f"level{scale}",
         )
 

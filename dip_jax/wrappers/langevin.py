@@ -56,7 +56,7 @@ def langevin(key: Key, deviation: optax.ScalarOrSchedule) -> optax.GradientTrans
 
     Raises:
       ValueError: for a negative deviation; on ``init`` if no parameter has four axes, as
-        inside of ``optax.flatten``.
+        inside of ``optax.flatten`` and for :class:`~dip_jax.Flat` generators.
 
     Source: Cheng et al., CVPR 2019; Welling and Teh, ICML 2011.
     """
@@ -67,7 +67,7 @@ def langevin(key: Key, deviation: optax.ScalarOrSchedule) -> optax.GradientTrans
         if not any(map(_is_kernel, jax.tree.leaves(params))):
             raise ValueError(
                 "langevin: no parameter is a convolution kernel with four axes; put it "
-                "outside of optax.flatten"
+                "outside of optax.flatten, and take the generator without dip_jax.Flat"
             )
         # A copy, as states are donated.
         return LangevinState(jnp.copy(key), jnp.zeros((), jnp.int32))

@@ -288,6 +288,40 @@ def test_an_old_result_is_not_shown_for_a_picture_that_failed(photos, tmp_path, 
     assert "2 done" in (out / "summary.md").read_text()
 
 
+@pytest.mark.parametrize("change", ["another length", "one less"])
+def test_a_fit_of_another_version_is_one_line(change, photos, tmp_path, capsys, monkeypatch):
+    flags = [f"--image={photos / 'a.png'}", f"--out={tmp_path / 'o'}", "--steps=9", "--every=3"]
+    flags += ["--sigma=20", "--checkpoint=0"]
+    arrays, add = running._Course.arrays, running._Course.add
+
+    def others(self, state):
+        kept = arrays(self, state)
+        last = max(kept["state"])
+        if change == "one less":
+            del kept["state"][last]
+        else:
+            kept["state"][last] = np.zeros(7, np.float32)
+        return kept
+
+    def mortal(self, state, trace):
+        if self._traces:
+            raise Killed
+        add(self, state, trace)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running._Course, "arrays", others)
+        patch.setattr(running._Course, "add", mortal)
+        with pytest.raises(Killed):
+            command.main(flags)
+    assert (tmp_path / "o" / FOLDER).exists()
+    code, _, errors = run(capsys, *flags, "--resume")
+    assert code == 2
+    assert "another version" in errors
+    assert "--overwrite" in errors
+    assert "Traceback" not in errors
+    assert run(capsys, *flags, "--overwrite")[0] == 0
+
+
 def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypatch):
     out, whole = tmp_path / "o", tmp_path / "whole"
     flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--checkpoint=0"]

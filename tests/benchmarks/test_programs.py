@@ -26,6 +26,7 @@ ROOT = pathlib.Path(__file__).parents[2]
         ("step", "--sizes=abc"),
         ("step", "--sizes=7"),
         ("step", "--networks=wide"),
+        ("step", "--dtypes=float64"),
         ("loop", "--kinds=device,while"),
         ("startup", "--size=7"),
         ("startup", "--preset=fats"),
