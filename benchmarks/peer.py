@@ -171,6 +171,7 @@ def device_of(backend: str) -> str:
       UserError: if it is to be a GPU, and PyTorch sees none.
     """
     seen = torch.cuda.is_available()
+    torch.backends.cudnn.benchmark = True  # as the original's notebooks do
     if backend == "gpu" and not seen:
         raise UserError("--backend", backend, "this PyTorch sees no GPU; install one that does")
     return "cuda" if seen and backend in ("auto", "gpu") else "cpu"

@@ -5,9 +5,11 @@
 Network, size, optimiser (Adam) and jitter are equal. ``paper`` is the network of the preset
 ``paper`` for denoising, ``nearest`` the same with nearest upsampling, ``fast`` the network of
 the preset ``fast``. Our step is timed as it runs, ``--steps`` of them in one compiled loop;
-forward, backward and optimiser apart are programs of their own. Each round takes one
-measurement of each kind in turn, so that whatever else the machine does falls on all; medians
-are shown, and ratios of medians.
+forward, backward and optimiser apart are programs of their own, left out with ``--noparts``.
+Each round takes one measurement of each kind in turn, so that whatever else the machine does
+falls on all; medians are shown, and ratios of medians. With ``--dtypes=float32,bfloat16`` ours
+is also timed with maps of half precision, the peer always as PyTorch runs it by itself (on a
+GPU its convolutions are of TF32, as are ours).
 """
 
 import functools
@@ -40,6 +42,7 @@ from experiments.program import (
 NAME = "step"
 NETWORKS = ("paper", "nearest", "fast")
 PEERS = ("eager", "compile")
+DTYPES = ("float32", "bfloat16")
 PARTS = ("forward", "backward", "optimiser", "step")
 
 
@@ -56,6 +59,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("sizes", ["128", "256"], "Heights and widths.", **text)
     flags.DEFINE_list("networks", list(NETWORKS), "Of " + ", ".join(NETWORKS) + ".", **text)
     flags.DEFINE_list("peers", ["eager"], "PyTorch: eager, compile; empty for none.", **text)
+    flags.DEFINE_list("dtypes", ["float32"], "Ours: of " + ", ".join(DTYPES) + ".", **text)
+    flags.DEFINE_bool("parts", True, "Forward, backward and optimiser too.", **text)
     flags.DEFINE_integer("rounds", 7, "Measurements of each.", lower_bound=1, **text)
     flags.DEFINE_integer("steps", 5, "Steps in one measurement.", lower_bound=1, **text)
     define_common(values)
@@ -72,6 +77,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     for flag, given, known in (
         ("--networks", values.networks, NETWORKS),
         ("--peers", peers, PEERS),
+        ("--dtypes", values.dtypes, DTYPES),
     ):
         for name in given:
             if name not in known:
@@ -82,7 +88,10 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     rows, notes = [], []
     for network in values.networks:
         for size in sizes:
-            subjects = [ours(network, size, values.steps)]
+            subjects = [
+                ours(network, size, values.steps, dtype=dtype, parts=values.parts)
+                for dtype in values.dtypes
+            ]
             for peer in peers:
                 try:
                     subjects.append(theirs(network, size, values.steps, compiled=peer == "compile"))
@@ -90,16 +99,17 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
                     reason = str(error).strip().splitlines() or [type(error).__name__]
                     notes.append(f"{network} {size}, PyTorch {peer}: did not run ({reason[0]})")
             times = interleave(subjects, values.rounds)
-            base = times[subjects[0].name]
+            bases = [times[subject.name]["step"] for subject in subjects[: len(values.dtypes)]]
             for subject in subjects:
                 parts = times[subject.name]
-                ratio = f"{base['step'] / parts['step']:.2f}"
-                cells = [f"{parts[part]:.4f}" for part in PARTS]
-                rows.append([f"{network} {size}x{size}", subject.name, *cells, ratio])
+                ratios = [f"{base / parts['step']:.2f}" for base in bases]
+                cells = [f"{parts[part]:.4f}" if part in parts else "-" for part in PARTS]
+                rows.append([f"{network} {size}x{size}", subject.name, *cells, *ratios])
                 print(" ".join(rows[-1]), file=sys.stderr)
             del subjects
             gc.collect()
-    columns = ["network", "implementation", *(f"{part}, s" for part in PARTS), "ours / it"]
+    compared = [("ours / it" if d == "float32" else f"ours, {d} / it") for d in values.dtypes]
+    columns = ["network", "implementation", *(f"{part}, s" for part in PARTS), *compared]
     table = Table("Seconds a step", columns, rows, note="  \n".join(notes))
     publish([table], f"benchmarks.{NAME}", argv, device, values.out)
 
@@ -113,7 +123,9 @@ def interleave(subjects: list[Subject], rounds: int) -> dict[str, dict[str, floa
             if number:
                 records[subject.name].append(parts)
     return {
-        name: {part: float(np.median([r[part] for r in parts])) for part in PARTS}
+        name: {
+            part: float(np.median([r[part] for r in parts])) for part in PARTS if part in parts[0]
+        }
         for name, parts in records.items()
     }
 
@@ -126,11 +138,14 @@ def preset_of(network: str) -> Preset:
     return preset._replace(options=(*dict(preset.options, upsampling="nearest").items(),))
 
 
-def ours(network: str, size: int, steps: int) -> Subject:
+def ours(
+    network: str, size: int, steps: int, *, dtype: str = "float32", parts: bool = True
+) -> Subject:
     """Our step as :func:`dip_jax.run` takes it, and its parts as programs of their own."""
     preset = preset_of(network)
-    generator = dip_jax.Skip(**dict(preset.options))
-    adam = optax.flatten(optax.adam(preset.learning_rate))
+    half = None if dtype == "float32" else dtype
+    generator = dip_jax.Flat(dip_jax.Skip(**dict(preset.options), dtype=half))
+    adam = optax.adam(preset.learning_rate)
     algorithm = dip_jax.dip(generator, adam, jitter=preset.jitter)
     task = dip_jax.denoise(jax.random.uniform(jax.random.key(1), (size, size, 3)))
     z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
@@ -147,26 +162,28 @@ def ours(network: str, size: int, steps: int) -> Subject:
 
     state, _ = dip_jax.run(algorithm, jax.random.key(0), task, z, steps=0)
     kept = {"state": state}
-    params = jax.tree.map(jnp.copy, state.params)
-    grads = jax.tree.map(jnp.ones_like, params)
-    opt_state = adam.init(params)
+    params = jnp.copy(state.params)
     calls = {
         "forward": functools.partial(jit(loss), params),
         "gradient": functools.partial(jit(jax.value_and_grad(loss)), params),
-        "optimiser": functools.partial(jit(update), grads, opt_state, params),
+        "optimiser": functools.partial(
+            jit(update), jnp.ones_like(params), adam.init(params), params
+        ),
     }
 
     def measure() -> dict[str, float]:
-        seconds = {
-            name: seconds_of(call, steps, jax.block_until_ready) for name, call in calls.items()
-        }
-        seconds["backward"] = seconds.pop("gradient") - seconds["forward"]
+        seconds = {}
+        if parts:
+            seconds = {
+                name: seconds_of(call, steps, jax.block_until_ready) for name, call in calls.items()
+            }
+            seconds["backward"] = seconds.pop("gradient") - seconds["forward"]
         start = time.perf_counter()
         kept["state"], _ = dip_jax.advance(algorithm, kept["state"], task, steps=steps, every=steps)
         jax.block_until_ready(kept["state"])
         return {**seconds, "step": (time.perf_counter() - start) / steps}
 
-    return Subject("dip_jax", measure)
+    return Subject("dip_jax" if half is None else f"dip_jax, {half}", measure)
 
 
 def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:

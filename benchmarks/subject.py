@@ -36,13 +36,14 @@ def preset_named(name: str, flag: str) -> Preset:
 def subject_of(preset: Preset, size: int) -> Subject:
     """The fit that ``dip-jax`` makes of a preset, to a random picture ``[size, size, 3]``."""
     generator = dip_jax.Skip(**dict(preset.options))
+    flat = dip_jax.Flat(generator)
     adam = optax.adam(preset.learning_rate, b2=preset.b2)
     y = jax.random.uniform(jax.random.key(1), (size, size, 3))
     if preset.alpha:
-        fit = dip_jax.recorrupted(generator, adam, alpha=preset.alpha)
+        fit = dip_jax.recorrupted(flat, adam, alpha=preset.alpha)
         z, example = jnp.concatenate([y, jnp.full(y.shape, 0.1)], axis=2), y
     else:
-        fit = dip_jax.dip(generator, adam, jitter=preset.jitter)
+        fit = dip_jax.dip(flat, adam, jitter=preset.jitter)
         z = example = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
     fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit, preset.decay)))
     return Subject(generator, fit, dip_jax.denoise(y, reference=y), z, example)

@@ -4,9 +4,10 @@
 
 For each picture (256x256 centre, sigma 25, clipped; one noisy array for all), seed and method,
 ``benchmarks.curves`` writes a learning curve in a process of its own, with an empty cache of
-compiled programs. The target is the best PSNR that the average of the PyTorch peer reaches
-with the original's settings, the mean over its seeds; a method's time is from the start of
-its process (import and compilation included) until its average first reaches the target.
+compiled programs (with ``--cache`` all share one, and the first of each method fills it). The
+target is the best PSNR that the average of the PyTorch peer reaches with the original's settings,
+the mean over its seeds; a method's time is from the start of its process (import and compilation
+included) until its average first reaches the target.
 
 Curves that exist are kept (another machine or backend wants another ``--out``), and the peer's go
 on where they were, so that the command may be stopped at any time and called again. Where other
@@ -71,6 +72,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, ... of each.", lower_bound=1, **text)
     flags.DEFINE_integer("size", 256, "Height and width of the cut.", lower_bound=32, **text)
     flags.DEFINE_integer("steps", 3000, "At most so many.", lower_bound=1, **text)
+    flags.DEFINE_string("cache", None, "Folder of compiled programs [an empty one each].", **text)
     flags.DEFINE_bool("run", True, "Compute missing curves; else report what exists.", **text)
     flags.DEFINE_bool("calibrate", False, "Measure start-up and steps in turn.", **text)
     flags.DEFINE_integer("rounds", 3, "Of the calibration.", lower_bound=1, **text)
@@ -233,7 +235,9 @@ def _curve(
             *(f"--size={values.size}", f"--backend={values.backend}", f"--started={time.time()}"),
         ]
         result = subprocess.run(
-            command, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}, check=False
+            command,
+            env={**os.environ, "JAX_COMPILATION_CACHE_DIR": values.cache or cache},
+            check=False,
         )
     if result.returncode:
         raise UserError("--methods", method, f"failed with exit code {result.returncode}")
