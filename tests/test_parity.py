@@ -325,8 +325,10 @@ TOLERANCES = {
 # losses by 3e-4 to 8e-4 and its output by 0.1 within ten steps, and two float32 programs
 # part as far. So the steps are compared with a run in float64, which the golden follows to
 # 1e-6 up to the eighth step; the start is compared in float32. The third follows its golden
-# to 5e-8 in float64, and in float32 to 6e-6 for ten losses, but not in the output.
-FLOAT64_STEPS = ("skip_bilinear_reflect", "skip_avg_no1x1_k5", "deep_decoder")
+# to 5e-8 in float64, and in float32 to 6e-6 for ten losses, but not in the output. The fourth
+# follows its golden to 2e-7 (output: 6e-6) in float64; in float32 the gradients that nearly
+# vanish are rounding noise, whose sign Adam follows as if it were a large gradient's.
+FLOAT64_STEPS = ("skip_bilinear_reflect", "skip_avg_no1x1_k5", "deep_decoder", "skip_nearest_zero")
 
 EXCEPTIONS = {
     # These goldens' outputs part from a float64 run too, by 2e-2, 3e-2, 5e-3 and 1e-3.
