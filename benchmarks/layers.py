@@ -7,7 +7,9 @@ import flax.linen as nn
 import jax
 
 from benchmarks.subject import jit
-from dip_jax.generators.blocks import Conv, Doubled, convolve, convolve_doubled
+from dip_jax.generators.blocks import Conv
+from dip_jax.generators.convolution import convolve
+from dip_jax.generators.doubling import Doubled, convolve_doubled
 
 FOLDED = "3x3 after upsampling, folded"
 

@@ -7,7 +7,7 @@ jax's default precision, and the bandwidth of ``x * 2 + 1`` in place on 256 MB. 
 operations are those of its convolutions: forward and two gradients, without the gradient of
 the network's input; a 3x3 convolution after upsampling has 16 of 36 products. Each
 convolution is also timed alone, with the padding of its input, forward and both gradients,
-compiled by itself from ``dip_jax.generators.blocks``. Everything is measured in turn, in
+compiled by itself from ``dip_jax.generators``. Everything is measured in turn, in
 rounds, after one round that compiles; medians are shown.
 """
 
@@ -25,7 +25,7 @@ from benchmarks.layers import Layer, arguments_of, compiled, layers_of
 from benchmarks.step import seconds_of
 from benchmarks.subject import check_size, initial_state, jit, preset_named, step_of, subject_of
 from dip_jax.app.device import choose_device
-from dip_jax.generators.blocks import convolve
+from dip_jax.generators.convolution import convolve
 from experiments.program import Table, define_common, publish, run_program
 
 NAME = "roofline"

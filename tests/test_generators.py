@@ -8,7 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, ResNet, Skip, UNet, blocks
+from dip_jax.generators import (
+    ConvDecoder,
+    DeepDecoder,
+    Flat,
+    ResNet,
+    Skip,
+    UNet,
+    blocks,
+    convolution,
+    doubling,
+)
 from dip_jax.generators.linear import add_border, extend, smooth, spread, total
 
 KEY = jax.random.key(0)
@@ -214,7 +224,7 @@ def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     x, kernel = data(8, 6, 2), data(5, 5, 2, 3, seed=1)
     padded = np.pad(x, ((2, 2), (2, 2), (0, 0)), mode=mode)
     taps = [padded[i : i + 8, j : j + 6] @ kernel[i, j] for i in range(5) for j in range(5)]
-    result = blocks.convolve(jnp.asarray(x), kernel, stride=stride, padding=padding)
+    result = convolution.convolve(jnp.asarray(x), kernel, stride=stride, padding=padding)
     np.testing.assert_allclose(result, sum(taps)[::stride, ::stride], atol=1e-4)
 
 
@@ -223,10 +233,10 @@ def test_convolution_of_few_channels_equals_a_sum_over_taps():
     x, kernel = data(5, 6, 2), data(3, 3, 2, 18, seed=1)
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     taps = [padded[i : i + 5, j : j + 6] @ kernel[i, j] for i in range(3) for j in range(3)]
-    traced = jax.make_jaxpr(lambda x: blocks.convolve(x, kernel, padding="reflect"))(x)
+    traced = jax.make_jaxpr(lambda x: convolution.convolve(x, kernel, padding="reflect"))(x)
     assert "conv_general_dilated" not in str(traced)
     np.testing.assert_allclose(
-        blocks.convolve(jnp.asarray(x), kernel, padding="reflect"), sum(taps), atol=1e-5
+        convolution.convolve(jnp.asarray(x), kernel, padding="reflect"), sum(taps), atol=1e-5
     )
 
 
@@ -274,12 +284,12 @@ def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
     x, v = jnp.asarray(data(*shape)), jnp.asarray(data(*shape, seed=1))
 
     def plain(x):
-        return jnp.mean(blocks.upsample(x, "bilinear") ** 2, axis=(0, 1))
+        return jnp.mean(doubling.upsample(x, "bilinear") ** 2, axis=(0, 1))
 
     def summed(square):
         return lambda x: jnp.sum(jnp.arange(1.0, shape[2] + 1) * square(x) ** 2)
 
-    ours = blocks._doubled_square
+    ours = doubling.doubled_square
     for mine, theirs in zip(jax.jvp(ours, (x,), (v,)), jax.jvp(plain, (x,), (v,)), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
     mine, theirs = (jax.jvp(jax.grad(summed(f)), (x,), (v,)) for f in (ours, plain))
@@ -318,7 +328,7 @@ def test_norm_equals_the_plain_formula_also_far_from_zero(offset):
 def test_upsample_equals_a_resize(kind, method, shape):
     x = data(*shape)
     expected = jax.image.resize(x, (2 * shape[0], 2 * shape[1], 2), method)
-    np.testing.assert_allclose(blocks.upsample(jnp.asarray(x), kind), expected, atol=1e-6)
+    np.testing.assert_allclose(doubling.upsample(jnp.asarray(x), kind), expected, atol=1e-6)
 
 
 def test_pool():
@@ -345,8 +355,8 @@ def test_lanczos_downsample_starts_as_a_filter_of_single_channels():
     np.testing.assert_allclose(result[3:-3, :, 0], inside, atol=1e-3)
 
 
-@pytest.mark.parametrize("padding", blocks.PADDINGS)
-@pytest.mark.parametrize("kind", blocks.UPSAMPLINGS)
+@pytest.mark.parametrize("padding", convolution.PADDINGS)
+@pytest.mark.parametrize("kind", doubling.UPSAMPLINGS)
 @pytest.mark.parametrize("shape", [(5, 7, 3), (2, 1, 3), (1, 1, 3)])
 def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
     """Values and gradients; also for a map of one pixel."""
@@ -354,11 +364,11 @@ def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
 
     @jax.jit
     def plain(x, kernel):
-        return blocks.convolve(blocks.upsample(x, kind), kernel, padding=padding)
+        return convolution.convolve(doubling.upsample(x, kind), kernel, padding=padding)
 
     @jax.jit
     def folded(x, kernel):
-        return blocks.convolve_doubled(blocks.Doubled(x, kind), kernel, padding=padding)
+        return doubling.convolve_doubled(doubling.Doubled(x, kind), kernel, padding=padding)
 
     expected, transpose = jax.vjp(plain, x, kernel)
     result, folded_transpose = jax.vjp(folded, x, kernel)
@@ -368,15 +378,15 @@ def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
         np.testing.assert_allclose(ours, theirs, atol=5e-5)
 
 
-@pytest.mark.parametrize("kind", blocks.UPSAMPLINGS)
+@pytest.mark.parametrize("kind", doubling.UPSAMPLINGS)
 def test_parts_stand_for_their_concatenation(kind):
     skip, coarse = data(8, 6, 2), data(4, 3, 5, seed=1)
-    joined = np.concatenate([skip, blocks.upsample(coarse, kind)], axis=-1)
-    parts = (skip, blocks.Doubled(jnp.asarray(coarse), kind))
+    joined = np.concatenate([skip, doubling.upsample(coarse, kind)], axis=-1)
+    parts = (skip, doubling.Doubled(jnp.asarray(coarse), kind))
     norm, conv = blocks.Norm(), blocks.Conv(width=4)
     scaled = {"params": {"scale": data(7, seed=2), "bias": data(7, seed=3)}}
     first, second = norm.apply(scaled, *parts)
-    normal = np.concatenate([first, blocks.upsample(second.x, kind)], axis=-1)
+    normal = np.concatenate([first, doubling.upsample(second.x, kind)], axis=-1)
     np.testing.assert_allclose(normal, norm.apply(scaled, joined), atol=1e-5)
     params = conv.init(KEY, joined)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, conv.init(KEY, *parts))

@@ -12,8 +12,10 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from dip_jax.base import Array, Image
-from dip_jax.generators.blocks import PADDINGS, UPSAMPLINGS, Conv, Doubled, Norm, upsample
+from dip_jax.generators.blocks import Conv, Norm
 from dip_jax.generators.checks import check_choice, check_input, check_integer
+from dip_jax.generators.convolution import PADDINGS
+from dip_jax.generators.doubling import UPSAMPLINGS, Doubled, upsample
 
 
 class _Decoder(nn.Module, kw_only=True):

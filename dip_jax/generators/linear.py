@@ -54,6 +54,11 @@ def total(x: Array) -> Array:
     return _total.bind(x)
 
 
+def mean(x: Array) -> Array:
+    """As :func:`total`, over the number of pixels."""
+    return total(x) / (x.shape[0] * x.shape[1])
+
+
 def spread(values: Array, size: tuple[int, int]) -> Array:
     """The same ``values [...]`` at each of ``h, w`` pixels, ``[h, w, ...]``."""
     return _spread.bind(values, size=size)

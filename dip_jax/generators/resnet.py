@@ -3,13 +3,9 @@
 import flax.linen as nn
 
 from dip_jax.base import Array, Image
-from dip_jax.generators.blocks import (
-    ACTIVATIONS,
-    PADDINGS,
-    Conv,
-    Norm,
-)
+from dip_jax.generators.blocks import ACTIVATIONS, Conv, Norm
 from dip_jax.generators.checks import check_choice, check_input, check_integer
+from dip_jax.generators.convolution import PADDINGS
 
 
 class Block(nn.Module):

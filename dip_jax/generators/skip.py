@@ -9,16 +9,14 @@ from dip_jax.generators.blocks import (
     ACTIVATIONS,
     DOWNSAMPLINGS,
     DTYPES,
-    PADDINGS,
-    UPSAMPLINGS,
     Conv,
-    Doubled,
     LanczosDownsample,
     Norm,
     pool,
-    upsample,
 )
 from dip_jax.generators.checks import check_choice, check_input, check_integer, check_kernel
+from dip_jax.generators.convolution import PADDINGS
+from dip_jax.generators.doubling import UPSAMPLINGS, Doubled, upsample
 
 
 class Level(nn.Module, kw_only=True):

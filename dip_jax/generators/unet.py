@@ -4,16 +4,10 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from dip_jax.base import Array, Image
-from dip_jax.generators.blocks import (
-    PADDINGS,
-    UPSAMPLINGS,
-    Conv,
-    Deconv,
-    Norm,
-    pool,
-    upsample,
-)
+from dip_jax.generators.blocks import Conv, Deconv, Norm, pool
 from dip_jax.generators.checks import check_choice, check_input, check_integer
+from dip_jax.generators.convolution import PADDINGS
+from dip_jax.generators.doubling import UPSAMPLINGS, upsample
 
 NORMS = ("batch", "instance", "none")
 _WIDTHS = (64, 128, 256, 512, 1024)
