@@ -15,7 +15,7 @@ OUT="${1:-benchmarks/results/gpu}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 
 if ! "$PYTHON" -c "import jax; jax.devices('gpu')" >/dev/null 2>&1; then
-  echo "gpu.sh: jax of $PYTHON finds no GPU here; pip install 'dip-jax[cuda12]'" >&2
+  echo "gpu.sh: jax of $PYTHON finds no GPU here; pip install '.[cuda12]'" >&2
   exit 2
 fi
 

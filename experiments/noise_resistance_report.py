@@ -104,7 +104,7 @@ def new_figure() -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(
-            "matplotlib", "absent", "the plot needs it; pip install 'dip-jax[plot]'"
+            "matplotlib", "absent", "the plot needs it; pip install '.[plot]'"
         ) from error
     return Figure(figsize=(7.5, 4.6), layout="constrained")
 

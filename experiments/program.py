@@ -84,7 +84,7 @@ def require(package: str, extra: str, flag: str, value: str) -> None:
       UserError: if it cannot be imported.
     """
     if importlib.util.find_spec(package) is None:
-        problem = f"{package} is not installed; pip install 'dip-jax[{extra}]', or leave it out"
+        problem = f"{package} is not installed; pip install '.[{extra}]', or leave it out"
         raise UserError(flag, value, problem)
 
 

@@ -75,7 +75,7 @@ def test_step_without_torch_tells_how_to_get_it(monkeypatch, capsys):
     )
     assert step.main(["--peers=eager"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "'dip-jax[bench]'" in line
+    assert "'.[bench]'" in line
 
 
 def test_published_numbers_are_the_tables(tmp_path, capsys):
@@ -179,6 +179,6 @@ def test_gpu_script_without_a_gpu_says_so(tmp_path):
     )
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
-    assert "'dip-jax[cuda12]'" in result.stderr
+    assert "'.[cuda12]'" in result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "gpu").exists()

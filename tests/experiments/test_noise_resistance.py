@@ -147,7 +147,7 @@ def test_absent_matplotlib_is_told_before_the_fits(tmp_path, monkeypatch, capsys
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.setattr(noise_resistance, "_fit", None)
     assert noise_resistance.main([*TINY, f"--out={tmp_path}"]) == 2
-    assert "pip install 'dip-jax[plot]'" in capsys.readouterr().err
+    assert "pip install '.[plot]'" in capsys.readouterr().err
 
 
 def test_targets():
