@@ -8,14 +8,17 @@ the same noisy array. The clean picture is used to report alone.
 
 Methods: ``pytorch`` is the peer with the settings of the original's denoising notebook; a
 preset's name is what ``dip-jax`` does with it. The average is the original's exponential one
-for the peer and the preset's for ours.
+for the peer and the preset's for ours. A curve's first line tells, behind a ``#``, where and
+when it was made, and with how many steps at most.
 """
 
 import csv
+import json
 import pickle
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -24,7 +27,7 @@ from dip_jax.app.degrade import add_noise
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 from dip_jax.app.pictures import read_picture
-from experiments.program import define_backend, require, run_program
+from experiments.program import define_backend, describe, require, run_program
 from experiments.tables import centre
 
 NAME = "curves"
@@ -43,7 +46,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("size", 256, "Height and width of the cut.", lower_bound=32, **text)
     flags.DEFINE_float("sigma", 25.0, "Noise in 8-bit levels.", lower_bound=1e-3, **text)
     flags.DEFINE_integer("seed", 0, "Of the network and its input.", lower_bound=0, **text)
-    flags.DEFINE_integer("steps", 3000, "At most so many.", lower_bound=1, **text)
+    flags.DEFINE_integer("steps", 3000, "At most so many.", lower_bound=2 * EVERY, **text)
     flags.DEFINE_integer(
         "patience", 300, "Stop so many steps after the best average.", lower_bound=1, **text
     )
@@ -68,22 +71,36 @@ def _run(values: flags.FlagValues, started: float) -> None:
     path = Path(values.file)
     if values.method == "pytorch":
         require("torch", "bench", "--method", values.method)
-        rows = _peer(truth, y, values, started, path.with_suffix(".state"))
+        device, rows = _peer(truth, y, values, started, path.with_suffix(".state"))
     else:
-        rows = _ours(truth, y, values, started)
+        device, rows = _ours(truth, y, values, started)
     with replacing(path) as partial, partial.open("w", newline="") as file:
+        file.write(made_line(device, values.steps))
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows([step, *(f"{v:.4f}" for v in rest)] for step, *rest in rows)
     path.with_suffix(".state").unlink(missing_ok=True)
 
 
-def _ours(truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: float) -> list:
+def made_line(device: str, steps: int) -> str:
+    """How a file of measurements begins."""
+    return "# " + json.dumps({"steps": steps, **describe(device)}) + "\n"
+
+
+def read_made(path: Path) -> dict[str, Any]:
+    """What :func:`made_line` wrote there."""
+    with path.open(encoding="utf-8") as file:
+        return json.loads(file.readline().removeprefix("# "))
+
+
+def _ours(
+    truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: float
+) -> tuple[str, list]:
     from dip_jax.app.device import choose_device
     from dip_jax.app.fitting import restore
     from dip_jax.app.presets import find_preset
 
-    choose_device(values.backend)
+    device = choose_device(values.backend)
     preset = find_preset(values.method, "denoise")
     # The paper's number of steps is no end of a learning curve; that of "fast" is its schedule's.
     most = preset.steps if values.method == "fast" else values.steps
@@ -99,7 +116,7 @@ def _ours(truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: f
     before = time.time() - started - result.compile_seconds - result.fit_seconds
     total = len(result.trace["psnr"])
     a_step = result.fit_seconds / max(1, total - 1)
-    return [
+    return device, [
         (
             step,
             before + result.compile_seconds + (step - 1) * a_step,
@@ -113,7 +130,7 @@ def _ours(truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: f
 
 def _peer(
     truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: float, keep: Path
-) -> list:
+) -> tuple[str, list]:
     import torch
 
     from benchmarks import peer
@@ -155,7 +172,7 @@ def _peer(
             with replacing(keep) as partial, partial.open("wb") as file:
                 pickle.dump({**kept, "done": done, "best": best}, file)
             print(f"{keep.stem}: {done} steps, {average_psnr:.2f} dB", file=sys.stderr)
-    return rows
+    return peer.name_of(where), rows
 
 
 if __name__ == "__main__":

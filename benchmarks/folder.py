@@ -13,6 +13,7 @@ two processes share those that one has for itself.
   a folder, two processes: two of the same, with ``--coordinator``
 """
 
+import contextlib
 import functools
 import shutil
 import socket
@@ -121,16 +122,14 @@ def take(way: str, pictures: Sequence[Path], out: Path, settings: Sequence[str])
     if way == SINGLES:
         out.mkdir()
         for picture in pictures:
-            _end(_start([f"--image={picture}", f"--out={out / picture.stem}", *settings]))
+            _run_all([[f"--image={picture}", f"--out={out / picture.stem}", *settings]])
     elif way == PROCESSES:
         address = f"--coordinator=127.0.0.1:{free_port()}"
         common = [f"--image={pictures[0].parent}", f"--out={out}", *settings, address]
-        processes = [_start([*common, "--processes=2", f"--process={i}"]) for i in range(2)]
-        for process in processes:
-            _end(process)
+        _run_all([[*common, "--processes=2", f"--process={i}"] for i in range(2)])
     else:
         devices = ["--devices=2"] if way == DEVICES else []
-        _end(_start([f"--image={pictures[0].parent}", f"--out={out}", *settings, *devices]))
+        _run_all([[f"--image={pictures[0].parent}", f"--out={out}", *settings, *devices]])
     return time.perf_counter() - start
 
 
@@ -168,17 +167,21 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _start(argv: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    _, told = process.communicate()
-    if process.returncode:
-        last = (told.strip().splitlines() or ["no message"])[-1]
-        raise OSError(f"dip-jax ended with {process.returncode}: {last}")
+def _run_all(commands: Sequence[Sequence[str]]) -> None:
+    """Runs the command with each ``argv``, all at once; if one fails, the others end."""
+    with contextlib.ExitStack() as stack:
+        started = []
+        for argv in commands:
+            # No pipe: it fills while another process is waited for.
+            told = stack.enter_context(tempfile.TemporaryFile("w+"))
+            process = subprocess.Popen([*COMMAND, *argv], stdout=subprocess.DEVNULL, stderr=told)
+            stack.callback(process.terminate)  # which does nothing to one that has ended
+            started.append((process, told))
+        for process, told in started:
+            if process.wait():
+                told.seek(0)
+                last = (told.read().strip().splitlines() or ["no message"])[-1]
+                raise OSError(f"dip-jax ended with {process.returncode}: {last}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ OUT="${1:-benchmarks/results/gpu}"
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
 
 if ! "$PYTHON" -c "import jax; jax.devices('gpu')" >/dev/null 2>&1; then
-  echo "gpu.sh: jax of $PYTHON finds no GPU here; pip install '.[cuda12]'" >&2
+  echo "gpu.sh: jax of $PYTHON finds no GPU here; pip install '.[cuda13]' or '.[cuda12]'" >&2
   exit 2
 fi
 
@@ -76,7 +76,7 @@ write_picture(pathlib.Path(sys.argv[1]) / 'astronaut.png', data.astronaut() / 25
 " "$OUT/pictures" 2>"$OUT/logs/pictures.txt"; then
   echo "quality: not run, no picture: $(tail -n 1 "$OUT/logs/pictures.txt")" | tee -a "$OUT/failures.txt"
 else
-  rm -rf "$OUT/cache" # an earlier run's, were it interrupted
+  rm -rf "$OUT/cache" "$OUT/quality" # an earlier run's: its curves would be kept
   measure quality 230 time_to_quality --size=512 --seeds=2 "--data=$OUT/pictures" \
     --pictures=astronaut.png "--cache=$OUT/cache"
 fi
@@ -86,7 +86,7 @@ measure step-fast 100 step --sizes=512 --networks=fast "--peers=$peers" --steps=
 # To choose among its convolutions of half precision takes XLA minutes.
 measure step-half 240 step --sizes=512 --networks=paper --peers= --steps=10 --noparts \
   --dtypes=float32,bfloat16
-measure startup 100 startup --size=512 --rounds=2
+measure startup 100 startup --rounds=2
 measure roofline 80 roofline --size=512
 measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
 measure step-256 200 step --sizes=256 --networks=paper,nearest,fast "--peers=$peers" --steps=10

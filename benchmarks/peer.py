@@ -6,6 +6,7 @@ the same weights it computes the same picture, loss and gradient. PyTorch is imp
 nowhere else: import this module only after :func:`experiments.program.require`.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -168,13 +169,22 @@ def device_of(backend: str) -> str:
     """PyTorch's name for a backend: "auto" is a GPU if PyTorch sees one.
 
     Raises:
-      UserError: if it is to be a GPU, and PyTorch sees none.
+      UserError: if it is to be a GPU, and PyTorch sees none, or what PyTorch has no name for.
     """
+    if backend not in ("auto", "cpu", "gpu"):
+        raise UserError("--backend", backend, "PyTorch runs on none; leave the peer out")
     seen = torch.cuda.is_available()
     torch.backends.cudnn.benchmark = True  # as the original's notebooks do
     if backend == "gpu" and not seen:
         raise UserError("--backend", backend, "this PyTorch sees no GPU; install one that does")
     return "cuda" if seen and backend in ("auto", "gpu") else "cpu"
+
+
+def name_of(where: str) -> str:
+    """A device's description, of its name in PyTorch."""
+    if where == "cuda":
+        return f"gpu ({torch.cuda.get_device_name()})"
+    return f"cpu ({os.cpu_count()} cores)"
 
 
 def _per_scale(value: Any, scale: int) -> Any:

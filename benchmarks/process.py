@@ -14,6 +14,22 @@ from dip_jax.app.errors import UserError
 _ROOT = Path(__file__).parents[1]
 
 
+_DEVICE = """
+import json, sys, jax
+from dip_jax.app.device import choose_device
+backend, = json.loads(sys.argv[1])
+print(json.dumps([choose_device(backend), jax.devices()[0].platform]))
+"""
+
+
+class Device(NamedTuple):
+    """What a backend stands for on this machine."""
+
+    description: str
+    backend: str
+    """``"cpu"``, ``"gpu"`` or ``"tpu"``."""
+
+
 class Finished(NamedTuple):
     """What a process left."""
 
@@ -55,3 +71,12 @@ def run_code(code: str, *arguments: Any, environment: Mapping[str, str] | None =
         raise ChildProcessError(f"a process failed: {last}")
     lines = process.stdout.strip().splitlines()
     return Finished(seconds, json.loads(lines[-1]) if lines else None)
+
+
+def device_of(backend: str) -> Device:
+    """Asks another process, so that the device remains free for those to come.
+
+    Raises:
+      UserError: if there is no such device.
+    """
+    return Device(*run_code(_DEVICE, backend).result)

@@ -3,13 +3,13 @@
   python -m benchmarks.step --sizes=128,256,512 --networks=paper,nearest,fast
 
 Network, size, optimiser (Adam) and jitter are equal. ``paper`` is the network of the preset
-``paper`` for denoising, ``nearest`` the same with nearest upsampling, ``fast`` the network of
-the preset ``fast``. Our step is timed as it runs, ``--steps`` of them in one compiled loop;
-forward, backward and optimiser apart are programs of their own, left out with ``--noparts``.
-Each round takes one measurement of each kind in turn, so that whatever else the machine does
-falls on all; medians are shown, and ratios of medians. With ``--dtypes=float32,bfloat16`` ours
-is also timed with maps of half precision, the peer always as PyTorch runs it by itself (on a
-GPU its convolutions are of TF32, as are ours).
+``paper`` for denoising, ``nearest`` the same with nearest upsampling, ``fast`` the network of the
+preset ``fast`` (fed noise as the others are, where the preset feeds it the picture). Our step is
+timed as it runs, ``--steps`` of them in one compiled loop; forward, backward and optimiser apart
+are programs of their own, left out with ``--noparts``. Each round takes one measurement of each
+kind in turn, so that whatever else the machine does falls on all; medians are shown, and ratios
+of medians. With ``--dtypes=float32,bfloat16`` ours is also timed with maps of half precision, the
+peer always as PyTorch runs it by itself (on a GPU its convolutions are of TF32, as are ours).
 """
 
 import functools
@@ -26,6 +26,7 @@ import optax
 from absl import flags
 
 import dip_jax
+from benchmarks.subject import check_size
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
 from dip_jax.app.presets import find_preset
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str], values: flags.FlagValues) -> None:
-    sizes = integers("--sizes", values.sizes, least=64)
+    sizes = integers("--sizes", values.sizes)
     peers = [peer for peer in values.peers if peer]
     for flag, given, known in (
         ("--networks", values.networks, NETWORKS),
@@ -82,19 +83,22 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         for name in given:
             if name not in known:
                 raise UserError(flag, name, "is unknown; there are " + ", ".join(known))
+    for network in values.networks:
+        for size in sizes:
+            check_size("--sizes", size, preset_of(network))
     if peers:
         require("torch", "bench", "--peers", ",".join(peers))
     device = choose_device(values.backend)
     rows, notes = [], []
     for network in values.networks:
         for size in sizes:
-            subjects = [
-                ours(network, size, values.steps, dtype=dtype, parts=values.parts)
-                for dtype in values.dtypes
-            ]
+            options = {"steps": values.steps, "parts": values.parts}
+            subjects = [ours(network, size, dtype=dtype, **options) for dtype in values.dtypes]
             for peer in peers:
                 try:
-                    subjects.append(theirs(network, size, values.steps, compiled=peer == "compile"))
+                    subjects.append(theirs(network, size, compiled=peer == "compile", **options))
+                except UserError:
+                    raise
                 except Exception as error:  # whatever torch.compile raises: no number then
                     reason = str(error).strip().splitlines() or [type(error).__name__]
                     notes.append(f"{network} {size}, PyTorch {peer}: did not run ({reason[0]})")
@@ -138,9 +142,7 @@ def preset_of(network: str) -> Preset:
     return preset._replace(options=(*dict(preset.options, upsampling="nearest").items(),))
 
 
-def ours(
-    network: str, size: int, steps: int, *, dtype: str = "float32", parts: bool = True
-) -> Subject:
+def ours(network: str, size: int, *, steps: int, dtype: str, parts: bool) -> Subject:
     """Our step as :func:`dip_jax.run` takes it, and its parts as programs of their own."""
     preset = preset_of(network)
     half = None if dtype == "float32" else dtype
@@ -153,8 +155,9 @@ def ours(
         jax.jit, compiler_options=dip_jax.loop.compiler_options(jax.default_backend())
     )
 
-    def loss(params: Any) -> jax.Array:
-        return task.loss(generator.apply(params, z))
+    def loss(params: Any, key: jax.Array) -> jax.Array:
+        jitter = preset.jitter * jax.random.normal(key, z.shape)
+        return task.loss(generator.apply(params, z + jitter))
 
     def update(grads: Any, state: Any, params: Any) -> Any:
         updates, state = adam.update(grads, state, params)
@@ -162,10 +165,10 @@ def ours(
 
     state, _ = dip_jax.run(algorithm, jax.random.key(0), task, z, steps=0)
     kept = {"state": state}
-    params = jnp.copy(state.params)
+    params, key = jnp.copy(state.params), jax.random.key(3)
     calls = {
-        "forward": functools.partial(jit(loss), params),
-        "gradient": functools.partial(jit(jax.value_and_grad(loss)), params),
+        "forward": functools.partial(jit(loss), params, key),
+        "gradient": functools.partial(jit(jax.value_and_grad(loss)), params, key),
         "optimiser": functools.partial(
             jit(update), jnp.ones_like(params), adam.init(params), params
         ),
@@ -186,8 +189,8 @@ def ours(
     return Subject("dip_jax" if half is None else f"dip_jax, {half}", measure)
 
 
-def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:
-    """The peer's step, its parts one after the other."""
+def theirs(network: str, size: int, *, steps: int, compiled: bool, parts: bool) -> Subject:
+    """The peer's step, and its parts one after the other."""
     import torch
 
     from benchmarks import peer
@@ -197,7 +200,8 @@ def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:
     torch.manual_seed(0)
     net = peer.TorchSkip(peer.network_of(preset, 3), preset.depth).to(where)
     fit = peer.Fit(
-        torch.compile(net) if compiled else net,
+        # Nothing of networks compiled before, whose sizes it would generalise from.
+        _compiled(net) if compiled else net,
         (0.1 * torch.rand(1, preset.depth, size, size)).to(where),
         torch.rand(1, 3, size, size).to(where),
         learning_rate=preset.learning_rate,
@@ -209,8 +213,8 @@ def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:
             torch.cuda.synchronize()
 
     def measure() -> dict[str, float]:
-        total = dict.fromkeys(PARTS, 0.0)
-        for _ in range(steps):
+        total = dict.fromkeys(PARTS, 0.0) if parts else {}
+        for _ in range(steps if parts else 0):
             fit.optimizer.zero_grad()
             marks = [time.perf_counter()]
             loss, _ = fit.forward()
@@ -229,6 +233,13 @@ def theirs(network: str, size: int, steps: int, *, compiled: bool) -> Subject:
 
     measure()  # compiles, or says why it cannot
     return Subject("PyTorch " + ("torch.compile" if compiled else "eager"), measure)
+
+
+def _compiled(net: Any) -> Any:
+    import torch
+
+    torch.compiler.reset()
+    return torch.compile(net, dynamic=False)
 
 
 def seconds_of(call: Callable[[], Any], times: int, wait: Callable[[Any], Any]) -> float:

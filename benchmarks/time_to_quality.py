@@ -11,9 +11,10 @@ included) until its average first reaches the target.
 
 Curves that exist are kept (another machine or backend wants another ``--out``), and the peer's go
 on where they were, so that the command may be stopped at any time and called again. Where other
-work ran beside the curves, their seconds say little: ``--calibrate`` measures start-up and step of
-each method once more, in turn, and times are then start-up + steps * step. Clean pictures are used
-to report alone.
+work ran beside the curves, or our steps have become faster since, their seconds say little:
+``--calibrate`` measures start-up and step of each method once more, in turn, and times are then
+start-up + steps * step. The table tells of when curves and calibration are. Clean pictures are
+used to report alone.
 """
 
 import csv
@@ -23,15 +24,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from absl import flags
 
-from benchmarks.curves import METHODS
+from benchmarks.curves import EVERY, METHODS, made_line, read_made
+from benchmarks.process import device_of
 from dip_jax.app.errors import UserError
+from dip_jax.app.files import replacing
 from experiments.program import Table, define_backend, publish, require, run_program
 
 NAME = "time_to_quality"
@@ -71,7 +74,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("methods", ["pytorch", "fast"], "Of " + ", ".join(METHODS) + ".", **text)
     flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, ... of each.", lower_bound=1, **text)
     flags.DEFINE_integer("size", 256, "Height and width of the cut.", lower_bound=32, **text)
-    flags.DEFINE_integer("steps", 3000, "At most so many.", lower_bound=1, **text)
+    flags.DEFINE_integer("steps", 3000, "At most so many.", lower_bound=2 * EVERY, **text)
     flags.DEFINE_string("cache", None, "Folder of compiled programs [an empty one each].", **text)
     flags.DEFINE_bool("run", True, "Compute missing curves; else report what exists.", **text)
     flags.DEFINE_bool("calibrate", False, "Measure start-up and steps in turn.", **text)
@@ -91,25 +94,44 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         if method not in METHODS:
             raise UserError("--methods", method, "is unknown; there are " + ", ".join(METHODS))
     folder = Path(values.out) / NAME
-    if values.run or values.calibrate:
-        _check_pictures(values)
-        if PEER in values.methods:
-            require("torch", "bench", "--methods", PEER)
-        folder.mkdir(parents=True, exist_ok=True)
     # The peer's last: they take hours.
     methods = sorted(values.methods, key=lambda method: method == PEER)
-    for method in methods if values.run else []:
-        for seed in range(values.seeds):
-            for picture in values.pictures:
-                path = folder / f"{method}-{_subject(picture, values.size)}-{seed}.csv"
-                if not path.exists():
-                    _curve(method, Path(values.data) / picture, path, seed, values.steps, values)
+    wanted = {
+        folder / f"{method}-{_subject(picture, values.size)}-{seed}.csv": (method, picture, seed)
+        for method in methods
+        for seed in range(values.seeds)
+        for picture in values.pictures
+    }
+    if values.run or values.calibrate:
+        _check_pictures(values)
+        # Asked of a process, and told to all: jax and PyTorch might take "auto" for two things.
+        values.backend = device_of(values.backend).backend
+        if PEER in values.methods:
+            require("torch", "bench", "--methods", PEER)
+            from benchmarks import peer
+
+            peer.device_of(values.backend)
+        folder.mkdir(parents=True, exist_ok=True)
+    if values.run:
+        _check_kept(wanted, values.steps)
+        for path, (method, picture, seed) in wanted.items():
+            if not path.exists():
+                _curve(method, Path(values.data) / picture, path, seed, values.steps, values)
     if values.calibrate:
         _calibrate(methods, Path(values.data) / values.pictures[0], folder, values)
-    costs = read_costs(folder / "calibration.csv")
+    costs = read_costs(folder / "calibration.csv", methods)
     pictures = [_subject(picture, values.size) for picture in values.pictures]
-    tables = report(folder, pictures, methods, costs)
-    publish(tables, f"benchmarks.{NAME}", argv, values.backend, values.out)
+    kept = [
+        path
+        for method in sorted({PEER, *methods})
+        for picture in pictures
+        for path in sorted(folder.glob(f"{method}-{picture}-*.csv"))
+    ]
+    first, *others = report(folder, pictures, methods, costs)
+    note = f"{first.note}  \n{_provenance(kept, folder / 'calibration.csv' if costs else None)}"
+    tables = [first._replace(note=note), *others]
+    devices = " and ".join(sorted({read_made(path)["device"] for path in kept}))
+    publish(tables, f"benchmarks.{NAME}", argv, devices, values.out)
 
 
 def report(
@@ -120,10 +142,11 @@ def report(
     Raises:
       UserError: if the peer has no curve, as there is then no target.
     """
-    rows, ratios = [], {}
+    rows, ratios, missing = [], {}, []
     for picture in pictures:
         peers = _curves(folder, PEER, picture)
         if not peers:
+            missing.append(picture)
             continue
         target = float(np.mean([curve.average_psnr.max() for curve in peers.values()]))
         for near in (0.0, NEAR):
@@ -181,7 +204,8 @@ def report(
             "Ratio to the PyTorch peer over pictures and seeds",
             ["method", "dB below the target", "fits", "median", "worst"],
             summary,
-            "inf: at least one fit never reached it.",
+            "inf: at least one fit never reached it."
+            + (f" Without a curve of {PEER}: {', '.join(missing)}." if missing else ""),
         ),
     ]
 
@@ -199,19 +223,45 @@ def reached(curve: Curve, target: float, cost: Cost | None) -> float:
 
 def read_curve(path: Path) -> Curve:
     """The columns of a curve's file."""
-    rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    rows = np.loadtxt(path, delimiter=",", skiprows=2, ndmin=2)
     return Curve(*rows.T)
 
 
-def read_costs(path: Path) -> dict[str, Cost]:
-    """What a calibration measured, medians over its rounds; empty without one."""
+def read_costs(path: Path, methods: Sequence[str]) -> dict[str, Cost]:
+    """What a calibration measured, medians over its rounds.
+
+    Empty without one that holds the peer and all of ``methods``: seconds of another occasion are
+    not compared with these.
+    """
     if not path.exists():
         return {}
     rounds: dict[str, list[tuple[float, float]]] = {}
     with path.open(newline="") as file:
+        file.readline()
         for row in csv.DictReader(file):
             rounds.setdefault(row["method"], []).append((float(row["startup"]), float(row["step"])))
-    return {method: Cost(*np.median(values, axis=0)) for method, values in rounds.items()}
+    if not rounds.keys() >= {PEER, *methods}:
+        return {}
+    return {method: Cost(*np.median(rounds[method], axis=0)) for method in sorted({PEER, *methods})}
+
+
+def _check_kept(paths: Iterable[Path], steps: int) -> None:
+    """Refuses curves of other settings, which would be reported as if they were of these."""
+    for path in paths:
+        if path.exists() and (made := read_made(path)["steps"]) != steps:
+            problem = f"{path} was made with --steps={made}; remove it, or name another --out"
+            raise UserError("--steps", steps, problem)
+
+
+def _provenance(curves: Iterable[Path], calibration: Path | None) -> str:
+    """When the curves and the calibration were made."""
+    dates: dict[str, set[str]] = {}
+    for path in curves:
+        dates.setdefault(path.name.partition("-")[0], set()).add(read_made(path)["date"])
+    told = [f"curves of {method}: {', '.join(sorted(of))}" for method, of in dates.items()]
+    if calibration:
+        told.append(f"calibration: {read_made(calibration)['date']}")
+    return "Made: " + "; ".join(told) + "."
 
 
 def _subject(picture: str, size: int) -> str:
@@ -256,7 +306,10 @@ def _calibrate(
                 step = np.diff(curve.seconds[[0, -1]])[0] / np.diff(curve.step[[0, -1]])[0]
                 startup = curve.seconds[0] - (curve.step[0] - 1) * step
                 rows.append([method, f"{startup:.3f}", f"{step:.5f}"])
-    with (folder / "calibration.csv").open("w", newline="") as file:
+                device = read_made(path)["device"]
+    calibration = folder / "calibration.csv"
+    with replacing(calibration) as partial, partial.open("w", newline="") as file:
+        file.write(made_line(device, max(CALIBRATION.values())))
         writer = csv.writer(file)
         writer.writerow(["method", "startup", "step"])
         writer.writerows(rows)
@@ -265,6 +318,8 @@ def _calibrate(
 def _check_pictures(values: flags.FlagValues) -> None:
     if not values.data:
         raise UserError("--data", None, "is needed: the folder with the standard pictures")
+    if not values.pictures:
+        raise UserError("--pictures", "", "names none")
     for picture in values.pictures:
         if not (Path(values.data) / picture).exists():
             raise UserError("--pictures", picture, f"is not in --data={values.data}")

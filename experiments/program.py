@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from absl import flags
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import replacing
 
+# Of jax and PyTorch, on a device or off it.
+_OUT_OF_MEMORY = re.compile("RESOURCE_EXHAUSTED|out of memory|can't allocate memory", re.IGNORECASE)
 PACKAGES = ("dip-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch", "bm3d")
 
 
@@ -58,6 +61,11 @@ def run_program(
         return 2
     except (FloatingPointError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        print(f"{name}: out of memory; take a smaller picture or network", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\n{name}: stopped; finished results are kept", file=sys.stderr)

@@ -3,6 +3,8 @@
 Equality with the original networks is in ``test_parity.py``.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -233,11 +235,21 @@ def test_convolution_of_few_channels_equals_a_sum_over_taps():
     x, kernel = data(5, 6, 2), data(3, 3, 2, 18, seed=1)
     padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")
     taps = [padded[i : i + 5, j : j + 6] @ kernel[i, j] for i in range(3) for j in range(3)]
-    traced = jax.make_jaxpr(lambda x: convolution.convolve(x, kernel, padding="reflect"))(x)
-    assert "conv_general_dilated" not in str(traced)
-    np.testing.assert_allclose(
-        convolution.convolve(jnp.asarray(x), kernel, padding="reflect"), sum(taps), atol=1e-5
-    )
+    ours = functools.partial(convolution.convolve, padding="reflect")
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(ours)(x, kernel))
+    result, back = jax.vjp(ours, jnp.asarray(x), jnp.asarray(kernel))
+    np.testing.assert_allclose(result, sum(taps), atol=1e-5)
+
+    def plain(x, kernel):
+        padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")[None]
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            padded, kernel, (1, 1), "VALID", dimension_numbers=numbers
+        )[0]
+
+    cotangent = data(5, 6, 18, seed=2)
+    for mine, theirs in zip(back(cotangent), jax.vjp(plain, x, kernel)[1](cotangent), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)
 
 
 def test_half_precision_is_near_and_gives_float32():
@@ -316,8 +328,17 @@ def test_norm_equals_the_plain_formula_also_far_from_zero(offset):
     exact = x.astype(np.float64)
     exact = (exact - exact.mean((0, 1))) / np.sqrt(exact.var((0, 1)) + 1e-5)
     params = {"params": {"scale": jnp.array([1.0, 2, 3]), "bias": jnp.array([0.0, 1, 2])}}
-    result = blocks.Norm().apply(params, jnp.asarray(x))
+    result, back = jax.vjp(blocks.Norm().apply, params, jnp.asarray(x))
     np.testing.assert_allclose(result, exact * [1, 2, 3] + [0, 1, 2], atol=1e-5)
+    cotangent = data(16, 12, 3, seed=1)
+    of_params, of_x = back(cotangent)
+    np.testing.assert_allclose(of_params["params"]["bias"], cotangent.sum((0, 1)), atol=1e-4)
+    by_value = (cotangent * exact).sum((0, 1))
+    np.testing.assert_allclose(of_params["params"]["scale"], by_value, atol=1e-4)
+    # Ioffe and Szegedy 2015, section 3, in one line.
+    centred = cotangent - cotangent.mean((0, 1)) - exact * (cotangent * exact).mean((0, 1))
+    deviation = np.sqrt(x.astype(np.float64).var((0, 1)) + 1e-5)
+    np.testing.assert_allclose(of_x, [1, 2, 3] * centred / deviation, atol=1e-4)
     plain, params = blocks.Norm(affine=False).init_with_output(KEY, jnp.asarray(x))
     np.testing.assert_allclose(plain, exact, atol=1e-5)
     assert not params
@@ -391,6 +412,18 @@ def test_parts_stand_for_their_concatenation(kind):
     params = conv.init(KEY, joined)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, conv.init(KEY, *parts))
     np.testing.assert_allclose(conv.apply(params, *parts), conv.apply(params, joined), atol=1e-5)
+
+    def split(scaled, params, skip, coarse):
+        return conv.apply(params, *norm.apply(scaled, skip, doubling.Doubled(coarse, kind)))
+
+    def whole(scaled, params, skip, coarse):
+        joined = jnp.concatenate([skip, doubling.upsample(coarse, kind)], axis=-1)
+        return conv.apply(params, norm.apply(scaled, joined))
+
+    cotangent = jnp.asarray(data(8, 6, 4, seed=4))
+    ours, theirs = (jax.vjp(f, scaled, params, skip, coarse)[1](cotangent) for f in (split, whole))
+    for mine, plain in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(mine, plain, atol=1e-4 * np.abs(plain).max())
 
 
 def test_smooth_is_linear_and_composes():

@@ -151,16 +151,22 @@ def test_the_second_step_is_not_traced_again(optimizer):
 
 def test_compiler_options_change_no_gradient():
     """The options are experimental: what they compile must compute the same."""
-    generator = dip_jax.Skip(widths=(4, 4), upsampling="nearest")
-    z = dip_jax.inputs.uniform(KEY, 16, 16, depth=3)
+    # So wide that a library would take the convolutions.
+    generator = dip_jax.Skip(widths=(32, 32), upsampling="nearest")
+    z = dip_jax.inputs.uniform(KEY, 32, 32, depth=32)
     params = generator.init(KEY, z)
-    task = dip_jax.denoise(picture(16, 16, 3))
+    task = dip_jax.denoise(picture(32, 32, 3))
 
     def gradient(options):
         loss = lambda params: task.loss(generator.apply(params, z))  # noqa: E731
-        return jax.jit(jax.grad(loss), compiler_options=options)(params)
+        compiled = jax.jit(jax.grad(loss)).lower(params).compile(options)
+        return compiled(params), compiled.as_text()
 
-    plain, ours = gradient({}), gradient(loop.compiler_options("cpu"))
+    options = loop.compiler_options("cpu")
+    (plain, text), (ours, other) = gradient({}), gradient(options)
+    if options:
+        assert text.count("__ynn_fusion") > 0
+        assert other.count("__ynn_fusion") == 0
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
     for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(ours), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5 * largest)

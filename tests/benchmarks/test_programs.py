@@ -8,13 +8,16 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from benchmarks import checkpoint, folder, layers, memory, process, startup, step
 from dip_jax import Skip
 from dip_jax.app.errors import UserError
 from dip_jax.app.pictures import read_picture
+from dip_jax.generators.doubling import upsample
 from experiments import program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -25,10 +28,11 @@ ROOT = pathlib.Path(__file__).parents[2]
     [
         ("step", "--sizes=abc"),
         ("step", "--sizes=7"),
+        ("step", "--sizes=100"),
         ("step", "--networks=wide"),
         ("step", "--dtypes=float64"),
         ("loop", "--kinds=device,while"),
-        ("startup", "--size=7"),
+        ("startup", "--rounds=0"),
         ("startup", "--preset=fats"),
         ("folder", "--pictures=1"),
         ("folder", "--preset=fats"),
@@ -78,6 +82,27 @@ def test_step_without_torch_tells_how_to_get_it(monkeypatch, capsys):
     assert "'.[bench]'" in line
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying"), 1),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 1),
+        (MemoryError(), 1),
+        (RuntimeError("something else"), None),
+    ],
+)
+def test_out_of_memory_is_one_line(error, code, capsys):
+    def fail(_):
+        raise error
+
+    if code is None:
+        with pytest.raises(RuntimeError, match="something else"):
+            program.run_program("x", "", lambda _: None, fail, [])
+    else:
+        assert program.run_program("x", "", lambda _: None, fail, []) == code
+        assert capsys.readouterr().err.startswith("x: out of memory")
+
+
 def test_published_numbers_are_the_tables(tmp_path, capsys):
     rows = [["a", "1.25", 3], ["b", "0.5", 4]]
     table = program.Table("Numbers", ("what", "seconds", "count"), rows, note="A note.")
@@ -116,10 +141,28 @@ def test_operations_of_a_tiny_network():
     assert sum(layer.operations_a_step for layer in found) == forward_and_gradients
 
 
-def test_a_layer_alone_gives_its_result_and_gradients():
-    layer = layers.Layer((4, 6, 3), 2, 3, 1, "reflect", "bilinear", of_input=False)
-    result, (x, kernel) = layers.compiled(layer)(*layers.arguments_of(layer))
-    assert (result.shape, x.shape, kernel.shape) == ((8, 12, 2), (4, 6, 3), (3, 3, 3, 2))
+@pytest.mark.parametrize("upsampling", [None, "bilinear"])
+def test_a_layer_alone_gives_its_result_and_gradients(upsampling):
+    layer = layers.Layer((4, 6, 3), 2, 3, 1, "reflect", upsampling, of_input=False)
+    x, kernel, gradient = layers.arguments_of(layer)
+
+    def plain(x, kernel):
+        x = upsample(x, upsampling) if upsampling else x
+        x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="reflect")
+        rows, columns = x.shape[0] - 2, x.shape[1] - 2
+        return sum(
+            x[i : i + rows, j : j + columns] @ kernel[i, j] for i in range(3) for j in range(3)
+        )
+
+    expected, back = jax.vjp(plain, x, kernel)
+    for ours, theirs in zip(
+        jax.tree.leaves(layers.compiled(layer)(x, kernel, gradient)),
+        [expected, *back(gradient)],
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    of_input = layers.compiled(layer._replace(of_input=True))(x, kernel, gradient)
+    assert [leaf.shape for leaf in jax.tree.leaves(of_input)] == [expected.shape, kernel.shape]
 
 
 def test_growth_is_a_slope():
@@ -179,6 +222,6 @@ def test_gpu_script_without_a_gpu_says_so(tmp_path):
     )
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
-    assert "'.[cuda12]'" in result.stderr
+    assert "'.[cuda13]' or '.[cuda12]'" in result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "gpu").exists()

@@ -8,10 +8,12 @@ import pytest
 from benchmarks import curves, time_to_quality
 from benchmarks.time_to_quality import Cost, Curve
 from dip_jax.app.errors import UserError
+from dip_jax.app.pictures import write_picture
 
 
 def write(folder, name, rows):
     with (folder / f"{name}.csv").open("w", newline="") as file:
+        file.write(curves.made_line("cpu (2 cores)", 3000))
         writer = csv.writer(file)
         writer.writerow(curves.COLUMNS)
         writer.writerows(rows)
@@ -47,6 +49,78 @@ def test_calibrated_seconds_count_steps(folder):
     assert cells["30.50", "pytorch"][5] == "100"  # 10 + 9 * 10, for both
     assert cells["30.50", "fast"][5] == "10 not reached"
     assert "10.0 s until the first step" in table.note
+
+
+def test_a_calibration_counts_only_if_it_is_of_all(tmp_path):
+    path = tmp_path / "calibration.csv"
+    assert time_to_quality.read_costs(path, ["fast"]) == {}
+    lines = ["method,startup,step", "fast,2,0.1", "fast,4,0.3", "fast,3,0.7", "pytorch,1,1"]
+    path.write_text(curves.made_line("cpu (2 cores)", 60) + "\n".join(lines))
+    assert time_to_quality.read_costs(path, ["fast"]) == {
+        "fast": Cost(3.0, 0.3),
+        "pytorch": Cost(1.0, 1.0),
+    }
+    assert time_to_quality.read_costs(path, ["fast", "paper"]) == {}
+
+
+def test_a_kept_curve_of_other_settings_is_refused(folder, monkeypatch, capsys):
+    picture = folder / "House.png"
+    picture.touch()
+    kept = folder / "out" / "time_to_quality"
+    kept.mkdir(parents=True)
+    write(kept, "fast-House-256-0", [(5, 10, 31, 30.0)])
+    monkeypatch.setattr(time_to_quality, "_curve", lambda *_: pytest.fail("it was made again"))
+    flags = [f"--data={folder}", "--pictures=House.png", f"--out={folder / 'out'}"]
+    flags += ["--methods=fast", "--seeds=1", "--backend=cpu"]
+    assert time_to_quality.main([*flags, "--steps=20"]) == 2
+    assert "fast-House-256-0.csv was made with --steps=3000" in capsys.readouterr().err
+    assert time_to_quality.main(flags) == 2
+    assert "there is no target" in capsys.readouterr().err
+
+
+def test_the_table_tells_when_curves_are_of_and_what_lacks_a_peer(folder, capsys):
+    kept = folder / "time_to_quality"
+    kept.mkdir()
+    for name in ("pytorch-House-256-0", "fast-House-256-0", "fast-F16-256-0"):
+        write(kept, name, [(5, 10, 31, 30.0), (10, 20, 31, 31.0)])
+    flags = ["--norun", "--pictures=House.png,F16.png", f"--out={folder}"]
+    assert time_to_quality.main(flags) == 0
+    text = capsys.readouterr().out
+    day = curves.read_made(kept / "fast-F16-256-0.csv")["date"]
+    assert f"Made: curves of fast: {day}; curves of pytorch: {day}." in text
+    assert "- device: cpu (2 cores)" in text
+    assert "Without a curve of pytorch: F16-256." in text
+
+
+def test_the_peers_curve_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="PyTorch is not installed (extra bench)")
+    from benchmarks import peer
+
+    picture = tmp_path / "picture.png"
+    write_picture(picture, np.random.default_rng(0).random((64, 64, 3), np.float32))
+    monkeypatch.setattr(curves, "KEEP_EVERY", 5)
+    flags = ["--method=pytorch", f"--picture={picture}", "--size=64", "--backend=cpu"]
+    whole, parts = tmp_path / "whole.csv", tmp_path / "parts.csv"
+    assert curves.main([*flags, "--steps=15", f"--file={whole}"]) == 0
+    steps, step = [], peer.Fit.step
+
+    def interrupted(fit):
+        steps.append(step(fit))
+        if len(steps) == 7:
+            raise KeyboardInterrupt
+        return steps[-1]
+
+    monkeypatch.setattr(peer.Fit, "step", interrupted)
+    assert curves.main([*flags, "--steps=15", f"--file={parts}"]) == 130
+    assert not parts.exists()
+    assert curves.main([*flags, "--steps=15", f"--file={parts}"]) == 0
+    assert len(steps) == 7 + 10  # from the fifth, the last that was kept
+    assert not parts.with_suffix(".state").exists()
+    one, two = time_to_quality.read_curve(whole), time_to_quality.read_curve(parts)
+    np.testing.assert_array_equal(one.step, [5, 10, 15])
+    np.testing.assert_array_equal(two.step, one.step)
+    np.testing.assert_array_equal(two.psnr, one.psnr)
+    np.testing.assert_array_equal(two.average_psnr, one.average_psnr)
 
 
 def test_without_the_peer_there_is_no_target(tmp_path):
