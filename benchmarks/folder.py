@@ -11,6 +11,8 @@ two processes share those that one has for itself.
   a folder: ``dip-jax --image=FOLDER``
   a folder, two devices: the same with ``--devices=2``
   a folder, two processes: two of the same, with ``--coordinator``
+
+``--ways=folder`` takes some of them only: one GPU has no second device.
 """
 
 import contextlib
@@ -42,6 +44,7 @@ SINGLES, FOLDER, DEVICES, PROCESSES = (
     "a folder, two processes",
 )
 WAYS = (SINGLES, FOLDER, DEVICES, PROCESSES)
+NAMES = ("singles", "folder", "devices", "processes")
 SIGMA = 25
 COMMAND = (sys.executable, "-c", "from dip_jax.app.command import entry; entry()")
 
@@ -50,6 +53,7 @@ def define(values: flags.FlagValues) -> None:
     """The program's flags."""
     text = {"flag_values": values}
     flags.DEFINE_integer("pictures", 12, "How many.", lower_bound=2, **text)
+    flags.DEFINE_list("ways", list(NAMES), "Of " + ", ".join(NAMES) + ".", **text)
     flags.DEFINE_list("sides", ["64", "96"], "Of the pictures: two lengths.", **text)
     flags.DEFINE_integer("rounds", 3, "Times each way is taken.", lower_bound=1, **text)
     flags.DEFINE_string("preset", "fast", "A preset for denoising.", **text)
@@ -64,16 +68,20 @@ def main(argv: list[str]) -> int:
 
 def _run(argv: list[str], values: flags.FlagValues) -> None:
     sizes = sizes_of(integers("--sides", values.sides, least=32))
+    for name in values.ways or [""]:
+        if name not in NAMES:
+            raise UserError("--ways", name, "is unknown; there are " + ", ".join(NAMES))
+    ways = [way for way, name in zip(WAYS, NAMES, strict=True) if name in values.ways]
     preset = preset_named(values.preset, "--preset")
     device = choose_device(values.backend)
     steps = values.steps or preset.steps
     settings = [f"--backend={values.backend}", f"--preset={preset.name}", f"--sigma={SIGMA}"]
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="dip_jax-folder-") as place:
         pictures = make_pictures(Path(place) / "pictures", values.pictures, sizes)
         for number in range(values.rounds + 1):
             left = {}
-            for way in WAYS:
+            for way in ways:
                 out = Path(place) / "out"
                 took = take(way, pictures, out, [*settings, f"--steps={steps if number else 1}"])
                 left[way] = restored(out)
@@ -84,7 +92,8 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     note = (
         f"Medians of {values.rounds} rounds. {values.pictures} RGB pictures of "
         + ", ".join(f"{width}x{height}" for height, width in sizes)
-        + f", preset {preset.name}, at most {steps} steps. All ways left the same bytes."
+        + f", preset {preset.name}, at most {steps} steps."
+        + (" All ways left the same bytes." if len(ways) > 1 else "")
     )
     columns = ["way", "seconds", "pictures an hour", f"times {SINGLES}", f"times {FOLDER}"]
     table = Table("Throughput", columns, compared(seconds, values.pictures), note)
@@ -140,21 +149,24 @@ def restored(out: Path) -> dict[str, bytes]:
 
 def check_equal(left: dict[str, dict[str, bytes]], count: int) -> None:
     """Raises an OSError unless all ways left the same pictures, ``count`` of them."""
+    first = next(iter(left))
     for way, pictures in left.items():
-        if len(pictures) != count or pictures != left[SINGLES]:
-            raise OSError(f"{way}: left other pictures than {SINGLES}; no number is reported")
+        if len(pictures) != count:
+            raise OSError(f"{way}: left {len(pictures)} of {count} pictures; no number is reported")
+        if pictures != left[first]:
+            raise OSError(f"{way}: left other pictures than {first}; no number is reported")
 
 
 def compared(seconds: dict[str, list[float]], count: int) -> list[list[str]]:
-    """A row a way: its median, and its throughput in those of the first two ways."""
+    """A row a way: its median, and its throughput in those of the first two ways of all."""
     median = {way: float(np.median(values)) for way, values in seconds.items()}
+    bases = [median.get(way, np.nan) for way in (SINGLES, FOLDER)]
     return [
         [
             way,
             f"{took:.1f}",
             f"{3600 * count / took:.0f}",
-            f"{median[SINGLES] / took:.2f}",
-            f"{median[FOLDER] / took:.2f}",
+            *("-" if np.isnan(base) else f"{base / took:.2f}" for base in bases),
         ]
         for way, took in median.items()
     ]

@@ -80,6 +80,8 @@ else
   measure quality 230 time_to_quality --size=512 --seeds=2 "--data=$OUT/pictures" \
     --pictures=astronaut.png "--cache=$OUT/cache"
 fi
+# Pictures an hour, with compiled programs: the first round, of one step, is not counted.
+measure folder 120 folder --ways=folder --pictures=8 --sides=500,512 --rounds=1
 measure loop 80 loop --size=512 --kinds=device,ensemble --fits=8
 measure loop-together 80 loop --size=512 --kinds=together --fits=8
 measure step-fast 100 step --sizes=512 --networks=fast "--peers=$peers" --steps=10 --noparts

@@ -36,6 +36,8 @@ ROOT = pathlib.Path(__file__).parents[2]
         ("startup", "--preset=fats"),
         ("folder", "--pictures=1"),
         ("folder", "--preset=fats"),
+        ("folder", "--ways=folder,both"),
+        ("folder", "--ways="),
         ("folder", "--sides=64"),
         ("folder", "--sides=64,64"),
         ("folder", "--sides=16,64"),
@@ -195,9 +197,10 @@ def test_ways_through_a_folder_are_compared_and_must_agree(tmp_path):
     assert rows[2] == [folder.DEVICES, "10.0", "14760", "4.10", "2.05"]
     same = {way: {"000": b"x"} for way in folder.WAYS}
     folder.check_equal(same, 1)
-    for other in ({"000": b"y"}, {}):
-        with pytest.raises(OSError, match="a folder, two devices: left other pictures"):
+    for other, told in (({"000": b"y"}, "other pictures than one command"), ({}, "0 of 1")):
+        with pytest.raises(OSError, match=f"a folder, two devices: left {told}"):
             folder.check_equal(same | {folder.DEVICES: other}, 1)
+    assert folder.compared({folder.FOLDER: [41.0]}, 41)[0][3:] == ["-", "1.00"]
 
 
 def test_cost_of_a_checkpoint_is_the_difference_over_the_saves():
