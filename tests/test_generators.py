@@ -230,6 +230,28 @@ def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     np.testing.assert_allclose(result, sum(taps)[::stride, ::stride], atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [3, 5])
+def test_halving_by_phases_equals_a_convolution_of_stride_2(size):
+    """Values and both gradients; on a CPU no convolution of stride 2 is left."""
+    x, kernel = data(6, 10, 4), data(size, size, 4, 5, seed=1)
+    ours = functools.partial(convolution.convolve, stride=2)
+    if jax.default_backend() == "cpu":
+        assert "window_strides=(2, 2)" not in str(jax.make_jaxpr(ours)(x, kernel))
+
+    def plain(x, kernel):
+        pads = [(size // 2, size // 2)] * 2
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            x[None], kernel, (2, 2), pads, dimension_numbers=numbers
+        )[0]
+
+    (result, back), (expected, transpose) = (jax.vjp(f, x, kernel) for f in (ours, plain))
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+    cotangent = data(3, 5, 5, seed=2)
+    for mine, theirs in zip(back(cotangent), transpose(cotangent), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-4)
+
+
 def test_convolution_of_few_channels_equals_a_sum_over_taps():
     """It is another program: a product of all windows with a matrix."""
     x, kernel = data(5, 6, 2), data(3, 3, 2, 18, seed=1)

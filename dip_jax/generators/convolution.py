@@ -1,5 +1,9 @@
 """Convolutions of unbatched maps, in the forms that CPUs and GPUs compute fast."""
 
+import functools
+import operator
+
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -31,9 +35,37 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
         corners = [(i, j) for i in range(size) for j in range(size)]
         windows = jnp.concatenate([x[i : i + height, j : j + width] for i, j in corners], axis=2)
         return windows @ kernel.reshape(-1, kernel.shape[3])
+    halves = stride == 2 and size > 1 and height % 2 == width % 2 == 0
+    if halves and jax.default_backend() == "cpu":
+        return _halve_by_phases(x, kernel)
     return lax.conv_general_dilated(
         x[None], kernel, (stride, stride), "VALID", dimension_numbers=LAYOUT
     )[0]
+
+
+def _halve_by_phases(x: Array, kernel: Array) -> Array:
+    """The convolution of stride 2 of a padded ``x``, of even height and width, by an odd kernel.
+
+    Even and odd rows and columns apart, each meeting the taps that fall on them: four
+    convolutions of stride 1 of as many products in all. That of stride 2 has a gradient that XLA
+    computes on a CPU from a map full of zeros, at half the speed.
+    """
+    height, width, channels = x.shape
+    x = x.reshape(height // 2, 2, width // 2, 2, channels)
+    terms = []
+    for row in (0, 1):
+        for column in (0, 1):
+            taps = kernel[row::2, column::2]
+            # Of an odd phase, which has a tap less, the last line is not needed.
+            phase = x[: height // 2 - row, row, : width // 2 - column, column]
+            terms.append(
+                phase @ taps[0, 0]
+                if taps.shape[:2] == (1, 1)
+                else lax.conv_general_dilated(
+                    phase[None], taps, (1, 1), "VALID", dimension_numbers=LAYOUT
+                )[0]
+            )
+    return functools.reduce(operator.add, terms)
 
 
 def padded(x: Array, border: int, padding: str) -> Array:
