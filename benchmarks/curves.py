@@ -88,9 +88,18 @@ def made_line(device: str, steps: int) -> str:
 
 
 def read_made(path: Path) -> dict[str, Any]:
-    """What :func:`made_line` wrote there."""
+    """What :func:`made_line` wrote there.
+
+    Raises:
+      UserError: if the file begins in another way.
+    """
     with path.open(encoding="utf-8") as file:
-        return json.loads(file.readline().removeprefix("# "))
+        line = file.readline()
+    try:
+        return json.loads(line.removeprefix("# "))
+    except ValueError as error:
+        problem = "does not tell in its first line how it was made; remove it"
+        raise UserError("--out", path, problem) from error
 
 
 def _ours(

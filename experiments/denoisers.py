@@ -51,7 +51,8 @@ def _classical(method: str, y: np.ndarray, sigma: float) -> np.ndarray:
     if method == "bm3d":
         import bm3d
 
-        return np.clip(bm3d.bm3d_rgb(y, sigma) if y.shape[2] == 3 else bm3d.bm3d(y, sigma), 0, 1)
+        image = bm3d.bm3d_rgb(y, sigma) if y.shape[2] == 3 else bm3d.bm3d(y, sigma)
+        return np.clip(image, 0, 1).reshape(y.shape)  # it drops a single channel
     if method == "bm3d_unclipped":  # so that what our knowledge of clipping brings can be told
         return np.asarray(clipping.unclip(jnp.asarray(_classical("bm3d", y, sigma)), sigma))
     if method == "nlm":
@@ -59,7 +60,9 @@ def _classical(method: str, y: np.ndarray, sigma: float) -> np.ndarray:
 
         # The settings of scikit-image's example for a known noise level.
         options = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma}
-        return denoise_nl_means(y, channel_axis=2, fast_mode=False, **options)
+        picture, axis = (y[:, :, 0], None) if y.shape[2] == 1 else (y, 2)
+        image = denoise_nl_means(picture, channel_axis=axis, fast_mode=False, **options)
+        return image.reshape(y.shape)
     if method == "tv":
         from skimage.restoration import calibrate_denoiser, denoise_tv_chambolle
 

@@ -74,6 +74,11 @@ def test_a_kept_curve_of_other_settings_is_refused(folder, monkeypatch, capsys):
     flags += ["--methods=fast", "--seeds=1", "--backend=cpu"]
     assert time_to_quality.main([*flags, "--steps=20"]) == 2
     assert "fast-House-256-0.csv was made with --steps=3000" in capsys.readouterr().err
+    whole = (kept / "fast-House-256-0.csv").read_text()
+    (kept / "fast-House-256-0.csv").write_text(whole.partition("\n")[2])
+    assert time_to_quality.main(flags) == 2
+    assert "how it was made; remove it" in capsys.readouterr().err
+    (kept / "fast-House-256-0.csv").write_text(whole)
     assert time_to_quality.main(flags) == 2
     assert "there is no target" in capsys.readouterr().err
 
