@@ -72,9 +72,9 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     for name in values.pictures:
         if name not in PICTURES:
             raise UserError("--pictures", name, "is unknown; there are " + ", ".join(PICTURES))
-    for method, flag in ((values.preset, "--preset"), (BASELINE, "--preset")):
-        check(method, flag)
+    check(values.preset, "--preset")
     cuts = {name: picture(name, values.size) for name in values.pictures}
+    check(BASELINE, "the baseline")
     device = choose_device(values.backend)
     cases = [
         case(name, cut, values.sigma, values.preset, number)
