@@ -19,12 +19,12 @@ from absl import flags
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.device import choose_device
 from dip_jax.app.errors import UserError
-from dip_jax.app.pictures import to_uint8, write_picture
+from dip_jax.app.pictures import write_picture
 from dip_jax.app.results import psnr_8_bit
 from dip_jax.app.sheet import comparison
 from experiments.denoisers import check, denoise
 from experiments.program import Table, define_common, publish, run_program
-from experiments.tables import centre
+from experiments.tables import centre, in_8_bits
 
 NAME = "cases"
 PICTURES = ("astronaut", "coffee", "chelsea", "brick", "grass")
@@ -114,7 +114,7 @@ def picture(name: str, size: int) -> np.ndarray:
 
 def case(name: str, clean: np.ndarray, sigma: float, preset: str, seed: int) -> Case:
     """Both methods on one noisy array; ``seed`` is of the noise."""
-    noisy = to_uint8(add_noise(clean, sigma, seed=seed)).astype(np.float32) / np.float32(255)
+    noisy = in_8_bits(add_noise(clean, sigma, seed=seed))
     ours, _ = denoise(preset, noisy, sigma, 0, clean)
     theirs, _ = denoise(BASELINE, noisy, sigma, 0, clean)
     return Case(

@@ -26,7 +26,7 @@ from absl import flags
 
 from dip_jax.app.degrade import add_noise, add_poisson_noise
 from dip_jax.app.device import choose_device
-from dip_jax.app.pictures import read_picture, to_uint8
+from dip_jax.app.pictures import read_picture
 from dip_jax.app.results import psnr_8_bit
 from experiments.denoisers import CLASSICAL, check, denoise
 from experiments.grid import Row
@@ -37,6 +37,7 @@ from experiments.tables import (
     data_folder,
     define_grid,
     filled,
+    in_8_bits,
     pictures_of,
     score_lines,
     short,
@@ -103,17 +104,13 @@ def noisy_and_clean(
     """
     clean = read_picture(str(data / "set9" / f"{name}.png")).image
     if kind == "poisson":
-        noisy = _in_8_bits(add_poisson_noise(clean, level, seed=0))
+        noisy = in_8_bits(add_poisson_noise(clean, level, seed=0))
     elif name in PICTURES and level in PICTURES[name][1]:
         path = data / "set9_noisy" / f"sigma{level}" / f"{PICTURES[name][0]}_noisy.png"
         noisy = read_picture(str(path), flag="--data").image
     else:
-        noisy = _in_8_bits(add_noise(clean, level, seed=0))
+        noisy = in_8_bits(add_noise(clean, level, seed=0))
     return centre(noisy, size, name), centre(clean, size, name)
-
-
-def _in_8_bits(image: np.ndarray) -> np.ndarray:
-    return to_uint8(image).astype(np.float32) / np.float32(255)
 
 
 def _row(data: Path, name: str, size: int, sigma: int, method: str, seed: int) -> dict[str, Any]:

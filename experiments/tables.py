@@ -15,6 +15,7 @@ import dip_jax
 from dip_jax.app import presets, settings
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
+from dip_jax.app.pictures import to_uint8
 from dip_jax.app.restoration import Restoration
 from dip_jax.app.settings import Preset
 from experiments.grid import Row, fill
@@ -70,6 +71,11 @@ def centre(picture: np.ndarray, size: int, name: str) -> np.ndarray:
         return picture
     top, left = (height - size) // 2, (width - size) // 2
     return picture[top : top + size, left : left + size]
+
+
+def in_8_bits(image: np.ndarray) -> np.ndarray:
+    """A picture as a file of 8 bits would hold it, float32 in [0, 1]."""
+    return to_uint8(image).astype(np.float32) / np.float32(255)
 
 
 class Method(NamedTuple):
