@@ -12,9 +12,11 @@ import jax.numpy as jnp
 import optax
 
 from dip_jax.base import Algorithm, Array, Generator, Image, Info, Key, Params, Scalar, Task
+from dip_jax.clipping import redraw
 from dip_jax.descent import DipState, descend, start
 from dip_jax.splitting import recorrupt
 
+_REDRAWN = 1  # folded into a step's key
 _LEAST_HIDDEN = 0.2  # steps that hide hardly anything teach as little
 _FEW_HIDDEN = 8  # pixels, of a picture of which little is known
 
@@ -24,6 +26,7 @@ def recorrupted(
     optimizer: optax.GradientTransformation,
     *,
     alpha: float = 0.2,
+    clipped: bool = False,
     penalty: Callable[[Image], Scalar] | None = None,
 ) -> Algorithm:
     """The generator as a denoiser: fitted to turn one noisy copy of the image into another.
@@ -42,6 +45,8 @@ def recorrupted(
       generator: a network for inputs of c channels. It sees the image less 1/2.
       optimizer: any optax optimiser without a line search.
       alpha: above 0 and below 1. More adds noise to the input, less to the target.
+      clipped: whether z has a third part, of :func:`dip_jax.clipping.cut_off`. Then s is the
+        noise's deviation before it was clipped, and each step draws anew what was cut off.
       penalty: a term of the loss that is to see the generator's image itself. A regulariser
         around the task, such as :func:`~dip_jax.tasks.total_variation`, would see it with
         y - y2, which is noise.
@@ -59,13 +64,14 @@ def recorrupted(
 
     def split(state: DipState) -> tuple[Image, Image]:
         """The generator's input y1, and y - y2."""
-        y, deviation = jnp.split(state.z, 2, axis=-1)
-        y1, y2 = recorrupt(jax.random.fold_in(state.key, state.count), y, deviation, alpha)
+        key = jax.random.fold_in(state.key, state.count)
+        y, deviation, whole = _noisy(state.z, clipped, key)
+        y1, y2 = recorrupt(key, whole, deviation, alpha)
         return y1 - 0.5, y - y2
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return start(generator, optimizer, key, z, jnp.split(z, 2, axis=-1)[0])
+        return start(generator, optimizer, key, z, _noisy(z, clipped, key)[0])
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y1, difference = split(state)
@@ -89,6 +95,7 @@ def sure(
     optimizer: optax.GradientTransformation,
     *,
     extra: float = 0.5,
+    clipped: bool = False,
     penalty: Callable[[Image], Scalar] | None = None,
 ) -> Algorithm:
     """The generator as a denoiser, fitted by Stein's unbiased estimate of its own error.
@@ -111,6 +118,7 @@ def sure(
       optimizer: any optax optimiser without a line search.
       extra: each step adds to the input Gaussian noise of deviation ``u s``, u uniform between
         0 and ``extra``: extended SURE, which keeps the generator from settling on one input.
+      clipped: as for :func:`recorrupted`.
       penalty: a term of the loss that is not quadratic, such as the total variation; around the
         task it would be taken for a part of the noise's measure.
 
@@ -125,15 +133,19 @@ def sure(
         raise ValueError(f"extra={extra!r}: must be 0 or more")
     optimizer = optax.with_extra_args_support(optimizer)
 
+    def noisy(state: DipState) -> tuple[Key, Image, Array, Image]:
+        key = jax.random.fold_in(state.key, state.count)
+        return key, *_noisy(state.z, clipped, key)
+
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return start(generator, optimizer, key, z, jnp.split(z, 2, axis=-1)[0])
+        return start(generator, optimizer, key, z, _noisy(z, clipped, key)[0])
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
-        y, deviation = jnp.split(state.z, 2, axis=-1)
-        keys = jax.random.split(jax.random.fold_in(state.key, state.count), 3)
+        key, y, deviation, whole = noisy(state)
+        keys = jax.random.split(key, 3)
         amount = jax.random.uniform(keys[0], maxval=extra)
-        x = y + amount * deviation * jax.random.normal(keys[1], y.shape)
+        x = whole + amount * deviation * jax.random.normal(keys[1], y.shape)
         signs = jax.random.rademacher(keys[2], y.shape, y.dtype)
 
         def weighted(image: Image) -> Image:
@@ -150,15 +162,25 @@ def sure(
                 return generator.apply(params, x - 0.5)
 
             image, change = jax.jvp(paint, (x,), (signs,))
-            loss = task.loss(image) + jnp.sum(towards * change) - variance
+            # The task compares with y; so compared, the image is compared with the whole one.
+            loss = task.loss(image + (y - whole)) + jnp.sum(towards * change) - variance
             return (loss if penalty is None else loss + penalty(image)), image
 
         return descend(optimizer, state, objective)
 
     def estimate(state: DipState) -> Image:
-        return generator.apply(state.params, jnp.split(state.z, 2, axis=-1)[0] - 0.5)
+        return generator.apply(state.params, noisy(state)[-1] - 0.5)
 
     return Algorithm(init, step, estimate)
+
+
+def _noisy(z: Array, clipped: bool, key: Key) -> tuple[Image, Array, Image]:
+    """The noisy image, its noise's deviation, and the image with what was cut off drawn anew."""
+    if not clipped:
+        y, deviation = jnp.split(z, 2, axis=-1)
+        return y, deviation, y
+    y, deviation, cut = jnp.split(z, 3, axis=-1)
+    return y, deviation, redraw(jax.random.fold_in(key, _REDRAWN), y, deviation, cut)
 
 
 def masked(

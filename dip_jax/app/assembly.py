@@ -57,9 +57,11 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
             generator, optimizer, hide=preset.hide, guess=guess, penalty=penalty
         )
     elif preset.alpha:
-        fit = dip_jax.recorrupted(generator, optimizer, alpha=preset.alpha, penalty=penalty)
+        fit = dip_jax.recorrupted(
+            generator, optimizer, alpha=preset.alpha, clipped=True, penalty=penalty
+        )
     elif preset.extra:
-        fit = dip_jax.sure(generator, optimizer, extra=preset.extra, penalty=penalty)
+        fit = dip_jax.sure(generator, optimizer, extra=preset.extra, clipped=True, penalty=penalty)
     else:
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     fit = dip_jax.measured(watch_outputs(fit, preset.stop))

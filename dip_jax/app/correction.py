@@ -15,6 +15,7 @@ from dip_jax.app.stopping import measured_whole
 from dip_jax.operators import lanczos_taps, resampling_sources
 
 _unclip = jax.jit(clipping.unclip)  # as one program
+_clipped_moments = jax.jit(clipping.clipped_moments)
 _complete = jax.jit(filling.complete)
 _REACH = 8.0  # pixels; of the window in which a fit's error is estimated
 _PRIOR = 3000.0  # values of the whole picture that count beside those of the window
@@ -28,7 +29,7 @@ def corrected(
     """A restoration ``[h, w, c]`` with unseen values weighed in, and clipping undone.
 
     Args:
-      restored: as the fit left it, of the picture alone.
+      restored: as the fit left it, of the picture alone: the mean of what is measured.
       problem: as it was placed.
       unseen: of the problem's size, 1 where the fit did not see a pixel's value, 0 elsewhere.
       noise: of the picture.
@@ -36,6 +37,11 @@ def corrected(
     crop = problem.window.crop
     image = regained(restored, crop(problem.y), crop(unseen), noise)
     return np.asarray(_unclip(image, noise.level / 255)) if noise.clipped else image
+
+
+def as_clipped(image: np.ndarray, noise: Noise) -> np.ndarray:
+    """The mean of what is measured of an image, where ``noise`` was clipped."""
+    return np.asarray(_clipped_moments(image, noise.level / 255)[0])
 
 
 def completed(filled: np.ndarray, problem: Problem, held: np.ndarray, preset: Preset) -> np.ndarray:

@@ -14,7 +14,7 @@ import dip_jax
 from dip_jax import clipping
 from dip_jax.app import memory
 from dip_jax.app.checkpoint import Arrays, Checkpoint
-from dip_jax.app.correction import completed, corrected
+from dip_jax.app.correction import as_clipped, completed, corrected
 from dip_jax.app.degrade import enlarge
 from dip_jax.app.noise import Noise
 from dip_jax.app.problem import Problem, make_input, make_task, place
@@ -102,6 +102,8 @@ class Fits(NamedTuple):
         if self.noise is None or self.preset.hide:
             return outcome
         held = problem.known - np.asarray(parts.known)
+        if self.noise.clipped and self.preset.fed_noise:
+            outcome = outcome._replace(raw=as_clipped(outcome.raw, self.noise))
         return _corrected(outcome, problem, held, self.noise)
 
     def _fit_of(
@@ -117,14 +119,17 @@ class Fits(NamedTuple):
             task = dip_jax.validate(task, parts.validation)
         if self.noise is not None and preset.fed and problem.truth is not None:
             # Scored as it will be in the end; by the same program where nothing was clipped.
-            level = self.noise.level / 255 if self.noise.clipped else 0.0
+            undone = self.noise.clipped and not preset.fed_noise
+            level = self.noise.level / 255 if undone else 0.0
             unclip = Partial(clipping.unclip, deviation=jnp.float32(level))
             task = task._replace(metrics=dip_jax.through(unclip, task).metrics)
         seen = parts.y
         if preset.task == "super_resolve":
             task = dip_jax.through(window.crop, task)
             seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
-        make_z = functools.partial(make_input, preset, seen, window, parts.known, parts.deviation)
+        make_z = functools.partial(
+            make_input, preset, seen, window, parts.known, parts.deviation, parts.cut
+        )
         return task, make_z, self._key(member), parts
 
     def _key(self, member: int) -> jax.Array:

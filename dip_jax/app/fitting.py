@@ -91,8 +91,7 @@ def restore(
         preset = preset._replace(jitter=preset.jitter_strong)
     model = given_noise(noise, preset.task, sigma, gain)
     # Who hides pixels may have noise of another kind: no level is assumed of it.
-    needed = preset.denoiser and not preset.hide
-    if model is None and (needed or preset.stop in ("r2r", "discrepancy")):
+    if model is None and (preset.fed_noise or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
     if model is not None and preset.fed:
         model = model.seen_to_be_clipped(y)

@@ -36,6 +36,14 @@ class Noise(NamedTuple):
         """The standard deviation of each value of the picture ``y``, in its units."""
         return _deviation(self.kind, self.clipped, self.level / 255, y)
 
+    def before_clipping(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The deviation before it was cut off, and where it was (``clipping.cut_off``)."""
+        if not self.clipped:
+            return self.deviation(y), jnp.zeros_like(y)
+        level = self.level / 255
+        cut = clipping.cut_off(y, clipping.unclip(_smooth(y), level), level)
+        return jnp.full(y.shape, level), cut
+
     def seen_to_be_clipped(self, y: np.ndarray) -> "Noise":
         """The same noise, ``clipped`` if the picture ``y`` has as many values of 0 and 1 as then.
 

@@ -183,18 +183,20 @@ def make_input(
     window: Window,
     known: jax.Array,
     deviation: jax.Array | None,
+    cut: jax.Array | None,
     key: jax.Array,
 ) -> jax.Array:
     """The preset's z for a window.
 
     ``seen`` is the degraded picture on the canvas, ``known`` 1 where it is fitted, ``deviation``
-    that of its noise.
+    that of its noise, ``cut`` where this was cut off (:func:`dip_jax.clipping.cut_off`).
     """
     if preset.hide:
         return jnp.concatenate([seen, known], axis=2)
     if preset.denoiser:
         assert deviation is not None
-        return jnp.concatenate([seen, deviation], axis=2)
+        assert cut is not None
+        return jnp.concatenate([seen, deviation, cut], axis=2)
     if preset.input == "meshgrid":
         return dip_jax.inputs.meshgrid(window.height, window.width)
     if preset.input == "noise":

@@ -94,6 +94,11 @@ class Preset(NamedTuple):
         """Whether the generator would be fed the whole noisy picture, if ``hide`` were 0."""
         return self.alpha > 0 or self.extra > 0
 
+    @property
+    def fed_noise(self) -> bool:
+        """Whether the generator is fed the whole noisy picture, and how much noise there is."""
+        return self.denoiser and not self.hide
+
 
 def pairs(**options: Any) -> tuple[tuple[str, Any], ...]:
     """A generator's options in the form of a preset, which is hashable."""

@@ -19,12 +19,12 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 import dip_jax
-from dip_jax import splitting
+from dip_jax import clipping, splitting
 from dip_jax.app.errors import UserError
 from dip_jax.app.noise import Noise, lively
 from dip_jax.app.problem import Problem, make_task
 from dip_jax.app.settings import Preset
-from dip_jax.base import Algorithm, Array, Info, Scalar, Task
+from dip_jax.base import Algorithm, Array, Image, Info, Scalar, Task
 
 AUTO = {
     "denoise": "held_out",
@@ -49,7 +49,10 @@ class Parts(NamedTuple):
     known: Array
     """1 where ``y`` counts, 0 elsewhere."""
     deviation: Array | None
-    """Standard deviation of the noise of ``y``, of its shape and units, if known."""
+    """Standard deviation of the noise of ``y``, of its shape and units, if known; before it was
+    clipped, where the generator is fed what was cut off."""
+    cut: Array | None
+    """Where it was cut off, likewise; see :func:`dip_jax.clipping.cut_off`."""
     validation: Task | None = None
 
 
@@ -87,31 +90,38 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
     # Of an inpainting any known pixel is held out, else one of each square.
     at_random, holes = preset.task == "inpaint", preset.task == "inpaint" or bool(preset.hide)
     data = (problem.y, problem.known, problem.mirror)
-    plan = (rule, kind, clipped, at_random, holes)
-    y1, known1, deviation, other, weight = _split(*plan, data, level, key)
+    plan = (rule, kind, clipped, at_random, holes, preset.fed_noise)
+    y1, known1, deviation, cut, other, weight = _split(*plan, data, level, key)
+    parts = Parts(y1, known1, deviation, cut)
     if rule in ("r2r", "held_out"):
-        return Parts(y1, known1, deviation, make_task(preset, other, weight))
+        validation = make_task(preset, other, weight)
+        if rule == "held_out" and preset.fed_noise:
+            # By the same program where nothing was clipped.
+            seen = Partial(_as_clipped, jnp.float32(level / 255 if clipped else 0.0))
+            validation = dip_jax.through(seen, validation)
+        return parts._replace(validation=validation)
     if rule == "discrepancy":
         # In units of the noise, and so weighted that the mean is over what counts.
         unit = jnp.maximum(deviation, LEAST_NOISE / 255) * jnp.sqrt(jnp.mean(weight))
         task = dip_jax.observe(Partial(_in_units, unit), other / unit, known=weight)
-        return Parts(y1, known1, deviation, task)
-    return Parts(y1, known1, deviation)
+        return parts._replace(validation=task)
+    return parts
 
 
 # As one program: so many operations by themselves would take seconds to compile.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))
 def _split(
     rule: str,
     kind: str | None,
     clipped: bool,
     at_random: bool,
     holes: bool,
+    fed_noise: bool,
     data: tuple[Array, Array, Array],
     level: Array,
     key: Array,
-) -> tuple[Array, Array, Array | None, Array, Array]:
-    """What is fitted and its weights, its deviation; what is compared with and its weights."""
+) -> tuple[Array, Array, Array | None, Array | None, Array, Array]:
+    """What is fitted and its weights, its noise; what is compared with and its weights."""
     y, known, mirror = data
     noise = None if kind is None else Noise(kind, level, clipped)
     weight = known if noise is None else known * measured_whole(y, noise)
@@ -122,7 +132,11 @@ def _split(
         if kind == "poisson":
             y1, other = splitting.thin(key, y, level / 255, ALPHA)
         else:
-            y1, other = splitting.recorrupt(key, y, noise.deviation(y), ALPHA)
+            deviation = noise.deviation(y)
+            if fed_noise:  # whose validation is to know nothing of clipping, as the fit
+                deviation, cut = noise.before_clipping(y)
+                y = clipping.redraw(jax.random.fold_in(key, 1), y, deviation, cut)
+            y1, other = splitting.recorrupt(key, y, deviation, ALPHA)
         more = (1 - ALPHA) ** -0.5
     elif rule == "held_out":
         if at_random:
@@ -135,8 +149,15 @@ def _split(
         weight = held / jnp.sqrt(jnp.mean(held))
     # Margins repeat what is fitted, or the network would see there what was set aside.
     y1 = y1.reshape(-1, y.shape[2])[mirror]
-    deviation = None if noise is None else more * noise.deviation(y1)
-    return y1, known, deviation, other, weight
+    deviation = cut = None
+    if noise is not None:
+        deviation = noise.deviation(y1)
+        if fed_noise:
+            deviation, cut = noise.before_clipping(y1)
+        if rule == "r2r":  # drawn again already
+            cut = jnp.zeros_like(y1)
+        deviation = more * deviation
+    return y1, known, deviation, cut, other, weight
 
 
 def _spacing(height: int, width: int) -> int:
@@ -159,6 +180,11 @@ def measured_whole(y: Array, noise: Noise) -> Array:
     if noise.kind == "gaussian":
         whole = whole & (y > 0)
     return (whole | (jnp.mean(whole) < 0.1)).astype(y.dtype)
+
+
+def _as_clipped(deviation: Array, image: Image) -> Image:
+    """The mean of what is measured of an image."""
+    return clipping.clipped_moments(image, deviation)[0]
 
 
 def _in_units(unit: Array, image: Array) -> Array:

@@ -164,6 +164,24 @@ def test_r2r_is_unbiased_for_dark_poisson_noise():
     assert flat(truth - 0.03) < 0 < flat(truth + 0.03)
 
 
+@pytest.mark.parametrize("rule", ["r2r", "held_out"])
+def test_validation_is_unbiased_for_clipped_noise(rule):
+    """Of flat pictures it likes best the one with the brightness before clipping."""
+    truth, sigma = 0.03, 60
+    y = degrade.add_noise(np.full((128, 128, 3), truth, np.float32), sigma, seed=0)
+    preset = find_preset("fast", "denoise")._replace(stop=rule)
+    placed = problem.place(preset, y, None, None, stride=1)
+    noise = Noise("gaussian", sigma).seen_to_be_clipped(y)
+    parts = stopping.partition(preset, placed, noise, jax.random.key(0))
+    np.testing.assert_allclose(parts.deviation[parts.known[:, :, 0] == 1].mean(), sigma / 255, 0.02)
+    # Drawn again once and for all, or told to the fit, which draws at each step.
+    again = rule == "r2r"
+    assert (abs(parts.y.mean() - truth) < 0.01) == again
+    assert ((parts.cut < 0).mean() > 0.4) == (not again)
+    flat = jax.grad(lambda level: parts.validation.loss(jnp.full(y.shape, level)))
+    assert flat(truth - 0.03) < 0 < flat(truth + 0.03)
+
+
 def test_discrepancy_is_one_at_the_noise_level():
     clipped = PICTURE.copy()
     clipped[3:9] = 1.0  # does not count
