@@ -12,6 +12,8 @@ Processing 2009 (section 3; the inverse of the expectation, section 5). Drawing 
 again: Wei and Tanner, A Monte Carlo implementation of the EM algorithm, JASA 1990 (section 3).
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
@@ -20,20 +22,24 @@ from jax.scipy.stats import norm
 from dip_jax.base import Array, Image, Key
 
 _LEAST = 1e-6  # of a deviation, to divide by
+_NEVER = 30.0  # deviations, beyond which there is nothing
 _LEVELS = 1024  # of brightness, between which the inverse is interpolated
 _FARTHEST = 2.0  # deviations beyond the limit: an estimate that would need more is mistaken
 _RAREST = 1e-6  # of the chance, to draw
 
 
-def clipped_moments(image: Image, deviation: Array | float) -> tuple[Image, Image]:
+def clipped_moments(
+    image: Image, deviation: Array | float, black: Array | bool = True
+) -> tuple[Image, Image]:
     """Mean and standard deviation of ``clip(x + n, 0, 1)``, n of N(0, s^2).
 
     Args:
-      image: x, in [0, 1], of any shape.
-      deviation: s, in the image's units.
+      image: x, of any shape, in [0, 1] or a little beyond.
+      deviation: s, in the image's units; a number or of the shape of ``image``.
+      black: whether values below 0 are clipped too. (Poisson noise, for instance, has none.)
     """
     s = jnp.maximum(deviation, _LEAST)
-    low, high = -image / s, (1 - image) / s
+    low, high = jnp.where(black, -image / s, -_NEVER), (1 - image) / s
     below, above = norm.cdf(low), norm.cdf(-high)
     # Of the change clip(x + n, 0, 1) - x: of the values themselves, rounding would leave nothing.
     change = s * (norm.pdf(low) - norm.pdf(high)) - image * below + (1 - image) * above
@@ -45,15 +51,21 @@ def clipped_moments(image: Image, deviation: Array | float) -> tuple[Image, Imag
     return image + change, jnp.sqrt(jnp.maximum(square - change**2, 0))
 
 
-def unclip(mean: Image, deviation: Array | float) -> Image:
+def unclip(
+    mean: Image,
+    deviation: Array | float | Callable[[Array], Array],
+    black: Array | bool = True,
+) -> Image:
     """The image x in [0, 1] whose noisy version, clipped, has this ``mean``.
 
     Args:
       mean: of any shape; beyond what an x has, the nearest that it has.
-      deviation: s, a number.
+      deviation: s, a number, or a function that gives it for an array of brightness.
+      black: as for :func:`clipped_moments`.
     """
     brightness = jnp.linspace(0.0, 1.0, _LEVELS)
-    means, _ = clipped_moments(brightness, deviation)
+    s = deviation(brightness) if callable(deviation) else deviation
+    means, _ = clipped_moments(brightness, s, black)
     # Evenly spaced in the mean, so that a value's place is known without a search.
     steps = 4 * _LEVELS
     even = jnp.interp(jnp.linspace(means[0], means[-1], steps + 1), means, brightness)
@@ -63,13 +75,14 @@ def unclip(mean: Image, deviation: Array | float) -> Image:
     return (1 - share) * even[below] + share * even[below + 1]
 
 
-def cut_off(y: Image, image: Image, deviation: Array | float) -> Array:
+def cut_off(y: Image, image: Image, deviation: Array | float, black: Array | bool = True) -> Array:
     """Which values were cut off, and how likely that was.
 
     Args:
       y: of any shape; its noise was clipped to [0, 1].
       image: about what ``y`` would be without noise, of its shape.
-      deviation: s, of the noise before it was clipped.
+      deviation: s, of the noise before it was clipped; a number or of the shape of ``y``.
+      black: as for :func:`clipped_moments`.
 
     Returns:
       0 where ``y`` is between 0 and 1. At 1 the chance that noise brings ``image`` to 1 or more,
@@ -78,7 +91,7 @@ def cut_off(y: Image, image: Image, deviation: Array | float) -> Array:
     s = jnp.maximum(deviation, _LEAST)
     above = norm.cdf(jnp.clip((image - 1) / s, -_FARTHEST, 0))
     below = norm.cdf(jnp.clip(-image / s, -_FARTHEST, 0))
-    return jnp.where(y >= 1, above, jnp.where(y <= 0, -below, 0.0))
+    return jnp.where(y >= 1, above, jnp.where((y <= 0) & jnp.asarray(black), -below, 0.0))
 
 
 def redraw(key: Key, y: Image, deviation: Array | float, cut: Array) -> Image:

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dip_jax import clipping, filling
-from dip_jax.app.noise import Noise
+from dip_jax import filling
+from dip_jax.app.noise import Noise, measured, undone
 from dip_jax.app.problem import Problem
 from dip_jax.app.settings import Preset
 from dip_jax.app.stopping import measured_whole
 from dip_jax.operators import lanczos_taps, resampling_sources
 
-_unclip = jax.jit(clipping.unclip)  # as one program
-_clipped_moments = jax.jit(clipping.clipped_moments)
+_undone = jax.jit(undone)  # as one program
+_measured = jax.jit(measured)
 _complete = jax.jit(filling.complete)
 _REACH = 8.0  # pixels; of the window in which a fit's error is estimated
 _PRIOR = 3000.0  # values of the whole picture that count beside those of the window
@@ -36,12 +36,12 @@ def corrected(
     """
     crop = problem.window.crop
     image = regained(restored, crop(problem.y), crop(unseen), noise)
-    return np.asarray(_unclip(image, noise.level / 255)) if noise.clipped else image
+    return np.asarray(_undone(noise.clip_law(), image)) if noise.clipped else image
 
 
-def as_clipped(image: np.ndarray, noise: Noise) -> np.ndarray:
+def as_measured(image: np.ndarray, noise: Noise) -> np.ndarray:
     """The mean of what is measured of an image, where ``noise`` was clipped."""
-    return np.asarray(_clipped_moments(image, noise.level / 255)[0])
+    return np.asarray(_measured(noise.clip_law(), image))
 
 
 def completed(filled: np.ndarray, problem: Problem, held: np.ndarray, preset: Preset) -> np.ndarray:

@@ -11,12 +11,11 @@ import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
-from dip_jax import clipping
 from dip_jax.app import memory
 from dip_jax.app.checkpoint import Arrays, Checkpoint
-from dip_jax.app.correction import as_clipped, completed, corrected
+from dip_jax.app.correction import as_measured, completed, corrected
 from dip_jax.app.degrade import enlarge
-from dip_jax.app.noise import Noise
+from dip_jax.app.noise import Noise, undone
 from dip_jax.app.problem import Problem, make_input, make_task, place
 from dip_jax.app.restoration import Restoration, combined
 from dip_jax.app.running import Fit, Progress, run_fit
@@ -103,7 +102,7 @@ class Fits(NamedTuple):
             return outcome
         held = problem.known - np.asarray(parts.known)
         if self.noise.clipped and self.preset.fed_noise:
-            outcome = outcome._replace(raw=as_clipped(outcome.raw, self.noise))
+            outcome = outcome._replace(raw=as_measured(outcome.raw, self.noise))
         return _corrected(outcome, problem, held, self.noise)
 
     def _fit_of(
@@ -119,10 +118,9 @@ class Fits(NamedTuple):
             task = dip_jax.validate(task, parts.validation)
         if self.noise is not None and preset.fed and problem.truth is not None:
             # Scored as it will be in the end; by the same program where nothing was clipped.
-            undone = self.noise.clipped and not preset.fed_noise
-            level = self.noise.level / 255 if undone else 0.0
-            unclip = Partial(clipping.unclip, deviation=jnp.float32(level))
-            task = task._replace(metrics=dip_jax.through(unclip, task).metrics)
+            noise = self.noise._replace(clipped=self.noise.clipped and not preset.fed_noise)
+            final = Partial(undone, noise.clip_law())
+            task = task._replace(metrics=dip_jax.through(final, task).metrics)
         seen = parts.y
         if preset.task == "super_resolve":
             task = dip_jax.through(window.crop, task)

@@ -94,7 +94,8 @@ def _report(outcome: Outcome) -> None:
         name = LEVELS[result.noise.kind]
         estimated = record["picture"]["noise_estimated"]
         origin = f"estimated; --{name} sets it" if estimated else "as given"
-        cut = ", cut off at black and white" if result.noise.clipped else ""
+        where = "white" if result.noise.kind == "poisson" else "black and white"
+        cut = f", cut off at {where}" if result.noise.clipped else ""
         print(f"noise: {result.noise.kind}, {name} {result.noise.level:.1f} of 255 ({origin}){cut}")
     restores = sum(at_the_end(result.trace, "restores"))
     if restores:

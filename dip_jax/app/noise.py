@@ -30,19 +30,21 @@ class Noise(NamedTuple):
     makes, so that the variance is gain times brightness. In 8-bit levels."""
 
     clipped: bool = False
-    """Whether Gaussian noise was cut off at 0 and 1; see :mod:`dip_jax.clipping`."""
+    """Whether it was cut off at 1, and Gaussian noise at 0; see :mod:`dip_jax.clipping`."""
 
     def deviation(self, y: jax.Array) -> jax.Array:
         """The standard deviation of each value of the picture ``y``, in its units."""
-        return _deviation(self.kind, self.clipped, self.level / 255, y)
+        return _deviation(self._law(), self.clipped, y)
 
     def before_clipping(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The deviation before it was cut off, and where it was (``clipping.cut_off``)."""
         if not self.clipped:
             return self.deviation(y), jnp.zeros_like(y)
-        level = self.level / 255
-        cut = clipping.cut_off(y, clipping.unclip(_smooth(y), level), level)
-        return jnp.full(y.shape, level), cut
+        return _before_clipping(self._law(), y)
+
+    def clip_law(self) -> "Law":
+        """For :func:`measured` and :func:`undone`; of noise that was not clipped, none."""
+        return self._law() if self.clipped else Law(*(jnp.float32(0),) * 2, jnp.array(True))
 
     def seen_to_be_clipped(self, y: np.ndarray) -> "Noise":
         """The same noise, ``clipped`` if the picture ``y`` has as many values of 0 and 1 as then.
@@ -50,10 +52,41 @@ class Noise(NamedTuple):
         Half as many are enough, as the brightness is known but roughly. Noise that is smaller
         where the picture is dark, as a camera's is, leaves none; black borders do not count.
         """
-        if self.kind == "poisson" or not self.level:
+        if not self.level:
             return self
-        cut, beyond = _shares_beyond(self.level / 255, y)
+        cut, beyond = _shares_beyond(self._law(), y)
         return self._replace(clipped=bool(cut > 0.5 * beyond))
+
+    def _law(self) -> "Law":
+        level, nothing = jnp.float32(self.level / 255), jnp.float32(0)
+        if self.kind == "poisson":
+            return Law(nothing, level, jnp.array(False))
+        return Law(level, nothing, jnp.array(True))
+
+
+class Law(NamedTuple):
+    """The noise before it was cut off: all numbers, so that all kinds share a program."""
+
+    constant: jax.Array
+    """Its deviation where that is the same everywhere."""
+    gain: jax.Array
+    """Its variance is this times the brightness, otherwise."""
+    black: jax.Array
+    """Whether it goes below 0, and was cut off there too."""
+
+    def deviation(self, brightness: jax.Array) -> jax.Array:
+        """That of each value of an image without noise."""
+        return jnp.sqrt(self.constant**2 + self.gain * jnp.maximum(brightness, 0))
+
+
+def measured(law: Law, image: jax.Array) -> jax.Array:
+    """The mean of what is measured of an image, of any shape."""
+    return clipping.clipped_moments(image, law.deviation(image), law.black)[0]
+
+
+def undone(law: Law, mean: jax.Array) -> jax.Array:
+    """The image in [0, 1] of whose measured values that is the mean."""
+    return clipping.unclip(mean, law.deviation, law.black)
 
 
 def lively(y: jax.Array) -> jax.Array:
@@ -64,22 +97,31 @@ def lively(y: jax.Array) -> jax.Array:
 
 
 # Each as one program: so many operations by themselves would take seconds to compile.
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _deviation(kind: str, clipped: bool, level: jax.Array, y: jax.Array) -> jax.Array:
-    if kind == "poisson":
-        return jnp.sqrt(level * jnp.maximum(_smooth(y), 0.0))
+@functools.partial(jax.jit, static_argnums=1)
+def _deviation(law: Law, clipped: bool, y: jax.Array) -> jax.Array:
+    smooth = _smooth(y)
     if not clipped:
-        return jnp.full(y.shape, level)
-    return clipping.clipped_moments(clipping.unclip(_smooth(y), level), level)[1]
+        return law.deviation(smooth)
+    brightness = undone(law, smooth)
+    return clipping.clipped_moments(brightness, law.deviation(brightness), law.black)[1]
 
 
 @jax.jit
-def _shares_beyond(sigma: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _before_clipping(law: Law, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    brightness = undone(law, _smooth(y))
+    deviation = law.deviation(brightness)
+    return deviation, clipping.cut_off(y, brightness, deviation, law.black)
+
+
+@jax.jit
+def _shares_beyond(law: Law, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The shares of values at 0 or 1, and of those that the noise would have taken beyond."""
-    brightness = clipping.unclip(_smooth(y), sigma)
-    beyond = norm.cdf(-brightness / sigma) + norm.cdf((brightness - 1) / sigma)
+    brightness = undone(law, _smooth(y))
+    s = law.deviation(brightness)
+    beyond = law.black * norm.cdf(-brightness / s) + norm.cdf((brightness - 1) / s)
     counts = lively(y)
-    return jnp.mean(counts * ((y <= 0) | (y >= 1))), jnp.mean(counts * beyond)
+    cut = (law.black & (y <= 0)) | (y >= 1)
+    return jnp.mean(counts * cut), jnp.mean(counts * jnp.where(s > 0, beyond, 0))
 
 
 def _smooth(y: jax.Array) -> jax.Array:

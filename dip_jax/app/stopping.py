@@ -21,10 +21,10 @@ from jax.tree_util import Partial
 import dip_jax
 from dip_jax import clipping, splitting
 from dip_jax.app.errors import UserError
-from dip_jax.app.noise import Noise, lively
+from dip_jax.app.noise import Noise, lively, measured
 from dip_jax.app.problem import Problem, make_task
 from dip_jax.app.settings import Preset
-from dip_jax.base import Algorithm, Array, Image, Info, Scalar, Task
+from dip_jax.base import Algorithm, Array, Info, Scalar, Task
 
 AUTO = {
     "denoise": "held_out",
@@ -97,8 +97,8 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
         validation = make_task(preset, other, weight)
         if rule == "held_out" and preset.fed_noise:
             # By the same program where nothing was clipped.
-            seen = Partial(_as_clipped, jnp.float32(level / 255 if clipped else 0.0))
-            validation = dip_jax.through(seen, validation)
+            assert noise is not None
+            validation = dip_jax.through(Partial(measured, noise.clip_law()), validation)
         return parts._replace(validation=validation)
     if rule == "discrepancy":
         # In units of the noise, and so weighted that the mean is over what counts.
@@ -129,13 +129,13 @@ def _split(
     more = 1.0
     if rule == "r2r":
         assert noise is not None
+        deviation = noise.deviation(y)
+        if fed_noise:  # whose validation is to know nothing of clipping, as the fit
+            deviation, cut = noise.before_clipping(y)
+            y = clipping.redraw(jax.random.fold_in(key, 1), y, deviation, cut)
         if kind == "poisson":
             y1, other = splitting.thin(key, y, level / 255, ALPHA)
         else:
-            deviation = noise.deviation(y)
-            if fed_noise:  # whose validation is to know nothing of clipping, as the fit
-                deviation, cut = noise.before_clipping(y)
-                y = clipping.redraw(jax.random.fold_in(key, 1), y, deviation, cut)
             y1, other = splitting.recorrupt(key, y, deviation, ALPHA)
         more = (1 - ALPHA) ** -0.5
     elif rule == "held_out":
@@ -180,11 +180,6 @@ def measured_whole(y: Array, noise: Noise) -> Array:
     if noise.kind == "gaussian":
         whole = whole & (y > 0)
     return (whole | (jnp.mean(whole) < 0.1)).astype(y.dtype)
-
-
-def _as_clipped(deviation: Array, image: Image) -> Image:
-    """The mean of what is measured of an image."""
-    return clipping.clipped_moments(image, deviation)[0]
 
 
 def _in_units(unit: Array, image: Array) -> Array:

@@ -2,15 +2,17 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from skimage.restoration import estimate_sigma
 
+from dip_jax import clipping
 from dip_jax.app import command, degrade, programs
 from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
-from dip_jax.app.noise import Noise, estimate_noise, given_noise
+from dip_jax.app.noise import Noise, estimate_noise, given_noise, measured, undone
 from dip_jax.app.pictures import write_picture
 
 
@@ -92,12 +94,12 @@ def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
     assert command.main([*flags, "--noise=poisson", "--add_noise", "--gain=9", "--steps=60"]) == 0
     out = capsys.readouterr().out
     assert "with Poisson noise of gain 9 added" in out
-    assert "noise: poisson, gain 9.0 of 255 (as given)" in out
+    assert "noise: poisson, gain 9.0 of 255 (as given), cut off at white" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert record["picture"]["noise"] == {
         "kind": "poisson",
         "level": 9.0,
-        "clipped": False,
+        "clipped": True,
     }
     assert record["scores"]["restored"]["psnr"] > record["scores"]["degraded"]["psnr"] + 3
 
@@ -136,6 +138,10 @@ def test_clipped_noise_is_told_by_its_blacks():
     framed[:20] = 0
     assert given.seen_to_be_clipped(framed).clipped
     assert not Noise("poisson", 5.0).seen_to_be_clipped(dim(25, clip=True)).clipped
+    bright = np.full((64, 64, 3), 0.9, np.float32)
+    photons = degrade.add_poisson_noise(bright, 20, seed=0)
+    assert Noise("poisson", 20.0).seen_to_be_clipped(photons).clipped
+    assert not Noise("poisson", 20.0).seen_to_be_clipped(0.5 * photons).clipped
     assert not Noise("gaussian", 0.0).seen_to_be_clipped(dim(0, clip=True)).clipped
 
 
@@ -145,6 +151,27 @@ def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
     assert float(noise.deviation(jnp.asarray(y)).mean()) == pytest.approx(y.std(), rel=0.08)
     grey = jnp.full((16, 16, 1), 0.5)
     assert float(noise.deviation(grey).mean()) == pytest.approx(50 / 255, rel=0.05)
+    photons = degrade.add_poisson_noise(np.full((64, 64, 1), 0.95, np.float32), 20, seed=0)
+    left = Noise("poisson", 20.0, clipped=True).deviation(jnp.asarray(photons))
+    assert float(left.mean()) == pytest.approx(photons.std(), rel=0.08)
+
+
+def test_of_poisson_noise_white_alone_is_cut_off():
+    truth = np.concatenate([np.full((64, 64, 1), b, np.float32) for b in (0.02, 0.5, 0.97)], 1)
+    y = jnp.asarray(degrade.add_poisson_noise(truth, 15, seed=0))
+    noise = Noise("poisson", 15.0, clipped=True)
+    deviation, cut = noise.before_clipping(y)
+    inside = np.s_[:, 68:188]
+    expected = np.sqrt(15 / 255 * truth)
+    assert float(abs(deviation - expected)[inside].mean()) < 0.02
+    np.testing.assert_array_equal(cut != 0, y >= 1)
+    whole = clipping.redraw(jax.random.key(0), y, deviation, cut)
+    parts = np.split(np.asarray(whole - truth), 3, axis=1)
+    assert max(abs(part.mean()) for part in parts) < 0.01
+    law = noise.clip_law()
+    means = measured(law, jnp.asarray(truth))
+    np.testing.assert_allclose(undone(law, means), truth, atol=2e-3)
+    np.testing.assert_allclose(means[:, :128], truth[:, :128], atol=0.01)
 
 
 def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
