@@ -44,7 +44,7 @@ class Noise(NamedTuple):
 
     def clip_law(self) -> "Law":
         """For :func:`measured` and :func:`undone`; of noise that was not clipped, none."""
-        return self._law() if self.clipped else Law(*(jnp.float32(0),) * 2, jnp.array(True))
+        return self._law() if self.clipped else Law(jnp.float32(0), jnp.float32(0), jnp.array(True))
 
     def seen_to_be_clipped(self, y: np.ndarray) -> "Noise":
         """The same noise, ``clipped`` if the picture ``y`` has as many values of 0 and 1 as then.
