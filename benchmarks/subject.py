@@ -49,8 +49,8 @@ def subject_of(preset: Preset, size: int) -> Subject:
     adam = optax.adam(preset.learning_rate, b2=preset.b2)
     y = jax.random.uniform(jax.random.key(1), (size, size, 3))
     if preset.alpha:
-        fit = dip_jax.recorrupted(flat, adam, alpha=preset.alpha)
-        z, example = jnp.concatenate([y, jnp.full(y.shape, 0.1)], axis=2), y
+        fit = dip_jax.recorrupted(flat, adam, alpha=preset.alpha, clipped=True)
+        z, example = jnp.concatenate([y, jnp.full(y.shape, 0.1), 0 * y], axis=2), y
     else:
         fit = dip_jax.dip(flat, adam, jitter=preset.jitter)
         z = example = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)

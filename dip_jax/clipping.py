@@ -1,4 +1,4 @@
-"""Gaussian noise that was cut off at black and white: what is left of it, and what it hides.
+"""Noise that was cut off at black and white: what is left of it, and what it hides.
 
 A file holds no value below 0 or above 1. Where noise would have gone beyond, it was clipped: there
 it is smaller than elsewhere, and its mean is not 0. A denoiser finds that mean, so its black is too
@@ -85,8 +85,9 @@ def cut_off(y: Image, image: Image, deviation: Array | float, black: Array | boo
       black: as for :func:`clipped_moments`.
 
     Returns:
-      0 where ``y`` is between 0 and 1. At 1 the chance that noise brings ``image`` to 1 or more,
-      at 0 minus the chance that it brings it to 0 or less; each between 0.02 and 0.5 in size.
+      0 where ``y`` is between 0 and 1, or 0 by rights. At 1 the chance that noise brings
+      ``image`` to 1 or more, at 0 minus the chance that it brings it to 0 or less; each between
+      0.02 and 0.5 in size.
     """
     s = jnp.maximum(deviation, _LEAST)
     above = norm.cdf(jnp.clip((image - 1) / s, -_FARTHEST, 0))

@@ -16,7 +16,7 @@ from dip_jax.clipping import redraw
 from dip_jax.descent import DipState, descend, start
 from dip_jax.splitting import recorrupt
 
-_REDRAWN = 1  # folded into a step's key
+_REDRAWN = 2**32 - 1  # a step that no fit reaches
 _LEAST_HIDDEN = 0.2  # steps that hide hardly anything teach as little
 _FEW_HIDDEN = 8  # pixels, of a picture of which little is known
 
@@ -64,14 +64,13 @@ def recorrupted(
 
     def split(state: DipState) -> tuple[Image, Image]:
         """The generator's input y1, and y - y2."""
-        key = jax.random.fold_in(state.key, state.count)
-        y, deviation, whole = _noisy(state.z, clipped, key)
-        y1, y2 = recorrupt(key, whole, deviation, alpha)
+        y, deviation, whole = _noisy(state, clipped)
+        y1, y2 = recorrupt(jax.random.fold_in(state.key, state.count), whole, deviation, alpha)
         return y1 - 0.5, y - y2
 
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return start(generator, optimizer, key, z, _noisy(z, clipped, key)[0])
+        return start(generator, optimizer, key, z, _fields(z, clipped)[0])
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
         y1, difference = split(state)
@@ -124,7 +123,7 @@ def sure(
 
     Returns:
       An Algorithm. ``info.image`` is the output for the input of that step, ``estimate`` for
-      the noisy image itself.
+      the noisy image itself, what was cut off drawn anew once more.
 
     Source: Stein 1981; Ramani et al. 2008 (the random signs); Jo, Chun and Choi, Rethinking
     Deep Image Prior for Denoising, ICCV 2021 (extended SURE, section 3; Poisson: PURE).
@@ -133,17 +132,13 @@ def sure(
         raise ValueError(f"extra={extra!r}: must be 0 or more")
     optimizer = optax.with_extra_args_support(optimizer)
 
-    def noisy(state: DipState) -> tuple[Key, Image, Array, Image]:
-        key = jax.random.fold_in(state.key, state.count)
-        return key, *_noisy(state.z, clipped, key)
-
     def init(key: Key, task: Task, z: Array) -> DipState:
         del task
-        return start(generator, optimizer, key, z, _noisy(z, clipped, key)[0])
+        return start(generator, optimizer, key, z, _fields(z, clipped)[0])
 
     def step(state: DipState, task: Task) -> tuple[DipState, Info]:
-        key, y, deviation, whole = noisy(state)
-        keys = jax.random.split(key, 3)
+        y, deviation, whole = _noisy(state, clipped)
+        keys = jax.random.split(jax.random.fold_in(state.key, state.count), 3)
         amount = jax.random.uniform(keys[0], maxval=extra)
         x = whole + amount * deviation * jax.random.normal(keys[1], y.shape)
         signs = jax.random.rademacher(keys[2], y.shape, y.dtype)
@@ -169,18 +164,23 @@ def sure(
         return descend(optimizer, state, objective)
 
     def estimate(state: DipState) -> Image:
-        return generator.apply(state.params, noisy(state)[-1] - 0.5)
+        return generator.apply(state.params, _noisy(state, clipped)[-1] - 0.5)
 
     return Algorithm(init, step, estimate)
 
 
-def _noisy(z: Array, clipped: bool, key: Key) -> tuple[Image, Array, Image]:
+def _fields(z: Array, clipped: bool) -> list[Array]:
+    return jnp.split(z, 3 if clipped else 2, axis=-1)
+
+
+def _noisy(state: DipState, clipped: bool) -> tuple[Image, Array, Image]:
     """The noisy image, its noise's deviation, and the image with what was cut off drawn anew."""
+    y, deviation, *cut = _fields(state.z, clipped)
     if not clipped:
-        y, deviation = jnp.split(z, 2, axis=-1)
         return y, deviation, y
-    y, deviation, cut = jnp.split(z, 3, axis=-1)
-    return y, deviation, redraw(jax.random.fold_in(key, _REDRAWN), y, deviation, cut)
+    # No key that the step draws other noise with, or splits.
+    key = jax.random.fold_in(jax.random.fold_in(state.key, _REDRAWN), state.count)
+    return y, deviation, redraw(key, y, deviation, *cut)
 
 
 def masked(

@@ -133,6 +133,23 @@ def test_a_denoisers_penalty_sees_the_image_without_noise(method):
     np.testing.assert_allclose(gains[0] - gains[1], 0.1 * slope, rtol=1e-4)
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_sure_is_unbiased_where_noise_was_cut_off(level):
+    """The loss of an identity network is its error, in the mean over noises and draws."""
+    sigma, truth = 0.1, jnp.full((48, 48, 3), level)
+    fit = dip_jax.sure(Gain(), optax.sgd(0.0), clipped=True)
+
+    @jax.jit
+    def excess(key):
+        y = jnp.clip(truth + sigma * jax.random.normal(key, truth.shape), 0, 1)
+        z = jnp.concatenate([y, jnp.full(y.shape, sigma), cut_off(y, truth, sigma)], axis=-1)
+        _, info = fit.step(fit.init(key, dip_jax.denoise(y), z), dip_jax.denoise(y))
+        return info.loss - jnp.mean((info.image - truth) ** 2)
+
+    found = jnp.stack([excess(jax.random.key(seed)) for seed in range(30)])
+    assert abs(float(found.mean())) < 0.02 * sigma**2
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.5])
 def test_alpha_out_of_range_is_refused(alpha):
     with pytest.raises(ValueError, match=f"alpha={alpha}"):

@@ -16,6 +16,7 @@ from dip_jax.app.settings import nearest
 
 # The argument that tells the level of each kind.
 LEVELS = {"gaussian": "sigma", "poisson": "gain"}
+_LEAST_VARIANCE = 1e-12  # whose root has a gradient
 LEAST = 0.001  # a level too small to matter, as one photon too dim to count
 _MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviation 1
 
@@ -37,7 +38,11 @@ class Noise(NamedTuple):
         return _deviation(self._law(), self.clipped, y)
 
     def before_clipping(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The deviation before it was cut off, and where it was (``clipping.cut_off``)."""
+        """The deviation before it was cut off, and where it was (``clipping.cut_off``).
+
+        Poisson noise is taken for Gaussian there: of photons worth 50 levels and more the first
+        count beyond white is up to half a photon off, and white by as much as 10 levels.
+        """
         if not self.clipped:
             return self.deviation(y), jnp.zeros_like(y)
         return _before_clipping(self._law(), y)
@@ -76,7 +81,8 @@ class Law(NamedTuple):
 
     def deviation(self, brightness: jax.Array) -> jax.Array:
         """That of each value of an image without noise."""
-        return jnp.sqrt(self.constant**2 + self.gain * jnp.maximum(brightness, 0))
+        variance = self.constant**2 + self.gain * jnp.maximum(brightness, 0)
+        return jnp.sqrt(jnp.maximum(variance, _LEAST_VARIANCE))
 
 
 def measured(law: Law, image: jax.Array) -> jax.Array:
@@ -89,10 +95,13 @@ def undone(law: Law, mean: jax.Array) -> jax.Array:
     return clipping.unclip(mean, law.deviation, law.black)
 
 
-def lively(y: jax.Array) -> jax.Array:
-    """1 but in areas of at least 5x5 pixels of mere black, or mere white: there is no noise."""
+def lively(y: jax.Array, black: jax.Array | bool = True) -> jax.Array:
+    """1 but in areas of at least 5x5 pixels of mere black, or mere white: there is no noise.
+
+    Where Poisson noise is meant, ``black`` is false: few photons leave such areas by rights.
+    """
     brightness = _smooth(y)
-    flat = ((brightness <= 0) | (brightness >= 1)).astype(y.dtype)
+    flat = (((brightness <= 0) & jnp.asarray(black)) | (brightness >= 1)).astype(y.dtype)
     return (_smooth(flat) == 0).astype(y.dtype)  # not within reach of a flat area's middle
 
 
@@ -119,7 +128,7 @@ def _shares_beyond(law: Law, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     brightness = undone(law, _smooth(y))
     s = law.deviation(brightness)
     beyond = law.black * norm.cdf(-brightness / s) + norm.cdf((brightness - 1) / s)
-    counts = lively(y)
+    counts = lively(y, law.black)
     cut = (law.black & (y <= 0)) | (y >= 1)
     return jnp.mean(counts * cut), jnp.mean(counts * jnp.where(s > 0, beyond, 0))
 

@@ -151,11 +151,11 @@ def _split(
     y1 = y1.reshape(-1, y.shape[2])[mirror]
     deviation = cut = None
     if noise is not None:
+        if fed_noise and rule == "r2r":  # drawn again already
+            noise = noise._replace(clipped=False)
         deviation = noise.deviation(y1)
         if fed_noise:
             deviation, cut = noise.before_clipping(y1)
-        if rule == "r2r":  # drawn again already
-            cut = jnp.zeros_like(y1)
         deviation = more * deviation
     return y1, known, deviation, cut, other, weight
 
@@ -175,7 +175,7 @@ def measured_whole(y: Array, noise: Noise) -> Array:
     A Poisson variable is 0 by rights. Where hardly anything is left, all counts.
     """
     if noise.clipped:
-        return lively(y)
+        return lively(y, black=noise.kind == "gaussian")
     whole = y < 1
     if noise.kind == "gaussian":
         whole = whole & (y > 0)

@@ -175,15 +175,18 @@ def test_of_poisson_noise_white_alone_is_cut_off():
 
 
 def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
-    options = {"steps": 2, "progress": False, "sigma": 25.0}
-    for reference in (None, np.full((20, 20, 1), 0.1, np.float32)):
+    less = {"steps": 2, "progress": False}
+    options = less | {"sigma": 25.0}
+    for reference in (None, np.full((40, 40, 1), 0.1, np.float32)):
         clipped, whole = (
-            degrade.add_noise(np.full((20, 20, 1), grey), sigma, seed=0)
+            degrade.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
             for grey, sigma in ((0.1, 25.0), (0.5, 5.0))
         )
         assert restore(clipped, reference=reference, **options).noise.clipped
         before = programs.compilations("cpu")
         assert not restore(whole, reference=reference, **options).noise.clipped
+        photons = restore(whole, noise="poisson", gain=5.0, reference=reference, **less)
+        assert photons.preset.stop == "held_out"
         assert programs.compilations("cpu") == before
 
 
