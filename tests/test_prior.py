@@ -8,6 +8,7 @@ import dip_jax
 from dip_jax.clipping import cut_off
 from tests.toy import Toy, picture
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 Z = jnp.ones((12, 10, 2))
 KEY = jax.random.key(0)
 
