@@ -153,9 +153,10 @@ def _split(
     if noise is not None:
         if fed_noise and rule == "r2r":  # drawn again already
             noise = noise._replace(clipped=False)
-        deviation = noise.deviation(y1)
         if fed_noise:
             deviation, cut = noise.before_clipping(y1)
+        else:
+            deviation = noise.deviation(y1)
         deviation = more * deviation
     return y1, known, deviation, cut, other, weight
 
