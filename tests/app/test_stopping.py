@@ -116,7 +116,7 @@ def test_held_out_values_are_not_mirrored_into_the_margin():
 
 def test_r2r_fits_one_copy_and_validates_with_the_other():
     parts = parts_of("denoise", "r2r")
-    more = SIGMA / 255 / (1 - stopping.ALPHA) ** 0.5
+    more = SIGMA / 255 / (1 - stopping.split_share(SIZE, SIZE)) ** 0.5
     np.testing.assert_allclose(parts.deviation, more, rtol=1e-5)
     assert np.abs(parts.y - PICTURE).max() > 0.01
     # Clipped pixels, whose noise is smaller than sigma, are left out of the validation.
@@ -184,7 +184,7 @@ def test_validation_is_unbiased_for_clipped_noise(kind, level, truth, rule):
     assert noise.clipped
     parts = stopping.partition(preset, placed, noise, jax.random.key(0))
     before = level / 255 if kind == "gaussian" else (level / 255 * truth) ** 0.5
-    before *= (1 - stopping.ALPHA) ** -0.5 if rule == "r2r" else 1
+    before *= (1 - stopping.split_share(128, 128)) ** -0.5 if rule == "r2r" else 1
     np.testing.assert_allclose(np.median(parts.deviation), before, rtol=0.01)
     # Drawn again once and for all, or told to the fit, which draws at each step.
     again = rule == "r2r"
@@ -208,6 +208,17 @@ def test_the_share_held_out_falls_with_the_size(size, share):
     assert 1 - parts.known.mean() == pytest.approx(share, rel=0.1)
 
 
+def test_large_pictures_are_split_less():
+    shares = [stopping.split_share(size, size) for size in (16, 128, 256, 512)]
+    np.testing.assert_allclose(shares, [0.1, 0.03, 0.015, 0.0075])
+    preset = find_preset("fast", "denoise")._replace(stop="r2r")
+    y = np.full((256, 256, 1), 0.5, np.float32)
+    placed = problem.place(preset, y, None, None, stride=1)
+    parts = stopping.partition(preset, placed, Noise("gaussian", SIGMA), jax.random.key(0))
+    added = np.std(parts.y) / (SIGMA / 255)  # w, scaled: alpha / (1 - alpha) of its power
+    assert added**2 == pytest.approx(0.015 / 0.985, rel=0.03)
+
+
 def test_auto_is_the_first_rule_that_suits():
     chosen = {}
     for task in settings.TASKS:
@@ -221,6 +232,13 @@ def test_auto_is_the_first_rule_that_suits():
         "inpaint": "held_out",
         "super_resolve": "none",
     }
+    denoise = find_preset("fast", "denoise")
+    assert stopping.rule_for(denoise, Noise("poisson", 5.0), 10**4) == "r2r"
+    assert stopping.rule_for(denoise, Noise("gaussian", 25.0), 100) == "none"
+    # Of noise too small to split, or not fed to the network.
+    assert stopping.rule_for(denoise, Noise("gaussian", 0.0), 10**4) == "held_out"
+    hiding = denoise._replace(hide=0.5)
+    assert stopping.rule_for(hiding, Noise("gaussian", 25.0), 10**4) == "held_out"
     own = ("fast", "best", "sure")  # the others are the paper's
     assert {preset.stop for preset in presets.PRESETS if preset.name not in own} == {"none"}
 
@@ -256,8 +274,8 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     with (tmp_path / "out" / "trace.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     (chosen,) = record["chosen_steps"]
-    assert f"stopping rule held_out: the picture is that of step {chosen}" in out
-    assert record["settings"]["stop"] == "held_out"
+    assert f"stopping rule r2r: the picture is that of step {chosen}" in out
+    assert record["settings"]["stop"] == "r2r"
     assert record["steps"] == len(rows) >= chosen > 0
     assert int(float(rows[-1]["chosen"])) == chosen
     smooth = np.array([float(row["validation"]) for row in rows])
