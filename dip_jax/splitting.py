@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from dip_jax.base import Array, Image, Key
 
+_PLACE = 0x706C  # no number that a user of the same key would fold in
+
 
 def recorrupt(
     key: Key, y: Image, deviation: Array | float, alpha: float = 0.03
@@ -43,14 +45,17 @@ def thin(key: Key, y: Image, gain: Array | float, alpha: float = 0.03) -> tuple[
 
     Args:
       key: decides the shares.
-      y: ``[h, w, c]``, whole multiples of ``gain``, or rounded to them.
+      y: ``[h, w, c]``, whole multiples of ``gain``; values between are rounded to one of the two
+        next to them at random, so that their mean is kept.
       gain: brightness of one count, in the image's units.
       alpha: above 0 and below 1.
 
     Source: Monroy et al., Generalized Recorrupted-to-Recorrupted, ICLR 2025, table 1.
     """
     _check_alpha(alpha)
-    counts = jnp.round(y / gain)
+    # Not to the nearest: of a gain told a tenth too low that made dark pictures a tenth darker.
+    place = jax.random.uniform(jax.random.fold_in(key, _PLACE), y.shape)
+    counts = jnp.floor(y / gain + place)
     shared = jax.random.binomial(key, counts, alpha)
     return gain * (counts - shared) / (1 - alpha), gain * shared / alpha
 

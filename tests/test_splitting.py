@@ -43,6 +43,14 @@ def test_thinned_counts_are_independent_and_keep_the_brightness():
     assert abs(np.corrcoef(np.ravel(y1 - truth), np.ravel(y2 - truth))[0, 1]) < 0.02
 
 
+@pytest.mark.parametrize("told", [0.16, 0.2, 0.26])
+def test_thinning_keeps_the_brightness_by_a_gain_that_is_not_quite_right(told):
+    truth, gain = 0.1, 0.2
+    y = gain * jax.random.poisson(jax.random.key(1), truth / gain, (256, 256, 1))
+    y1, _ = splitting.thin(KEY, y, told, 0.02)
+    np.testing.assert_allclose(y1.mean(), y.mean(), rtol=0.01)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 def test_alpha_out_of_range(alpha):
     for split in (splitting.recorrupt, splitting.thin):

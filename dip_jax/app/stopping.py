@@ -1,14 +1,15 @@
 """When to stop: rules by name, the data they set aside, and what they wrap around a fit.
 
 * ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
-  with. For denoising where the noise level is known or estimated, and then "auto" if the
-  generator is fed the noisy picture: it sees noise that is passed through from a pixel to
-  itself, and held-out pixels, fed the mean of their neighbours, don't (0.2 and 0.9 dB lost at
-  worst, of 36 fits each).
+  with. For denoising where the noise level is told or estimated. Where it is told, and the
+  generator is fed the noisy picture, it is "auto": it sees noise that is passed through from
+  a pixel to itself, and held-out pixels, fed the mean of their neighbours, don't (0.2 and 0.9
+  dB lost at worst, of 36 fits each). A level told too low deceives it, and so does noise that
+  goes from pixel to pixel: the copies share what was not told.
 * ``held_out``: a few pixels are left out of the fit and compared with. For all tasks whose
   noise is independent from pixel to pixel, and those without noise. It needs no noise level
-  and no Gaussian noise: hence it is "auto" for other denoising, and for inpainting. A small
-  picture to be enlarged has no pixel to spare (0.6 dB on a zebra).
+  and no Gaussian noise: hence it is "auto" where the level is only estimated, and for
+  inpainting. A small picture to be enlarged has no pixel to spare (0.6 dB on a zebra).
 * ``wmv``, ``emv``: when the outputs start to move again. For all tasks and presets, less sure.
 * ``discrepancy``: once the picture is as far from the data as the noise is.
 * ``none``: after as many steps as the preset or the user says.
@@ -40,7 +41,7 @@ LEAST_PIXELS = 1024  # of which so few are held out that they say little
 # A sixth of the steps at most is taken past the best one, but 50 in any case.
 PATIENCE: dict[str, Any] = {"patience": 1 / 6, "at_least": 50}
 WINDOW = 100  # images of wmv; one strange output is felt as long
-LEAST_NOISE = 0.1  # 8-bit levels; less than a file's own rounding
+LEAST_NOISE = 0.1  # 8-bit levels of deviation, at white; less than a file's own rounding
 WARM_UP = 100  # steps during which outputs hardly move for another reason
 
 
@@ -58,33 +59,39 @@ class Parts(NamedTuple):
     validation: Task | None = None
 
 
-def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
+def rule_for(preset: Preset, noise: Noise | None, pixels: int, *, told: bool) -> str:
     """The rule that ``preset.stop`` means.
 
     Args:
       preset: with its task.
       noise: of the picture, if known.
       pixels: of the picture, as far as they are known.
+      told: whether the noise's level is the user's, and no estimate.
 
     Raises:
       UserError: if the rule needs a noise level and that is 0, or more pixels.
     """
-    enough, noisy = pixels >= LEAST_PIXELS, noise is not None and noise.level >= LEAST_NOISE
+    enough, noisy = pixels >= LEAST_PIXELS, noise is not None and _at_white(noise) >= LEAST_NOISE
     if preset.stop == "auto":
         rule = AUTO[preset.task] if enough else "none"
-        if enough and noisy and preset.fed_noise:
+        if enough and noisy and told and preset.fed_noise:
             rule = "r2r"
         if rule == "none" and isinstance(preset.decay, tuple):
             problem = "needs data to validate with, and none is set aside here; give one decay"
             raise UserError("decay", preset.decay, problem)
         return rule
     if preset.stop in ("r2r", "discrepancy") and not noisy:
-        problem = "needs noise, and none was found; give its level, or take none"
+        problem = f"needs noise of at least {LEAST_NOISE} levels; give its level, or take none"
         raise UserError("stop", preset.stop, problem)
     if preset.stop == "held_out" and not enough:
         problem = f"needs at least {LEAST_PIXELS} known pixels and has {pixels}; take none"
         raise UserError("stop", preset.stop, problem)
     return preset.stop
+
+
+def _at_white(noise: Noise) -> float:
+    """Standard deviation there, where it is largest, in 8-bit levels."""
+    return float(noise.level if noise.kind == "gaussian" else (255 * noise.level) ** 0.5)
 
 
 def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array) -> Parts:
@@ -176,7 +183,7 @@ def _spacing(height: int, width: int) -> int:
 
 
 def split_share(height: int, width: int) -> float:
-    """``alpha`` of the split in two: so much of the noise's power more is in what is fitted.
+    """``alpha`` of the split of a canvas in two: so much more of the noise's power is fitted.
 
     0.03 for 128x128, which costs 0.07 dB at sigma 15; as for what is held out, half for four
     times the pixels.

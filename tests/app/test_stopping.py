@@ -208,9 +208,41 @@ def test_the_share_held_out_falls_with_the_size(size, share):
     assert 1 - parts.known.mean() == pytest.approx(share, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "level", "s2"), [("gaussian", 20, 0.00615), ("poisson", 5, 0.00784)]
+)
+def test_what_is_fitted_tells_nothing_of_what_validates(kind, level, s2):
+    """Of a flat picture, noise of variance ``s2``."""
+    add = degrade.add_noise if kind == "gaussian" else degrade.add_poisson_noise
+    y = add(np.full((128, 128, 3), 0.4, np.float32), level, seed=0)
+    assert y.min() > 0
+    assert y.max() < 1
+    preset = find_preset("fast", "denoise")._replace(stop="r2r")
+    placed = problem.place(preset, y, None, None, stride=1)
+    parts = stopping.partition(preset, placed, Noise(kind, level), jax.random.key(0))
+    # The loss is quadratic: its slope at 0 is the copy itself, but for a factor.
+    other = -np.asarray(jax.grad(parts.validation.loss)(jnp.zeros(y.shape)))
+    assert abs(np.corrcoef(parts.y.ravel(), other.ravel())[0, 1]) < 0.02
+    assert abs(np.corrcoef(parts.y.ravel(), y.ravel())[0, 1]) > 0.95
+    alpha = stopping.split_share(128, 128)
+    np.testing.assert_allclose(np.var(parts.y), s2 / (1 - alpha), rtol=0.03)
+    np.testing.assert_allclose((np.std(other) / np.mean(other)) ** 2, s2 / 0.16 / alpha, rtol=0.05)
+
+
+def test_margins_repeat_the_copy_that_is_fitted():
+    preset = find_preset("fast", "denoise")._replace(stop="r2r")
+    placed = problem.place(preset, PICTURE, None, None, stride=32)
+    noise = Noise("gaussian", SIGMA)
+    y = stopping.partition(preset, placed, noise, jax.random.key(0)).y
+    assert y.shape == (64, 64, 3)
+    np.testing.assert_array_equal(y, y.reshape(-1, 3)[placed.mirror])
+    np.testing.assert_array_equal(np.asarray(placed.y).reshape(-1, 3)[placed.mirror], placed.y)
+
+
 def test_large_pictures_are_split_less():
     shares = [stopping.split_share(size, size) for size in (16, 128, 256, 512)]
     np.testing.assert_allclose(shares, [0.1, 0.03, 0.015, 0.0075])
+    assert stopping.split_share(64, 256) == stopping.split_share(128, 128)
     preset = find_preset("fast", "denoise")._replace(stop="r2r")
     y = np.full((256, 256, 1), 0.5, np.float32)
     placed = problem.place(preset, y, None, None, stride=1)
@@ -224,21 +256,24 @@ def test_auto_is_the_first_rule_that_suits():
     for task in settings.TASKS:
         preset = find_preset("fast", task)
         assert preset.stop == "auto"
-        chosen[task] = stopping.rule_for(preset, None, 10**4)
-        assert stopping.rule_for(preset, None, 100) == "none"
+        chosen[task] = stopping.rule_for(preset, None, 10**4, told=False)
+        assert stopping.rule_for(preset, None, 1023, told=False) == "none"
     assert chosen == {
         "denoise": "held_out",
         "reconstruct": "none",
         "inpaint": "held_out",
         "super_resolve": "none",
     }
-    denoise = find_preset("fast", "denoise")
-    assert stopping.rule_for(denoise, Noise("poisson", 5.0), 10**4) == "r2r"
-    assert stopping.rule_for(denoise, Noise("gaussian", 25.0), 100) == "none"
-    # Of noise too small to split, or not fed to the network.
-    assert stopping.rule_for(denoise, Noise("gaussian", 0.0), 10**4) == "held_out"
+    denoise, noise = find_preset("fast", "denoise"), Noise("gaussian", 25.0)
+    assert stopping.rule_for(denoise, noise, 1024, told=True) == "r2r"
+    assert stopping.rule_for(denoise, Noise("poisson", 0.05), 1024, told=True) == "r2r"
+    assert stopping.rule_for(denoise, noise, 1023, told=True) == "none"
+    # An estimate, noise too small to split, or noise that is not fed to the network.
+    assert stopping.rule_for(denoise, noise, 1024, told=False) == "held_out"
+    small = Noise("gaussian", 0.05)
+    assert stopping.rule_for(denoise, small, 1024, told=True) == "held_out"
     hiding = denoise._replace(hide=0.5)
-    assert stopping.rule_for(hiding, Noise("gaussian", 25.0), 10**4) == "held_out"
+    assert stopping.rule_for(hiding, noise, 1024, told=True) == "held_out"
     own = ("fast", "best", "sure")  # the others are the paper's
     assert {preset.stop for preset in presets.PRESETS if preset.name not in own} == {"none"}
 
@@ -268,7 +303,7 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 5})
     write_picture(tmp_path / "p.png", PICTURE)
     flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=300"]
-    assert command.main(flags) == 0
+    assert command.main([*flags, f"--sigma={SIGMA}"]) == 0
     out = capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     with (tmp_path / "out" / "trace.csv").open(encoding="utf-8") as file:
