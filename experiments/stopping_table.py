@@ -5,8 +5,9 @@
 The nine colour pictures of the paper's table of denoising, with Gaussian noise (``25``: sigma in
 8-bit levels; the arrays of experiments.denoising_table) and Poisson noise (``poisson5``: each
 photon makes 5 levels). All are clipped to [0, 1] and rounded to 8 bits, as files are; rounding
-changes nothing in Poisson noise of whole levels, and ``r2r`` leaves clipped values out of its
-comparison. Kind and level are told to every method. ``--size`` cuts the centre, 0 takes the whole.
+changes nothing in Poisson noise of whole levels. ``plain:r2r`` leaves clipped values out of its
+comparison, ``fast:r2r`` draws them anew. Kind and level are told to every method. ``--size`` cuts
+the centre, 0 takes the whole.
 
 A method is a preset and a rule (``fast:held_out``). ``plain`` is the paper's method and settings
 (constant learning rate, jitter, average of the outputs) on the network of ``fast``: it learns
