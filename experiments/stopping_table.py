@@ -12,7 +12,7 @@ the centre, 0 takes the whole.
 A method is a preset and a rule (``fast:held_out``). ``plain`` is the paper's method and settings
 (constant learning rate, jitter, average of the outputs) on the network of ``fast``: it learns
 the noise in the end, so that stopping matters most. ``fast`` itself is fitted from one noisy
-version to another with a falling learning rate, and hardly overfits.
+version to another with a falling learning rate, and overfits in strong noise.
 
 What a rule lost is told against the best step of its own run, and against the best step of a run
 of the same method and seed without a rule, which is always done too: data held out and an end
