@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from dip_jax.base import Array, Image, Key
 
 _PLACE = 0x706C  # no number that a user of the same key would fold in
+_LAG = 4  # pixels between two that are 2 away from a third
+_RIDGE = 1e-4  # of the picture's variance; smooth pictures would have wild weights
 
 
 def recorrupt(
@@ -77,9 +79,46 @@ def hold_out(key: Key, height: int, width: int, spacing: int = 7) -> Array:
 
 
 def fill(y: Image, held: Array) -> Image:
-    """``y`` with the held-out pixels replaced by the mean of those around each."""
+    """``y`` with the held-out pixels replaced by a linear guess from the 24 around each.
+
+    The weights are those that foresee the picture's own pixels best, by its autocorrelation
+    (Wiener): in strong noise nearly a mean, in fine texture nearly an interpolation. A generator
+    that is fed the guess is judged at these pixels as if it had been fed their own values, so
+    it matters how close it is: what it makes of a wrong one counts as its error.
+    """
+    # The values held out take no part, in the weights neither: for them, the mean of eight.
     total, count = _around(y), _around(jnp.ones_like(y))
-    return jnp.where(held == 1, total / jnp.maximum(count, 1), y)
+    rough = jnp.where(held == 1, total / jnp.maximum(count, 1), y)
+    mean = jnp.mean(rough, axis=(0, 1), keepdims=True)
+    places = jnp.array([(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)])
+    padded = jnp.pad(rough - mean, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
+
+    def add(guess: Image, term: tuple[Array, Array]) -> tuple[Image, None]:
+        weight, place = term
+        neighbour = jax.lax.dynamic_slice(padded, (*(place + 2), 0), y.shape)
+        return guess + weight[None, None] * neighbour, None
+
+    # A loop, as the sum of so many terms at once takes seconds to compile, and their memory.
+    terms = (_foreseeing(rough - mean, places), places)
+    guess, _ = jax.lax.scan(add, jnp.zeros_like(y) + mean, terms)
+    return jnp.where(held == 1, jnp.clip(guess, rough.min(), rough.max()), y)
+
+
+def _foreseeing(y: Image, places: Array) -> Array:
+    """The weights ``[n, c]`` of pixels at ``places [n, 2]``, up to 2 away from one, to foresee it.
+
+    With the least mean square over an image ``y`` of mean 0.
+    """
+    size = (y.shape[0] + _LAG, y.shape[1] + _LAG)  # with zeros, so that no lag wraps around
+    power = jnp.abs(jnp.fft.rfft2(y, s=size, axes=(0, 1))) ** 2
+    correlation = jnp.fft.irfft2(power, s=size, axes=(0, 1))
+    lag = places[:, None] - places[None, :]
+    among = jnp.moveaxis(correlation[lag[..., 0], lag[..., 1]], -1, 0)
+    towards = jnp.moveaxis(correlation[places[:, 0], places[:, 1]], -1, 0)
+    ridge = _RIDGE * correlation[0, 0] + 1e-9  # more than 0 for a constant image
+    among = among + ridge[:, None, None] * jnp.eye(len(places))[None]
+    factors = jax.scipy.linalg.cho_factor(among)
+    return jax.scipy.linalg.cho_solve(factors, towards[..., None])[..., 0].T
 
 
 def _around(y: Image) -> Image:

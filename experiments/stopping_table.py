@@ -6,8 +6,9 @@ The nine colour pictures of the paper's table of denoising, with Gaussian noise 
 8-bit levels; the arrays of experiments.denoising_table) and Poisson noise (``poisson5``: each
 photon makes 5 levels). All are clipped to [0, 1] and rounded to 8 bits, as files are; rounding
 changes nothing in Poisson noise of whole levels. ``plain:r2r`` leaves clipped values out of its
-comparison, ``fast:r2r`` draws them anew. Kind and level are told to every method. ``--size`` cuts
-the centre, 0 takes the whole.
+comparison, ``fast:r2r`` draws them anew. Kind and level are told to every method; with
+``--notold`` the level is left to be estimated, as for a picture of which nothing is known.
+``--size`` cuts the centre, 0 takes the whole.
 
 A method is a preset and a rule (``fast:held_out``). ``plain`` is the paper's method and settings
 (constant learning rate, jitter, average of the outputs) on the network of ``fast``: it learns
@@ -65,6 +66,7 @@ def define(values: flags.FlagValues) -> None:
     define_grid(values, NAME, pictures=PICTURES, methods=METHODS, others=("plain",), size=128)
     text = {"flag_values": values}
     flags.DEFINE_list("noises", list(NOISES), "As 25 (sigma) or poisson5.", **text)
+    flags.DEFINE_boolean("told", True, "Tell the noise's level; else it is estimated.", **text)
     flags.DEFINE_integer("plain_steps", 3000, "Steps of plain, at most.", lower_bound=1, **text)
 
 
@@ -74,7 +76,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str], values: flags.FlagValues) -> None:
-    noises = parse_noises(values.noises)
+    noises = parse_noises(values.noises, told=values.told)
     methods = find_methods(values.methods, values.plain_steps)
     data = data_folder(values, "set9")
     device = choose_device(values.backend)
@@ -87,7 +89,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         for label, method in methods.items()
     ]
 
-    compute = functools.partial(_row, data, noises, methods)
+    compute = functools.partial(_row, data, noises, values.told, methods)
     rows = fill(Path(values.out) / f"{NAME}_rows.csv", KEY, keys, compute)
     table = stopping(rows, KEY, "noise")._replace(note=cut_note(values.size))
     publish([table, targets(rows)], f"experiments.{NAME}", argv, device, values.out)
@@ -96,6 +98,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
 def _row(
     data: Path,
     noises: Mapping[str, Noise],
+    told: bool,
     methods: Mapping[str, Method],
     name: str,
     size: int,
@@ -106,13 +109,13 @@ def _row(
 ) -> dict[str, Any]:
     kind, level, _ = noises[noise]
     noisy, clean = noisy_and_clean(data, name, size, int(level), kind)
-    options: dict[str, Any] = {"noise": kind, LEVELS[kind]: level}
+    options: dict[str, Any] = {"noise": kind} | ({LEVELS[kind]: level} if told else {})
     result, record = restored(methods[label], noisy, seed, clean, **options)
     return {"psnr": f"{psnr_8_bit(result.image, clean):.3f}", **record, **stamp()}
 
 
-def parse_noises(texts: Sequence[str]) -> dict[str, Noise]:
-    """The noises that a flag's words mean, each once, by a name.
+def parse_noises(texts: Sequence[str], *, told: bool = True) -> dict[str, Noise]:
+    """The noises that a flag's words mean, each once, by a name that says if they are told.
 
     Raises:
       UserError: for a word that means none.
@@ -124,7 +127,8 @@ def parse_noises(texts: Sequence[str]) -> dict[str, Noise]:
             problem = "is no noise up to 255; write 25 (sigma), or poisson5 (levels a photon)"
             raise UserError("--noises", text, problem)
         kind, level = match.groups()
-        found[f"{kind or ''}{level}"] = Noise(kind or "gaussian", int(level))
+        name = f"{kind or ''}{level}" + ("" if told else ", estimated")
+        found[name] = Noise(kind or "gaussian", int(level))
     return found
 
 

@@ -3,7 +3,7 @@
 * ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
   with. For denoising where the noise level is told or estimated. Where it is told, and the
   generator is fed the noisy picture, it is "auto": it sees noise that is passed through from
-  a pixel to itself, and held-out pixels, fed the mean of their neighbours, don't (0.2 and 0.9
+  a pixel to itself, and held-out pixels, fed the mean of their neighbours, don't (0.20 and 0.36
   dB lost at worst, of 36 fits each). A level told too low deceives it, and so does noise that
   goes from pixel to pixel: the copies share what was not told.
 * ``held_out``: a few pixels are left out of the fit and compared with. For all tasks whose
@@ -71,7 +71,7 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int, *, told: bool) ->
     Raises:
       UserError: if the rule needs a noise level and that is 0, or more pixels.
     """
-    enough, noisy = pixels >= LEAST_PIXELS, noise is not None and _at_white(noise) >= LEAST_NOISE
+    enough, noisy = pixels >= LEAST_PIXELS, noise is not None and _at(255, noise) >= LEAST_NOISE
     if preset.stop == "auto":
         rule = AUTO[preset.task] if enough else "none"
         if enough and noisy and told and preset.fed_noise:
@@ -89,9 +89,9 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int, *, told: bool) ->
     return preset.stop
 
 
-def _at_white(noise: Noise) -> float:
-    """Standard deviation there, where it is largest, in 8-bit levels."""
-    return float(noise.level if noise.kind == "gaussian" else (255 * noise.level) ** 0.5)
+def _at(brightness: float, noise: Noise) -> float:
+    """The noise's standard deviation there; both in 8-bit levels."""
+    return float(noise.level if noise.kind == "gaussian" else (brightness * noise.level) ** 0.5)
 
 
 def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array) -> Parts:
@@ -101,7 +101,8 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
     # Of an inpainting any known pixel is held out, else one of each square.
     at_random, holes = preset.task == "inpaint", preset.task == "inpaint" or bool(preset.hide)
     data = (problem.y, problem.known, problem.mirror)
-    plan = (rule, kind, clipped, at_random, holes, preset.fed_noise)
+    spacing = _spacing(*problem.y.shape[:2], noise) if rule == "held_out" else 0
+    plan = (rule, kind, clipped, spacing, at_random, holes, preset.fed_noise)
     y1, known1, deviation, cut, other, weight = _split(*plan, data, level, key)
     parts = Parts(y1, known1, deviation, cut)
     if rule in ("r2r", "held_out"):
@@ -120,11 +121,12 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
 
 
 # As one program: so many operations by themselves would take seconds to compile.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4, 5, 6))
 def _split(
     rule: str,
     kind: str | None,
     clipped: bool,
+    spacing: int,
     at_random: bool,
     holes: bool,
     fed_noise: bool,
@@ -154,7 +156,7 @@ def _split(
         if at_random:
             held = known * jax.random.bernoulli(key, HELD_OUT, known.shape)
         else:
-            held = known * splitting.hold_out(key, *y.shape[:2], spacing=_spacing(*y.shape[:2]))
+            held = known * splitting.hold_out(key, *y.shape[:2], spacing=spacing)
         y1 = y * (1 - held) if holes else splitting.fill(y, held)
         known = known - held
         # So weighted that the error is a mean over the held-out values.
@@ -173,13 +175,17 @@ def _split(
     return y1, known, deviation, cut, other, weight
 
 
-def _spacing(height: int, width: int) -> int:
+def _spacing(height: int, width: int, noise: Noise | None) -> int:
     """One pixel of each square of so many is held out: 2 % of 128x128, 1 % of 256x256.
 
     What is held out is missed by the fit (0.1 dB for 2 %), and large pictures need a smaller
-    share for as sure a choice; so half the share for four times the pixels.
+    share for as sure a choice; so half the share for four times the pixels. That is for noise of
+    sigma 25, or none: strong noise hides more from the choice, and costs more by a wrong one,
+    while neighbours know a pixel as well as its own noisy value does.
     """
-    return max(2, round(7 * (height * width / 128**2) ** 0.25))
+    level = 25.0 if noise is None else max(_at(127, noise), LEAST_NOISE)
+    factor = min(max((25 / level) ** 0.75, 0.5), 1.0)
+    return max(2, round(7 * factor * (height * width / 128**2) ** 0.25))
 
 
 def split_share(height: int, width: int) -> float:

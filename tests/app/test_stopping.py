@@ -202,10 +202,29 @@ def test_discrepancy_is_one_at_the_noise_level():
     assert float(error) == pytest.approx(1, rel=1e-4)
 
 
-@pytest.mark.parametrize(("size", "share"), [(32, 1 / 16), (128, 1 / 49), (512, 1 / 196)])
-def test_the_share_held_out_falls_with_the_size(size, share):
-    parts = parts_of("denoise", "held_out", np.zeros((size, size, 1), np.float32))
-    assert 1 - parts.known.mean() == pytest.approx(share, rel=0.1)
+@pytest.mark.parametrize(
+    ("size", "noise", "share"),
+    [
+        (32, Noise("gaussian", 25.0), 1 / 16),
+        (128, Noise("gaussian", 25.0), 1 / 49),
+        (512, Noise("gaussian", 25.0), 1 / 196),
+        (128, None, 1 / 49),
+        (128, Noise("gaussian", 50.0), 1 / 16),
+        (128, Noise("gaussian", 250.0), 1 / 16),
+        (128, Noise("gaussian", 15.0), 1 / 49),
+        (128, Noise("gaussian", 1.0), 1 / 49),
+        (128, Noise("poisson", 5.0), 1 / 49),
+        (128, Noise("poisson", 20.0), 1 / 16),
+    ],
+)
+def test_less_is_held_out_of_large_pictures_and_more_of_noisy_ones(size, noise, share):
+    # The paper's method needs no noise level.
+    name = "paper" if noise is None else "fast"
+    preset = find_preset(name, "denoise")._replace(stop="held_out")
+    y = np.zeros((size, size, 1), np.float32)
+    placed = problem.place(preset, y, None, None, stride=1)
+    known = stopping.partition(preset, placed, noise, jax.random.key(0)).known
+    assert 1 - known.mean() == pytest.approx(share, rel=0.1)
 
 
 @pytest.mark.parametrize(

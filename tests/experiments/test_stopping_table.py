@@ -69,6 +69,7 @@ def test_noises_are_read_once_each():
         "poisson5": Noise("poisson", 5),
         "50": Noise("gaussian", 50),
     }
+    assert parse_noises(["15"], told=False) == {"15, estimated": Noise("gaussian", 15)}
 
 
 def test_plain_is_the_papers_method_on_the_network_of_fast():
@@ -121,6 +122,23 @@ def test_a_grid_end_to_end(data, impatient, monkeypatch, capsys):
     monkeypatch.setattr(tables, "restore", None)  # nothing is done twice
     assert run(data, *flags) == 0
     assert capsys.readouterr().out == out
+
+
+def test_a_level_that_is_not_told_is_estimated(data, impatient, monkeypatch):
+    told = []
+    original = tables.restore
+
+    def restore(picture, **options):
+        told.append(options.get("sigma"))
+        return original(picture, **options)
+
+    monkeypatch.setattr(tables, "restore", restore)
+    flags = ("--noises=15", "--methods=plain:emv", "--plain_steps=100")
+    assert run(data, *flags, "--notold") == 0
+    assert run(data, *flags) == 0  # no row of another's
+    assert told == [None] * 2 + [15] * 2
+    names = [row["noise"] for row in rows(data)]
+    assert names == ["15, estimated"] * 2 + ["15"] * 2
 
 
 def test_the_clean_picture_decides_nothing(data, impatient):
