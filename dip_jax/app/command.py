@@ -94,11 +94,10 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         settings.STOPS,
         "stop",
         None,
-        "When to stop: by an independent copy of the noisy picture (r2r), by pixels held out of "
-        "the fit, when outputs start to move (wmv, emv), when the picture is as far from the data "
-        "as the noise is (discrepancy), after all steps (none) [auto: r2r to denoise with fast, "
-        "best or sure, if the noise level is given; else held_out to denoise and inpaint, else "
-        "none; none for the paper's presets].",
+        "When to stop: by pixels held out of the fit, by an independent copy of the noisy picture "
+        "(r2r), when outputs start to move (wmv, emv), when the picture is as far from the data "
+        "as the noise is (discrepancy), after all steps (none) [auto: held_out to denoise and "
+        "inpaint, else none; none for the paper's presets].",
     ),
     (
         float,

@@ -90,7 +90,6 @@ def restore(
     if preset.jitter_strong is not None and (sigma or 0) >= 50:
         preset = preset._replace(jitter=preset.jitter_strong)
     model = given_noise(noise, preset.task, sigma, gain)
-    told = model is not None
     # Who hides pixels may have noise of another kind: no level is assumed of it.
     if model is None and (preset.fed_noise or preset.stop in ("r2r", "discrepancy")):
         model = estimate_noise(y, noise)
@@ -99,7 +98,7 @@ def restore(
     if preset.hide is None:
         preset = preset._replace(hide=HIDE if known is not None and scattered(known) else 0.0)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
-    preset = preset._replace(stop=rule_for(preset, model, pixels, told=told))
+    preset = preset._replace(stop=rule_for(preset, model, pixels))
     generator = generator_of(preset, y.shape[2])
     kept = None if checkpoint is None else checkpoint.load()
     fits = Fits(

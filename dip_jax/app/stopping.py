@@ -1,15 +1,14 @@
 """When to stop: rules by name, the data they set aside, and what they wrap around a fit.
 
-* ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
-  with. For denoising where the noise level is told or estimated. Where it is told, and the
-  generator is fed the noisy picture, it is "auto": it sees noise that is passed through from
-  a pixel to itself, and held-out pixels, fed the mean of their neighbours, don't (0.20 and 0.36
-  dB lost at worst, of 36 fits each). A level told too low deceives it, and so does noise that
-  goes from pixel to pixel: the copies share what was not told.
 * ``held_out``: a few pixels are left out of the fit and compared with. For all tasks whose
   noise is independent from pixel to pixel, and those without noise. It needs no noise level
-  and no Gaussian noise: hence it is "auto" where the level is only estimated, and for
-  inpainting. A small picture to be enlarged has no pixel to spare (0.6 dB on a zebra).
+  and no Gaussian noise: "auto" for denoising and inpainting. A small picture to be enlarged
+  has no pixel to spare (0.6 dB on a zebra).
+* ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
+  with. For denoising where the noise level is told or estimated. It chooses as well as
+  held-out pixels do (36 fits each: 0.20 and 0.23 dB lost at worst), but a level told too low
+  deceives it, and so does noise that goes from pixel to pixel: the copies share what was not
+  told.
 * ``wmv``, ``emv``: when the outputs start to move again. For all tasks and presets, less sure.
 * ``discrepancy``: once the picture is as far from the data as the noise is.
 * ``none``: after as many steps as the preset or the user says.
@@ -31,7 +30,7 @@ from dip_jax.app.settings import Preset
 from dip_jax.base import Algorithm, Array, Info, Scalar, Task
 
 AUTO = {
-    "denoise": "held_out",  # or r2r, see rule_for
+    "denoise": "held_out",
     "reconstruct": "none",
     "inpaint": "held_out",
     "super_resolve": "none",
@@ -59,14 +58,13 @@ class Parts(NamedTuple):
     validation: Task | None = None
 
 
-def rule_for(preset: Preset, noise: Noise | None, pixels: int, *, told: bool) -> str:
+def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     """The rule that ``preset.stop`` means.
 
     Args:
       preset: with its task.
       noise: of the picture, if known.
       pixels: of the picture, as far as they are known.
-      told: whether the noise's level is the user's, and no estimate.
 
     Raises:
       UserError: if the rule needs a noise level and that is 0, or more pixels.
@@ -74,8 +72,6 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int, *, told: bool) ->
     enough, noisy = pixels >= LEAST_PIXELS, noise is not None and _at(255, noise) >= LEAST_NOISE
     if preset.stop == "auto":
         rule = AUTO[preset.task] if enough else "none"
-        if enough and noisy and told and preset.fed_noise:
-            rule = "r2r"
         if rule == "none" and isinstance(preset.decay, tuple):
             problem = "needs data to validate with, and none is set aside here; give one decay"
             raise UserError("decay", preset.decay, problem)

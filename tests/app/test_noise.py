@@ -185,11 +185,8 @@ def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
         assert restore(clipped, reference=reference, **options).noise.clipped
         before = programs.compilations("cpu")
         assert not restore(whole, reference=reference, **options).noise.clipped
-        photons = restore(whole, noise="poisson", gain=5.0, reference=reference, **less)
-        assert photons.preset.stop == "r2r"
+        restore(whole, noise="poisson", gain=5.0, reference=reference, **less)
         assert programs.compilations("cpu") == before
-    # Of an estimate, the rule that needs no level.
-    assert restore(whole, **less).preset.stop == "held_out"
 
 
 def test_hiding_assumes_no_noise_level(small_presets):
