@@ -65,11 +65,14 @@ def thin(key: Key, y: Image, gain: Array | float, alpha: float = 0.03) -> tuple[
 def hold_out(key: Key, height: int, width: int, spacing: int = 7) -> Array:
     """Which pixels to leave to the validation: ``[h, w, 1]``, 1 there and 0 elsewhere.
 
-    One pixel at random of each square of ``spacing`` pixels, never two neighbours (but for a
-    ``spacing`` below 3), so that an input may be filled in from the pixels around.
+    One pixel at random of each square of ``spacing`` pixels, never two neighbours, so that an
+    input may be filled in from the pixels around.
+
+    Raises:
+      ValueError: if ``spacing`` is below 3, which leaves nothing to chance.
     """
-    if spacing < 2:
-        raise ValueError(f"spacing={spacing!r}: must be at least 2")
+    if spacing < 3:
+        raise ValueError(f"spacing={spacing!r}: must be at least 3")
     rows, columns = -(-height // spacing), -(-width // spacing)
     # Not in the last row and column of a square, which touch the next one.
     place = jax.random.randint(key, (2, rows, columns), 0, spacing - 1)
@@ -86,8 +89,9 @@ def fill(y: Image, held: Array) -> Image:
     that is fed the guess is judged at these pixels as if it had been fed their own values, so
     it matters how close it is: what it makes of a wrong one counts as its error.
     """
-    # The values held out take no part, in the weights neither: for them, the mean of eight.
-    total, count = _around(y), _around(jnp.ones_like(y))
+    # The values held out take no part, in the weights neither: for them, the mean of the eight.
+    seen = jnp.broadcast_to(1 - held, y.shape)
+    total, count = _around(seen * y), _around(seen)
     rough = jnp.where(held == 1, total / jnp.maximum(count, 1), y)
     mean = jnp.mean(rough, axis=(0, 1), keepdims=True)
     places = jnp.array([(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)])

@@ -67,8 +67,8 @@ def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
     around = sum(np.roll(padded, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) - padded
     assert not np.any(around * padded)
     assert np.any(held != splitting.hold_out(jax.random.key(6), 70, 49))
-    with pytest.raises(ValueError, match="spacing=1"):
-        splitting.hold_out(KEY, 9, 9, spacing=1)
+    with pytest.raises(ValueError, match="spacing=2"):
+        splitting.hold_out(KEY, 9, 9, spacing=2)
 
 
 def test_filling_forgets_the_held_out_value():
@@ -76,8 +76,39 @@ def test_filling_forgets_the_held_out_value():
     filled = splitting.fill(y, held)
     np.testing.assert_array_equal(filled, splitting.fill(jnp.where(held == 1, 7.0, y), held))
     np.testing.assert_array_equal(jnp.where(held == 1, 0, filled), jnp.where(held == 1, 0, y))
-    assert filled.min() >= y.min()
-    assert filled.max() <= y.max()
+
+
+def test_no_guess_is_beyond_the_picture():
+    """Not beyond what is seen of it, that is, whatever was held out."""
+    checks = jnp.asarray(np.kron(np.indices((9, 9)).sum(0) % 2, np.ones((4, 4)))[..., None])
+    held = splitting.hold_out(KEY, *checks.shape[:2], spacing=3)
+    filled = splitting.fill(checks, held)
+    assert jnp.sum((filled == 1) & (held == 1)) > jnp.sum((checks == 1) & (held == 1)) / 4
+    assert (filled.min(), filled.max()) == (0, 1)
+    for strange in (-7.0, 7.0):
+        other = splitting.fill(jnp.where(held == 1, strange, checks), held)
+        np.testing.assert_array_equal(filled, other)
+
+
+def test_held_out_values_take_no_part_beside_one_another():
+    """As in margins, where they are repeated."""
+    y, held = picture(12, 12, 1), jnp.zeros((12, 12, 1)).at[4:7, 5:7].set(1)
+    filled = splitting.fill(y, held)
+    np.testing.assert_array_equal(filled, splitting.fill(jnp.where(held == 1, 7.0, y), held))
+
+
+def test_weights_are_those_of_least_squares():
+    y = np.random.default_rng(0).normal(size=(14, 11, 2)).cumsum(axis=0)
+    y[..., 1] = np.cumsum(y[..., 1], axis=1)
+    y -= y.mean(axis=(0, 1))
+    places = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)]
+    weights = splitting._foreseeing(jnp.asarray(y, jnp.float32), jnp.array(places))
+    padded = np.pad(y, ((4, 4), (4, 4), (0, 0)))  # all that is foreseen, zeros around it too
+    for channel in range(2):
+        plane = padded[..., channel]
+        shifted = [np.roll(plane, (-i, -j), (0, 1)).ravel() for i, j in places]
+        best, *_ = np.linalg.lstsq(np.stack(shifted, axis=1), plane.ravel(), rcond=None)
+        np.testing.assert_allclose(weights[:, channel], best, atol=0.02)
 
 
 def filling_error(y, truth, spacing=7):

@@ -97,7 +97,7 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
     # Of an inpainting any known pixel is held out, else one of each square.
     at_random, holes = preset.task == "inpaint", preset.task == "inpaint" or bool(preset.hide)
     data = (problem.y, problem.known, problem.mirror)
-    spacing = _spacing(*problem.y.shape[:2], noise) if rule == "held_out" else 0
+    spacing = _spacing(problem.y, noise) if rule == "held_out" else 0
     plan = (rule, kind, clipped, spacing, at_random, holes, preset.fed_noise)
     y1, known1, deviation, cut, other, weight = _split(*plan, data, level, key)
     parts = Parts(y1, known1, deviation, cut)
@@ -153,7 +153,9 @@ def _split(
             held = known * jax.random.bernoulli(key, HELD_OUT, known.shape)
         else:
             held = known * splitting.hold_out(key, *y.shape[:2], spacing=spacing)
-        y1 = y * (1 - held) if holes else splitting.fill(y, held)
+        # In the margins too, which repeat the picture: a value would come back from there.
+        there = held.reshape(-1, 1)[mirror]
+        y1 = y * (1 - held) if holes else splitting.fill(y, there)
         known = known - held
         # So weighted that the error is a mean over the held-out values.
         weight = held / jnp.sqrt(jnp.mean(held))
@@ -171,17 +173,20 @@ def _split(
     return y1, known, deviation, cut, other, weight
 
 
-def _spacing(height: int, width: int, noise: Noise | None) -> int:
-    """One pixel of each square of so many is held out: 2 % of 128x128, 1 % of 256x256.
+def _spacing(y: Array, noise: Noise | None) -> int:
+    """One pixel of each square of so many is held out of ``y [h, w, c]``.
 
-    What is held out is missed by the fit (0.1 dB for 2 %), and large pictures need a smaller
-    share for as sure a choice; so half the share for four times the pixels. That is for noise of
-    sigma 25, or none: strong noise hides more from the choice, and costs more by a wrong one,
-    while neighbours know a pixel as well as its own noisy value does.
+    That is 2 % of 128x128, 1 % of 256x256. What is held out is missed by the fit (0.1 dB for
+    2 %), and large pictures need a smaller share for as sure a choice; so half the share for
+    four times the pixels. Of strong noise three times as much: it hides more from the choice, and
+    a wrong one costs more, while neighbours know a pixel as well as its own noisy value does.
     """
-    level = 25.0 if noise is None else max(_at(127, noise), LEAST_NOISE)
-    factor = min(max((25 / level) ** 0.75, 0.5), 1.0)
-    return max(2, round(7 * factor * (height * width / 128**2) ** 0.25))
+    # Few different ones: for each, _split is compiled.
+    spacing = 7
+    if noise is not None:
+        level = max(_at(255 * float(jnp.mean(y)), noise), 25)
+        spacing = max(round(7 * (25 / level) ** 0.75), 4)  # 4 for sigma 50
+    return max(3, round(spacing * (y.shape[0] * y.shape[1] / 128**2) ** 0.25))
 
 
 def split_share(height: int, width: int) -> float:

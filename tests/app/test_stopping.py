@@ -206,6 +206,7 @@ def test_discrepancy_is_one_at_the_noise_level():
     ("size", "noise", "share"),
     [
         (32, Noise("gaussian", 25.0), 1 / 16),
+        (256, Noise("gaussian", 50.0), 1 / 36),
         (128, Noise("gaussian", 25.0), 1 / 49),
         (512, Noise("gaussian", 25.0), 1 / 196),
         (128, None, 1 / 49),
@@ -215,16 +216,31 @@ def test_discrepancy_is_one_at_the_noise_level():
         (128, Noise("gaussian", 1.0), 1 / 49),
         (128, Noise("poisson", 5.0), 1 / 49),
         (128, Noise("poisson", 20.0), 1 / 16),
+        (128, Noise("gaussian", 32.0), 1 / 36),
+        (128, Noise("gaussian", 40.0), 1 / 25),
+        (48, Noise("gaussian", 250.0), 1 / 9),
     ],
 )
 def test_less_is_held_out_of_large_pictures_and_more_of_noisy_ones(size, noise, share):
     # The paper's method needs no noise level.
     name = "paper" if noise is None else "fast"
     preset = find_preset(name, "denoise")._replace(stop="held_out")
-    y = np.zeros((size, size, 1), np.float32)
+    y = np.full((size, size, 1), 0.5, np.float32)
     placed = problem.place(preset, y, None, None, stride=1)
     known = stopping.partition(preset, placed, noise, jax.random.key(0)).known
     assert 1 - known.mean() == pytest.approx(share, rel=0.1)
+
+
+def test_few_photons_in_the_dark_are_weak_noise():
+    preset = find_preset("fast", "denoise")._replace(stop="held_out")
+    shares = []
+    for grey in (0.1, 0.5):
+        y = np.full((128, 128, 1), grey, np.float32)
+        placed = problem.place(preset, y, None, None, stride=1)
+        noise = Noise("poisson", 20.0)
+        known = stopping.partition(preset, placed, noise, jax.random.key(0)).known
+        shares.append(1 - float(known.mean()))
+    np.testing.assert_allclose(shares, [1 / 49, 1 / 16], rtol=0.1)
 
 
 @pytest.mark.parametrize(
@@ -318,8 +334,8 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     with (tmp_path / "out" / "trace.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     (chosen,) = record["chosen_steps"]
-    assert f"stopping rule r2r: the picture is that of step {chosen}" in out
-    assert record["settings"]["stop"] == "r2r"
+    assert f"stopping rule held_out: the picture is that of step {chosen}" in out
+    assert record["settings"]["stop"] == "held_out"
     assert record["steps"] == len(rows) >= chosen > 0
     assert int(float(rows[-1]["chosen"])) == chosen
     smooth = np.array([float(row["validation"]) for row in rows])
