@@ -32,7 +32,7 @@ def _skip(*widths: int, skip: int) -> tuple[tuple[str, object], ...]:
 _RESTORER = _FAST._replace(
     steps=400, decay_steps=400, options=_skip(32, 48, 64, 64, 64, skip=16), b2=0.99
 )
-_DENOISER = _RESTORER._replace(expected="astronaut 256x256, sigma 25: 20.6 to 31.7 dB", alpha=0.5)
+_DENOISER = _RESTORER._replace(expected="astronaut 256x256, sigma 25: 20.6 to 31.6 dB", alpha=0.5)
 _INPAINTER = _RESTORER._replace(
     task="inpaint",
     expected="kate (text): 18.0 to 44.6 dB, 32.7 without known pixels",
