@@ -6,7 +6,7 @@
   has no pixel to spare (0.6 dB on a zebra).
 * ``r2r``: two copies of a noisy picture with independent noises, one fitted, one compared
   with. For denoising where the noise level is told or estimated. It chooses as well as
-  held-out pixels do (36 fits each: 0.20 and 0.23 dB lost at worst), but a level told too low
+  held-out pixels do (36 fits each: 0.20 and 0.19 dB lost at worst), but a level told too low
   deceives it, and so does noise that goes from pixel to pixel: the copies share what was not
   told.
 * ``wmv``, ``emv``: when the outputs start to move again. For all tasks and presets, less sure.
