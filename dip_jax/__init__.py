@@ -46,7 +46,7 @@ from dip_jax.wrappers import (
     windowed_variance,
 )
 
-__version__ = "0.3.0"
+__version__ = "0.3.1"
 
 __all__ = [
     "Algorithm",

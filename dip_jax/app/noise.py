@@ -2,6 +2,7 @@
 
 import functools
 import numbers
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,9 @@ LEVELS = {"gaussian": "sigma", "poisson": "gain"}
 _LEAST_VARIANCE = 1e-12  # whose root has a gradient
 LEAST = 0.001  # a level too small to matter, as one photon too dim to count
 _MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviation 1
+_ENOUGH = 3000  # coefficients of a channel, whose median is known to 2 %
+_TRIES = 30  # to find the level of clipped noise; up to sigma 100 less than half are needed
+_CLOSE = 1e-3  # of the level
 
 
 class Noise(NamedTuple):
@@ -35,7 +39,11 @@ class Noise(NamedTuple):
 
     def deviation(self, y: jax.Array) -> jax.Array:
         """The standard deviation of each value of the picture ``y``, in its units."""
-        return _deviation(self._law(), self.clipped, y)
+        return self.at(_smooth(y))
+
+    def at(self, mean: jax.Array) -> jax.Array:
+        """That of values of which ``mean``, of any shape, is the mean of what is measured."""
+        return _deviation(self._law(), self.clipped, mean)
 
     def before_clipping(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The deviation before it was cut off, and where it was (``clipping.cut_off``).
@@ -107,11 +115,10 @@ def lively(y: jax.Array, black: jax.Array | bool = True) -> jax.Array:
 
 # Each as one program: so many operations by themselves would take seconds to compile.
 @functools.partial(jax.jit, static_argnums=1)
-def _deviation(law: Law, clipped: bool, y: jax.Array) -> jax.Array:
-    smooth = _smooth(y)
+def _deviation(law: Law, clipped: bool, mean: jax.Array) -> jax.Array:
     if not clipped:
-        return law.deviation(smooth)
-    brightness = undone(law, smooth)
+        return law.deviation(mean)
+    brightness = undone(law, mean)
     return clipping.clipped_moments(brightness, law.deviation(brightness), law.black)[1]
 
 
@@ -133,6 +140,7 @@ def _shares_beyond(law: Law, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.mean(counts * cut), jnp.mean(counts * jnp.where(s > 0, beyond, 0))
 
 
+@jax.jit
 def _smooth(y: jax.Array) -> jax.Array:
     """The brightness without noise, roughly: the mean of 5x5 pixels."""
     padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
@@ -143,28 +151,74 @@ def _smooth(y: jax.Array) -> jax.Array:
 def estimate_noise(y: np.ndarray, kind: str) -> Noise:
     """The noise of ``y``, of a known kind, its level estimated.
 
-    By the finest wavelet coefficients (Donoho and Johnstone 1994), whose median tells the
-    noise's size where the picture is smooth: noise that is not independent from pixel to
-    pixel is underestimated, fine texture counts as noise. For Gaussian noise the same as
-    scikit-image's ``estimate_sigma``, whose import alone takes a second; for Poisson noise
-    each coefficient is first divided by the root of the brightness around it.
+    By the finest wavelet coefficients (Donoho and Johnstone 1994): noise of the right level has
+    their median size, each told in deviations at the brightness around it, which are smaller
+    where noise was clipped. Of the smoother half of the picture, smooth by the coefficients of
+    the other directions, which know nothing of the noise of those that count. Noise that is not
+    independent from pixel to pixel is underestimated, fine texture everywhere counts as noise.
     """
     if min(y.shape[:2]) < 2:
         return Noise(kind, 0.0)
-    sizes = []
-    for channel in np.moveaxis(y, 2, 0):
+    mean = np.asarray(_smooth(_smooth(y)))
+    channels = [_Finest.of(y[..., i], mean[..., i]) for i in range(y.shape[2])]
+    noise = _fitted(Noise(kind, 1.0), channels).seen_to_be_clipped(y)
+    return _fitted(noise, channels)._replace(clipped=False) if noise.clipped else noise
+
+
+class _Finest(NamedTuple):
+    """Of a channel's finest wavelet coefficients, each (rows, columns)."""
+
+    size: np.ndarray
+    """The absolute value of the diagonal ones."""
+    others: np.ndarray
+    """The power of the horizontal and vertical ones."""
+    mean: np.ndarray
+    """Of the picture, around each."""
+
+    @classmethod
+    def of(cls, channel: np.ndarray, mean: np.ndarray) -> "_Finest":
+        """Those of a channel with the ``mean`` around each of its pixels."""
         bands = pywt.dwtn(channel, "db2")
-        size = np.abs(bands["dd"])
-        if kind == "poisson":
-            brightness = np.abs(bands["aa"]) / 2
-            bright = brightness > 1 / 255
-            size = size[bright] / np.sqrt(brightness[bright])
-        # Exact zeros are no noise but flat areas, clipped ones for instance.
-        sizes.append(size[size != 0])
-    levels = [np.median(size) / _MEDIAN_OF_NORMAL if size.size else 0.0 for size in sizes]
-    if kind == "poisson":
-        return Noise(kind, 255 * float(np.mean(np.square(levels))))
-    return Noise(kind, 255 * float(np.mean(levels)))
+        there = pywt.dwtn(mean, "db2")["aa"] / 2
+        return cls(np.abs(bands["dd"]), bands["ad"] ** 2 + bands["da"] ** 2, there)
+
+
+def _fitted(noise: Noise, channels: Sequence[_Finest]) -> Noise:
+    """The noise with the mean of the levels that fit the channels."""
+    return noise._replace(level=float(np.mean([_level(noise, one) for one in channels])))
+
+
+def _level(noise: Noise, channel: _Finest) -> float:
+    """The level that fits a channel, looked for from that of ``noise``."""
+    # Exact zeros are no noise but flat areas, clipped ones for instance.
+    counts = channel.size != 0
+    if noise.kind == "poisson":
+        counts &= channel.mean > 1 / 255
+    if not counts.any():
+        return 0.0
+    noise = _solved(noise, channel, counts)
+    roughness = _smoothed(channel.others / np.square(noise.at(channel.mean)))
+    share = max(0.5, min(1.0, _ENOUGH / counts.sum()))
+    counts &= roughness <= np.quantile(roughness[counts], share)
+    return float(_solved(noise, channel, counts).level)
+
+
+def _solved(noise: Noise, channel: _Finest, counts: np.ndarray) -> Noise:
+    """The noise with the level in whose deviations the size's median is that of noise."""
+    for _ in range(_TRIES):
+        sizes = (channel.size / np.asarray(noise.at(channel.mean)))[counts]
+        ratio = np.median(sizes) / _MEDIAN_OF_NORMAL
+        # The level of Poisson noise is one of variance.
+        level = noise.level * ratio ** (2 if noise.kind == "poisson" else 1)
+        noise = noise._replace(level=min(float(level), 255.0))
+        if not noise.clipped or abs(ratio - 1) < _CLOSE:
+            break
+    return noise
+
+
+def _smoothed(band: np.ndarray) -> np.ndarray:
+    """The mean around each, of about 9x9."""
+    return np.asarray(_smooth(_smooth(band[..., None])))[..., 0]
 
 
 def given_noise(

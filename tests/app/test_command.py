@@ -361,7 +361,7 @@ def test_help_and_presets(capsys):
     assert code == 0
     assert out.count("\n") == 2 * len(PRESETS)
     assert max(len(line) for line in out.splitlines()) <= 100
-    assert run(capsys, "--version")[1] == "0.3.0\n"
+    assert run(capsys, "--version")[1] == "0.3.1\n"
 
 
 def test_module_and_exit_code():
