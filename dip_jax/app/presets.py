@@ -83,7 +83,7 @@ PRESETS = (
         "house 256x256, half gone: 38.6 dB (fast 37.3, biharmonic 35.7)",
         steps=800,
         skip=16,
-        members=1,
+        members=2,
     ),
     _ENLARGER,
     _best(
