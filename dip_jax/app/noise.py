@@ -1,6 +1,7 @@
 """The noise of a picture: its kind, and its level as given or as estimated."""
 
 import functools
+import math
 import numbers
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,9 @@ _LEAST_VARIANCE = 1e-12  # whose root has a gradient
 LEAST = 0.001  # a level too small to matter, as one photon too dim to count
 _MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviation 1
 _ENOUGH = 3000  # coefficients of a channel, whose median is known to 2 %
+_BRIGHTNESSES = 4  # from each of which the smoother half is taken
+_FLAT = 1e-6  # a coefficient of no noise, but for rounding
+_EDGES = 4.0  # the other directions' power, in that of noise; 1.1 to 3 in noisy pictures
 _TRIES = 30  # to find the level of clipped noise; up to sigma 100 less than half are needed
 _CLOSE = 1e-3  # of the level
 
@@ -153,9 +157,11 @@ def estimate_noise(y: np.ndarray, kind: str) -> Noise:
 
     By the finest wavelet coefficients (Donoho and Johnstone 1994): noise of the right level has
     their median size, each told in deviations at the brightness around it, which are smaller
-    where noise was clipped. Of the smoother half of the picture, smooth by the coefficients of
-    the other directions, which know nothing of the noise of those that count. Noise that is not
-    independent from pixel to pixel is underestimated, fine texture everywhere counts as noise.
+    where noise was clipped. Of the smoother half of a large picture, smooth by the coefficients
+    of the other directions, with whose noise that of those that count is not correlated. Flat
+    areas do not count: they are mere white or drawn, and tell nothing of the rest. Noise that is
+    not independent from pixel to pixel is underestimated, fine texture everywhere counts as
+    noise; beyond sigma 75, clipped, the level is found too high.
     """
     if min(y.shape[:2]) < 2:
         return Noise(kind, 0.0)
@@ -184,23 +190,37 @@ class _Finest(NamedTuple):
 
 
 def _fitted(noise: Noise, channels: Sequence[_Finest]) -> Noise:
-    """The noise with the mean of the levels that fit the channels."""
-    return noise._replace(level=float(np.mean([_level(noise, one) for one in channels])))
+    """The noise with the mean of the levels that fit the channels; 0 if none tells one."""
+    levels = [level for one in channels if (level := _level(noise, one)) is not None]
+    return noise._replace(level=float(np.mean(levels or [0.0])))
 
 
-def _level(noise: Noise, channel: _Finest) -> float:
-    """The level that fits a channel, looked for from that of ``noise``."""
-    # Exact zeros are no noise but flat areas, clipped ones for instance.
-    counts = channel.size != 0
+def _level(noise: Noise, channel: _Finest) -> float | None:
+    """The level that fits a channel, looked for from that of ``noise``; None of a flat one."""
+    counts = channel.size > _FLAT
     if noise.kind == "poisson":
         counts &= channel.mean > 1 / 255
     if not counts.any():
+        return None
+    kept = counts & _smooth_parts(channel, counts)
+    noise = _solved(noise, channel, kept)
+    # Of a drawing: where most is flat and the rest is sharp edges, there is no noise to be seen.
+    power = channel.others / np.square(noise.at(channel.mean))
+    if counts.mean() < 0.5 and np.median(power[kept]) > _EDGES:
         return 0.0
-    noise = _solved(noise, channel, counts)
-    roughness = _smoothed(channel.others / np.square(noise.at(channel.mean)))
-    share = max(0.5, min(1.0, _ENOUGH / counts.sum()))
-    counts &= roughness <= np.quantile(roughness[counts], share)
-    return float(_solved(noise, channel, counts).level)
+    return noise.level
+
+
+def _smooth_parts(channel: _Finest, counts: np.ndarray) -> np.ndarray:
+    """The smoother half of what counts: of dark and of light parts, whose noise may differ."""
+    places = np.flatnonzero(counts)
+    roughness = np.asarray(_smooth(_smooth(channel.others[..., None]))).ravel()[places]
+    share = max(0.5, min(1.0, _ENOUGH / len(places)))
+    kept = np.zeros(counts.size, bool)
+    for part in np.array_split(np.argsort(channel.mean.ravel()[places]), _BRIGHTNESSES):
+        smoothest = np.argsort(roughness[part])[: math.ceil(share * len(part))]
+        kept[places[part[smoothest]]] = True
+    return kept.reshape(counts.shape)
 
 
 def _solved(noise: Noise, channel: _Finest, counts: np.ndarray) -> Noise:
@@ -214,11 +234,6 @@ def _solved(noise: Noise, channel: _Finest, counts: np.ndarray) -> Noise:
         if not noise.clipped or abs(ratio - 1) < _CLOSE:
             break
     return noise
-
-
-def _smoothed(band: np.ndarray) -> np.ndarray:
-    """The mean around each, of about 9x9."""
-    return np.asarray(_smooth(_smooth(band[..., None])))[..., 0]
 
 
 def given_noise(
