@@ -70,7 +70,7 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     else:
         fit = dip_jax.average(fit, preset.decay)
     fit = dip_jax.measured(fit, "average_")
-    return dip_jax.backtrack(stopped(fit, preset.stop))
+    return dip_jax.backtrack(stopped(fit, preset))
 
 
 def _variation(weight: float, image: Image) -> Scalar:

@@ -39,6 +39,9 @@ HELD_OUT = 0.03  # share of the known pixels of an inpainting
 LEAST_PIXELS = 1024  # of which so few are held out that they say little
 # A sixth of the steps at most is taken past the best one, but 50 in any case.
 PATIENCE: dict[str, Any] = {"patience": 1 / 6, "at_least": 50}
+# What hides pixels from itself overfits late if at all, and its held-out error may stand still
+# for a third of the run before it falls again.
+HIDING_PATIENCE: dict[str, Any] = {"patience": 1 / 2, "at_least": 100}
 WINDOW = 100  # images of wmv; one strange output is felt as long
 LEAST_NOISE = 0.1  # 8-bit levels of deviation, at white; less than a file's own rounding
 WARM_UP = 100  # steps during which outputs hardly move for another reason
@@ -222,10 +225,13 @@ def watch_outputs(algorithm: Algorithm, rule: str) -> Algorithm:
     return dip_jax.moving_variance(algorithm) if rule == "emv" else algorithm
 
 
-def stopped(algorithm: Algorithm, rule: str) -> Algorithm:
-    """Around the averaged fit: ends it and keeps the picture chosen."""
+def stopped(algorithm: Algorithm, preset: Preset) -> Algorithm:
+    """Around the averaged fit: ends it by the preset's rule and keeps the picture chosen."""
+    rule = preset.stop
     if rule in ("r2r", "held_out"):
-        return dip_jax.stop(dip_jax.validated(algorithm), _validation, **PATIENCE)
+        filling = preset.task == "inpaint" and preset.hide
+        patience = HIDING_PATIENCE if filling else PATIENCE
+        return dip_jax.stop(dip_jax.validated(algorithm), _validation, **patience)
     if rule == "discrepancy":
         return dip_jax.until(
             dip_jax.validated(algorithm), lambda info: info.metrics["validation"] <= 1

@@ -57,7 +57,8 @@ def parts_of(task, rule, y=PICTURE, key=0):
 def test_every_rule_ends_a_fit(task, rule, monkeypatch):
     """With little patience."""
     monkeypatch.setattr(stopping, "WARM_UP", 3)
-    monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 2})
+    for patience in ("PATIENCE", "HIDING_PATIENCE"):
+        monkeypatch.setattr(stopping, patience, {"patience": 0.0, "at_least": 2})
     monkeypatch.setattr(stopping, "WINDOW", 5)
     options = {"alpha": 0.0} if rule == "discrepancy" else {}
     sigma = 120.0 if rule == "discrepancy" else SIGMA
@@ -301,6 +302,22 @@ def test_auto_is_the_first_rule_that_suits():
     }
     own = ("fast", "best", "sure")  # the others are the paper's
     assert {preset.stop for preset in presets.PRESETS if preset.name not in own} == {"none"}
+
+
+@pytest.mark.parametrize(
+    ("task", "hide", "waits"), [("inpaint", 0.2, 30), ("inpaint", 0.0, 3), ("denoise", 0.2, 3)]
+)
+def test_who_fills_single_pixels_waits_longer(task, hide, waits, monkeypatch):
+    """Its held-out error stands still and falls again; hidden pixels keep it from overfitting."""
+    monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 3})
+    monkeypatch.setattr(stopping, "HIDING_PATIENCE", {"patience": 0.0, "at_least": 30})
+    mask = KNOWN if task == "inpaint" else None
+    # Of single outputs, one is soon the best for some steps.
+    options = {"task": task, "hide": hide, "stop": "held_out", "decay": 0.0, "factor": 2}
+    result = restore(PICTURE, mask=mask, steps=300, progress=False, **options)
+    steps, chosen = len(result.trace["chosen"]), int(result.trace["chosen"][-1])
+    assert steps - chosen == waits
+    assert steps < 300
 
 
 @pytest.mark.parametrize(
