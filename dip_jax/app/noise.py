@@ -46,7 +46,7 @@ class Noise(NamedTuple):
         return self.at(_smooth(y))
 
     def at(self, mean: jax.Array) -> jax.Array:
-        """That of values of which ``mean``, of any shape, is the mean of what is measured."""
+        """The standard deviation where what is measured has this ``mean``, of any shape."""
         return _deviation(self._law(), self.clipped, mean)
 
     def before_clipping(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -157,11 +157,11 @@ def estimate_noise(y: np.ndarray, kind: str) -> Noise:
 
     By the finest wavelet coefficients (Donoho and Johnstone 1994): noise of the right level has
     their median size, each told in deviations at the brightness around it, which are smaller
-    where noise was clipped. Of the smoother half of a large picture, smooth by the coefficients
-    of the other directions, with whose noise that of those that count is not correlated. Flat
+    where noise was clipped. Of a large picture the smoother half counts, by the coefficients of
+    the other directions, with whose noise that of the diagonal ones is not correlated. Flat
     areas do not count: they are mere white or drawn, and tell nothing of the rest. Noise that is
     not independent from pixel to pixel is underestimated, fine texture everywhere counts as
-    noise; beyond sigma 75, clipped, the level is found too high.
+    noise; from sigma 75 on, clipped, the level is found too high.
     """
     if min(y.shape[:2]) < 2:
         return Noise(kind, 0.0)

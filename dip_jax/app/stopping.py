@@ -39,9 +39,9 @@ HELD_OUT = 0.03  # share of the known pixels of an inpainting
 LEAST_PIXELS = 1024  # of which so few are held out that they say little
 # A sixth of the steps at most is taken past the best one, but 50 in any case.
 PATIENCE: dict[str, Any] = {"patience": 1 / 6, "at_least": 50}
-# What hides pixels from itself overfits late if at all, and its held-out error may stand still
-# for a third of the run before it falls again.
-HIDING_PATIENCE: dict[str, Any] = {"patience": 1 / 2, "at_least": 100}
+# A fit that hides pixels from itself overfits late if at all, and its held-out error may stand
+# still for fifty steps before it falls again.
+HIDING_PATIENCE: dict[str, Any] = {"patience": 1 / 2, "at_least": 200}
 WINDOW = 100  # images of wmv; one strange output is felt as long
 LEAST_NOISE = 0.1  # 8-bit levels of deviation, at white; less than a file's own rounding
 WARM_UP = 100  # steps during which outputs hardly move for another reason
