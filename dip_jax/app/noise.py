@@ -24,7 +24,7 @@ _MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, standard deviat
 _ENOUGH = 3000  # coefficients of a channel, whose median is known to 2 %
 _BRIGHTNESSES = 4  # from each of which the smoother half is taken
 _FLAT = 1e-6  # a coefficient of no noise, but for rounding
-_EDGES = 4.0  # the other directions' power, in that of noise; 1.1 to 3 in noisy pictures
+_EDGES = 4.0  # the other directions' power, in that of noise; 1 to 3 in most noisy pictures
 _TRIES = 30  # to find the level of clipped noise; up to sigma 100 less than half are needed
 _CLOSE = 1e-3  # of the level
 
