@@ -11,7 +11,6 @@ no estimate can be the level that was.
 """
 
 import functools
-import os
 import sys
 
 import numpy as np
@@ -23,7 +22,7 @@ from dip_jax.app.noise import Noise, estimate_noise
 from experiments.denoising_table import PICTURES, noisy_and_clean
 from experiments.program import Table, define_common, integers, publish, run_program
 from experiments.stopping_table import parse_noises
-from experiments.tables import cut_note, data_folder, short
+from experiments.tables import cut_note, data_folder, define_pictures, short
 
 NAME = "noise_level_table"
 NOISES = ("5", "15", "25", "50", "75", "poisson5", "poisson20")
@@ -32,9 +31,7 @@ NOISES = ("5", "15", "25", "50", "75", "poisson5", "poisson20")
 def define(values: flags.FlagValues) -> None:
     """The program's flags."""
     text = {"flag_values": values}
-    data = os.environ.get("DIP_JAX_DATA")
-    flags.DEFINE_string("data", data, "Folder of the pictures [DIP_JAX_DATA].", **text)
-    flags.DEFINE_list("pictures", list(PICTURES), "Their names.", **text)
+    define_pictures(values, list(PICTURES))
     flags.DEFINE_list("noises", list(NOISES), "As 25 (sigma) or poisson5.", **text)
     flags.DEFINE_list("sizes", ["128", "256", "0"], "Of the centre; 0: whole.", **text)
     define_common(values)

@@ -33,15 +33,21 @@ def define_grid(
 ) -> None:
     """Flags of a table: what it is of; ``others`` are methods that are no presets."""
     text = {"flag_values": values}
-    data = os.environ.get("DIP_JAX_DATA")
-    flags.DEFINE_string("data", data, "Folder of the pictures [DIP_JAX_DATA].", **text)
-    flags.DEFINE_list("pictures", list(pictures), "Their names.", **text)
+    define_pictures(values, pictures)
     known = "Presets, as fast, fast:wmv or fast*4, and " + ", ".join(others)
     flags.DEFINE_list("methods", list(methods), known + ".", **text)
     flags.DEFINE_integer("seeds", 1, "Seeds 0, 1, ... of each preset.", lower_bound=1, **text)
     flags.DEFINE_integer("size", size, "Of the centre; 0: whole.", lower_bound=0, **text)
     define_backend(values)
     flags.DEFINE_string("out", f"dip-jax-results/{name}", "Folder for the results.", **text)
+
+
+def define_pictures(values: flags.FlagValues, pictures: Sequence[str]) -> None:
+    """``--data`` and ``--pictures``, for :func:`data_folder`."""
+    text = {"flag_values": values}
+    data = os.environ.get("DIP_JAX_DATA")
+    flags.DEFINE_string("data", data, "Folder of the pictures [DIP_JAX_DATA].", **text)
+    flags.DEFINE_list("pictures", list(pictures), "Their names.", **text)
 
 
 def data_folder(values: flags.FlagValues, folder: str) -> Path:
