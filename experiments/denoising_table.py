@@ -12,6 +12,9 @@ run, which only the clean picture tells; it is never used to stop or to choose. 
 a run too early hides what was still to come: so, where the method without a rule (``fast:none``)
 is among the rows, the loss against the best step of that run is told too.
 
+The third tells, of means of several fits, how the uncertainty map follows the true error: the rank
+correlation of the two, over blocks of 8x8 pixels.
+
 Rows are kept in --out as they are done; the same command goes on where it was.
 """
 
@@ -83,7 +86,11 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     device = choose_device(values.backend)
     groups = [(name, values.size, sigma) for sigma in sigmas for name in values.pictures]
     rows = filled(values, NAME, KEY, groups, CLASSICAL, functools.partial(_row, data))
-    tables = [quality(rows, values.methods, sigmas, values.size), stopping(rows, KEY, "sigma")]
+    tables = [
+        quality(rows, values.methods, sigmas, values.size),
+        stopping(rows, KEY, "sigma"),
+        uncertainty(rows, values.methods, sigmas),
+    ]
     publish([t for t in tables if t.rows], f"experiments.{NAME}", argv, device, values.out)
 
 
@@ -134,6 +141,19 @@ def quality(rows: Sequence[Row], methods: Sequence[str], sigmas: Sequence[int], 
     names = [short(name) for name in pictures_of(rows)]
     columns = ["sigma", "method", *names, "mean", "seconds a picture"]
     return Table("PSNR, dB", columns, lines, size_note(size))
+
+
+def uncertainty(rows: Sequence[Row], methods: Sequence[str], sigmas: Sequence[int]) -> Table:
+    """Rank correlation of the members' deviation with the true error, by noise level."""
+    rows = [row for row in rows if row.get("rank_correlation")]
+    lines = []
+    for sigma in sigmas:
+        own = [row for row in rows if row["sigma"] == str(sigma)]
+        told = [method for method in methods if any(row["method"] == method for row in own)]
+        for *line, _ in score_lines(own, told, "rank_correlation", {}):
+            lines.append([sigma, *line])
+    columns = ["sigma", "method", *(short(name) for name in pictures_of(rows)), "mean"]
+    return Table("Uncertainty and true error, rank correlation", columns, lines)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.pictures import to_uint8
 from dip_jax.app.restoration import Restoration
+from dip_jax.app.results import rank_correlation
 from dip_jax.app.settings import Preset
 from experiments.grid import Row, fill
 from experiments.program import define_backend
@@ -124,7 +125,8 @@ def restored(
 ) -> tuple[Restoration, dict[str, Any]]:
     """A run of a method, and what to report of it.
 
-    The oracle's step and PSNR are the best of the run, which ``reference`` alone tells.
+    Of one fit, the oracle's step and PSNR: the best of the run, which ``reference`` alone tells.
+    Of several, how their deviation follows the true error.
     """
     start = time.perf_counter()
     result = restore(
@@ -141,6 +143,9 @@ def restored(
     record = {"seconds": f"{time.perf_counter() - start:.1f}"}
     if method.members == 1:
         record |= _choice(result, reference)
+    if result.uncertainty is not None:
+        correlation = rank_correlation(result.uncertainty, result.image, reference)
+        record["rank_correlation"] = f"{correlation:.3f}"
     return result, record
 
 

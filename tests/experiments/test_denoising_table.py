@@ -98,6 +98,10 @@ def test_a_preset_end_to_end(data, small_presets):
     assert float(single["oracle_psnr"]) >= float(single["last_psnr"])
     assert double["rule"] == ""
     assert float(double["psnr"]) > 0
+    assert single["rank_correlation"] == ""
+    table = denoising_table.uncertainty([single, double], ["fast:none", "fast*2"], [25])
+    (line,) = table.rows
+    assert line == [25, "fast*2", *(f"{float(double['rank_correlation']):.2f}",) * 2]
 
 
 @pytest.mark.parametrize(
