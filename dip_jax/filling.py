@@ -84,7 +84,8 @@ def _blur(planes: Array, reach: int) -> Array:
 
 
 def _laplacian(planes: Array) -> Array:
-    return sum((sum(_neighbours(planes, 1, axis)) for axis in (1, 2)), -4 * planes)
+    (above, below), (left, right) = (_neighbours(planes, 1, axis) for axis in (1, 2))
+    return -4 * planes + (above + below) + (left + right)
 
 
 def _neighbours(planes: Array, reach: int, axis: int) -> tuple[Array, Array]:

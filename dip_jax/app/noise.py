@@ -3,6 +3,7 @@
 import functools
 import math
 import numbers
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class Noise(NamedTuple):
         """The standard deviation of each value of the picture ``y``, in its units."""
         return self.at(_smooth(y))
 
-    def at(self, mean: jax.Array) -> jax.Array:
+    def at(self, mean: jax.Array | np.ndarray) -> jax.Array:
         """The standard deviation where what is measured has this ``mean``, of any shape."""
         return _deviation(self._law(), self.clipped, mean)
 
@@ -149,7 +150,8 @@ def _smooth(y: jax.Array) -> jax.Array:
     """The brightness without noise, roughly: the mean of 5x5 pixels."""
     padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
     rows, columns = y.shape[:2]
-    return sum(padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5)) / 25
+    shifted = (padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5))
+    return functools.reduce(operator.add, shifted) / 25
 
 
 def estimate_noise(y: np.ndarray, kind: str) -> Noise:
@@ -208,7 +210,7 @@ def _level(noise: Noise, channel: _Finest) -> float | None:
     power = channel.others / np.square(noise.at(channel.mean))
     if counts.mean() < 0.5 and np.median(power[kept]) > _EDGES:
         return 0.0
-    return noise.level
+    return float(noise.level)
 
 
 def _smooth_parts(channel: _Finest, counts: np.ndarray) -> np.ndarray:

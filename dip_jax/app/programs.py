@@ -12,6 +12,7 @@ import importlib.metadata
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax import export
@@ -120,8 +121,9 @@ def _exported(
 
 def _folder() -> Path | None:
     """Jax's folder of compiled programs, if it is one of this machine."""
-    name = jax.config.jax_compilation_cache_dir
-    if not name or not jax.config.jax_enable_compilation_cache or jax.config.jax_debug_nans:
+    settings: Any = jax.config  # of whose settings jax declares no types
+    name = settings.jax_compilation_cache_dir
+    if not name or not settings.jax_enable_compilation_cache or settings.jax_debug_nans:
         return None
     folder = Path(name)
     return folder if folder.is_dir() else None

@@ -219,11 +219,11 @@ def _filled(like: State, leaves: Arrays) -> State:
       UserError: if that is not its structure.
     """
     fresh, structure = jax.tree.flatten(like)
-    kept = [leaves.get(f"{number:04d}") for number in range(len(fresh))]
-    if len(leaves) != len(fresh) or not all(map(_fits, fresh, kept)):
+    names = [f"{number:04d}" for number in range(len(fresh))]
+    if sorted(leaves) != names or not all(map(_fits, fresh, map(leaves.get, names))):
         problem = "holds a fit of another version of dip-jax; pass --overwrite, not --resume"
         raise UserError("--resume", FOLDER, problem)
-    return jax.tree.unflatten(structure, map(_like, fresh, kept))
+    return jax.tree.unflatten(structure, map(_like, fresh, map(leaves.__getitem__, names)))
 
 
 def _fits(leaf: jax.Array, data: np.ndarray | None) -> bool:

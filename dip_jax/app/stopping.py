@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
@@ -176,7 +177,7 @@ def _split(
     return y1, known, deviation, cut, other, weight
 
 
-def _spacing(y: Array, noise: Noise | None) -> int:
+def _spacing(y: np.ndarray, noise: Noise | None) -> int:
     """One pixel of each square of so many is held out of ``y [h, w, c]``.
 
     That is 2 % of 128x128, 1 % of 256x256. What is held out is missed by the fit (0.1 dB for

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from dip_jax.base import Array
 
 
-def check_choice(field: str, value: object, choices: Sequence[str]) -> None:
+def check_choice(field: str, value: object, choices: Sequence[str | None]) -> None:
     """Raises a ValueError that names ``field`` unless ``value`` is one of ``choices``."""
     if value not in choices:
         allowed = ", ".join(repr(choice) for choice in choices)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,9 @@ class Flat(NamedTuple):
 
     def unravel(self, params: Array, z: Array) -> Params:
         """The parameters as ``generator`` takes them, for an input of the shape of ``z``."""
-        x64 = jax.config.jax_enable_x64  # decides the type of some parameters
+        settings: Any = jax.config  # of whose settings jax declares no types
+        # Decides the type of some parameters.
+        x64 = settings.jax_enable_x64
         return _unravelling(self.generator, z.shape, z.dtype.name, x64)(params)
 
 

@@ -59,7 +59,7 @@ def mean(x: Array) -> Array:
     return total(x) / (x.shape[0] * x.shape[1])
 
 
-def spread(values: Array, size: tuple[int, int]) -> Array:
+def spread(values: Array, size: tuple[int, ...]) -> Array:
     """The same ``values [...]`` at each of ``h, w`` pixels, ``[h, w, ...]``."""
     return _spread.bind(values, size=size)
 
