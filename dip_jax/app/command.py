@@ -96,8 +96,9 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         None,
         "When to stop: by pixels held out of the fit, by an independent copy of the noisy picture "
         "(r2r), when outputs start to move (wmv, emv), when the picture is as far from the data "
-        "as the noise is (discrepancy), after all steps (none) [auto: held_out to denoise and "
-        "inpaint, else none; none for the paper's presets].",
+        "as the noise is (discrepancy; for a preset that fits the noisy picture itself), after all "
+        "steps (none) [auto: held_out to denoise and inpaint, else none; none for the paper's "
+        "presets].",
     ),
     (
         float,
@@ -120,7 +121,7 @@ FLAGS: tuple[tuple[Any, str, Any, str], ...] = (
         "members",
         None,
         "Fits with different seeds, from --seed on; the result is their mean, and where they "
-        "differ the picture is uncertain [1].",
+        "differ the picture is uncertain [the preset's: 2 for best, else 1].",
     ),
     (int, "tile", None, "Restore in overlapping squares of so many pixels a side [0: whole]."),
     (bool, "fit_memory", False, "Tiles of a size that fits, if the picture does not."),

@@ -47,8 +47,8 @@ _ENLARGER = _RESTORER._replace(
 )
 
 
-def _best(fast: Preset, expected: str, *, steps: int, skip: int, members: int) -> Preset:
-    """Wider and longer, and the mean of several fits."""
+def _best(fast: Preset, expected: str, *, steps: int, skip: int) -> Preset:
+    """Wider and longer, and the mean of two fits."""
     return fast._replace(
         name="best",
         source="dip_jax, for the patient",
@@ -56,7 +56,7 @@ def _best(fast: Preset, expected: str, *, steps: int, skip: int, members: int) -
         steps=steps,
         decay_steps=steps,
         options=_skip(64, 64, 64, 64, 64, skip=skip),
-        members=members,
+        members=2,
     )
 
 
@@ -67,7 +67,6 @@ PRESETS = (
         "nine pictures 256x256, sigma 25: 31.1 dB (fast 30.8, BM3D 30.8)",
         steps=500,
         skip=16,
-        members=2,
     ),
     _DENOISER._replace(
         name="sure",
@@ -83,7 +82,6 @@ PRESETS = (
         "house 256x256, half gone: 38.8 dB (fast 37.3, biharmonic 35.7)",
         steps=800,
         skip=16,
-        members=2,
     ),
     _ENLARGER,
     _best(
@@ -91,7 +89,6 @@ PRESETS = (
         "butterfly x4: 25.9 dB luma as fitted (fast 25.7, bicubic 22.4)",
         steps=600,
         skip=4,
-        members=2,
     ),
     Preset(
         name="paper",
