@@ -17,9 +17,6 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
 from dip_jax.base import Array
 
-_CONVOLUTION = "conv_general_dilated"
-_LOOPS = ("scan", "while")
-
 
 def canonical(function: Callable, *, everywhere: bool = False) -> Callable:
     """``function``, computed with convolutions inside its loops in the fast layout.

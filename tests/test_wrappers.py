@@ -5,10 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import dip_jax
 from dip_jax.base import Algorithm, Info
+from tests.toy import picture
 
 Z = jnp.zeros((2, 2, 1))
 TASK = dip_jax.validate(
@@ -196,6 +198,52 @@ def test_backtrack_gives_up_on_a_loss_that_is_noisy_by_nature():
     assert int(state.inner.count) > 10
 
 
+def test_backtrack_takes_an_average_for_a_loss_that_is_noisy_by_nature():
+    noisy = [2.0, 9.0, 0.1, 2.0] * 10
+    assert int(play(dip_jax.backtrack(script(noisy)), 40)[0].restores) == 20
+    state, _ = play(dip_jax.backtrack(script(noisy), smoothing=0.95), 40)
+    assert int(state.restores) == 0
+    # What lasts is seen all the same, if not at once.
+    lasting = [*noisy, *(40 * [40.0])]
+    state, infos = play(dip_jax.backtrack(script(lasting), smoothing=0.95), 60)
+    first = [int(info.metrics["restores"]) for info in infos].index(1)
+    assert 40 < first < 50
+    assert int(play(dip_jax.backtrack(script(lasting), smoothing=0.95), 40)[0].restores) == 0
+
+
+def test_backtrack_of_a_loss_below_0():
+    losses = jnp.asarray([-1.0, -1.0, -0.9, -1.1, -1.0, 2.5, -1.0, -1.0])
+    _, infos = play(dip_jax.backtrack(script(losses)), 6)
+    assert [int(info.metrics["restores"]) for info in infos] == [0, 0, 0, 0, 0, 1]
+    losses = jnp.asarray([0.0, 1.0, -1.0, 7.0, jnp.nan, 1.0])
+    _, infos = play(dip_jax.backtrack(script(losses), drop=jnp.inf), 5)
+    assert [int(info.metrics["restores"]) for info in infos] == [0, 0, 0, 0, 1]
+
+
+def test_backtrack_leaves_a_generators_input():
+    """A mask in it must stay 0 and 1: what is but nearly known is not known to a guess."""
+    y, known = picture(16, 16, 1), jax.random.bernoulli(KEY, 0.5, (16, 16, 1)).astype(jnp.float32)
+    z = jnp.concatenate([y * known, known], axis=2)
+    fit = dip_jax.masked(
+        dip_jax.Skip(widths=(4,), channels=1), optax.adam(0.01), guess=dip_jax.filling.interpolate
+    )
+    failing = fit._replace(
+        step=lambda state, task: (
+            fit.step(state, task)[0],
+            Info(jnp.where(state.count == 2, jnp.nan, 1.0), fit.estimate(state), {}),
+        )
+    )
+    guarded = dip_jax.backtrack(dip_jax.average(failing))
+    state = guarded.init(KEY, dip_jax.inpaint(y, known), z)
+    first = state.inner.inner.params
+    for _ in range(3):
+        state, _ = jax.jit(guarded.step)(state, dip_jax.inpaint(y, known))
+    assert int(state.restores) == 1
+    np.testing.assert_array_equal(state.inner.inner.z, z)
+    changed = jax.tree.map(lambda a, b: jnp.any(a != b), first, state.inner.inner.params)
+    assert any(jax.tree.leaves(changed))
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [
@@ -204,6 +252,7 @@ def test_backtrack_gives_up_on_a_loss_that_is_noisy_by_nature():
         (lambda a: dip_jax.averages(a, (0.9, 1.0)), r"decays=\(0.9, 1.0\)"),
         (lambda a: dip_jax.backtrack(a, drop=0.0), "drop=0.0"),
         (lambda a: dip_jax.backtrack(a, every=0), "every=0"),
+        (lambda a: dip_jax.backtrack(a, smoothing=1.0), "smoothing=1.0"),
         (lambda a: dip_jax.posterior(a, burn_in=-1), "burn_in=-1"),
         (lambda a: dip_jax.posterior(a, every=0), "every=0"),
     ],

@@ -1,6 +1,7 @@
 """From a preset to its network and its algorithm: the public pieces, put together."""
 
 import functools
+import math
 from typing import Any
 
 import optax
@@ -70,7 +71,15 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     else:
         fit = dip_jax.average(fit, preset.decay)
     fit = dip_jax.measured(fit, "average_")
-    return dip_jax.backtrack(stopped(fit, preset))
+    return dip_jax.backtrack(stopped(fit, preset), **_guard(preset))
+
+
+def _guard(preset: Preset) -> dict[str, Any]:
+    """What a divergence is told by."""
+    if preset.hide:  # few pixels make up a step's loss
+        return {"smoothing": 0.95}
+    # Stein's estimate comes near 0, and below: its ratio to an earlier one says nothing.
+    return {"drop": math.inf} if preset.extra else {}
 
 
 def _variation(weight: float, image: Image) -> Scalar:

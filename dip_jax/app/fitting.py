@@ -96,7 +96,7 @@ def restore(
     if model is not None and preset.fed:
         model = model.seen_to_be_clipped(y)
     if preset.hide is None:
-        preset = preset._replace(hide=HIDE if known is not None and scattered(known) else 0.0)
+        preset = changed(preset, hide=HIDE if known is not None and scattered(known) else 0.0)
     pixels = int(known.sum()) if known is not None else y.shape[0] * y.shape[1]
     preset = preset._replace(stop=rule_for(preset, model, pixels))
     generator = generator_of(preset, y.shape[2])
@@ -118,6 +118,9 @@ def restore(
     tile = int(kept["tile"]) if kept else fits.fitting_tile(y, known, allowed=fit_memory)
     fits = fits._replace(preset=preset._replace(tile=tile))
     crops = tiles(y.shape[0], y.shape[1], tile)
+    if known is not None and not all(crop(known).any() for crop in crops):
+        problem = "leaves a tile without a known pixel, in a large hole; take larger ones, or 0"
+        raise UserError("tile", tile, problem)
     parts = []
     for number, crop in enumerate(crops):
         holes = None if known is None else crop(known)

@@ -9,7 +9,7 @@ from dip_jax.app.device import choose_device
 from dip_jax.app.errors import FitError, UserError, printable
 from dip_jax.app.noise import LEVELS
 from dip_jax.app.presets import find_preset
-from dip_jax.app.process import Outcome, process
+from dip_jax.app.process import Outcome, given, process
 from dip_jax.app.restoration import at_the_end
 from dip_jax.app.results import claimed_folder
 from dip_jax.app.settings import Preset, changed
@@ -44,9 +44,8 @@ def run_job(values: flags.FlagValues) -> int:
             f"{printable(inputs.name)}: {width}x{height}, "
             f"{'grey' if channels == 1 else 'RGB'}{', ' + inputs.damage if inputs.damage else ''}"
         )
-        fixed = preset.stop == "none" and not preset.fed
-        if values.sigma is not None and values.steps is None and fixed:
-            print("note: the number of steps does not follow --sigma; choose it with --steps")
+        for note in _notes(values, preset, given(inputs)):
+            print(f"note: {note}")
         try:
             outcome = process(values, preset, inputs, folder, device)
         except FitError as error:
@@ -57,6 +56,20 @@ def run_job(values: flags.FlagValues) -> int:
         return 0
     _report(outcome)
     return 130 if outcome.result.interrupted else 0
+
+
+def _notes(values: flags.FlagValues, preset: Preset, level_known: bool) -> list[str]:
+    """What is to be said of a noise level that the run makes no use of."""
+    notes = []
+    needed = preset.fed_noise or preset.stop in ("r2r", "discrepancy")
+    # Held-out values, and those that were hidden, are weighed in again by their noise.
+    used = needed or preset.hide or preset.stop in ("auto", "held_out")
+    for name in LEVELS.values():
+        if values[name].value is not None and not used and values.steps is None:
+            notes.append(f"the number of steps does not follow --{name}; choose it with --steps")
+    if values.noise == "poisson" and not level_known and not needed:
+        notes.append("--noise=poisson is of use with a --gain here; without, it changes nothing")
+    return notes
 
 
 def preset_of(values: flags.FlagValues) -> Preset:
@@ -99,7 +112,7 @@ def _report(outcome: Outcome) -> None:
         print(f"noise: {result.noise.kind}, {name} {result.noise.level:.1f} of 255 ({origin}){cut}")
     restores = sum(at_the_end(result.trace, "restores"))
     if restores:
-        print(f"the fit diverged and was taken back {restores} times")
+        print(f"the fit diverged and was taken back {restores} times; its steps are those kept")
     scores = record["scores"]
     width = max((len(name) for name in scores), default=0)
     for name, row in scores.items():

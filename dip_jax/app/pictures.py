@@ -161,8 +161,13 @@ def write_picture(path: StrPath, image: np.ndarray, alpha: np.ndarray | None = N
         raise ValueError(f"expected an image [h, w, 1 or 3], got {pixels.shape}")
     if alpha is not None:
         pixels = np.concatenate([pixels, alpha[:, :, None]], axis=2, casting="no")
+    write_pixels(path, pixels)
+
+
+def write_pixels(path: StrPath, pixels: np.ndarray) -> None:
+    """Writes uint8 ``[h, w, 1 | 2 | 3 | 4]`` as a PNG; a file of that name is replaced whole."""
     grey = pixels.shape[2] == 1
-    with replacing(path) as partial:
+    with replacing(Path(path)) as partial:
         Image.fromarray(pixels[:, :, 0] if grey else pixels).save(partial, format="PNG")
 
 

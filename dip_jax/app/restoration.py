@@ -22,9 +22,9 @@ class Restoration(NamedTuple):
     trace: dict[str, np.ndarray]
     """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
     ``average_psnr`` of the average; ``restores`` after a divergence; of a stopping rule, its
-    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1) that
-    it would return. Of several members one after the other, with their number, ``member``, and
-    so of tiles, ``tile``."""
+    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1, of those
+    that no divergence took back) that it would return. Of several members one after the other,
+    with their number, ``member``, and so of tiles, ``tile``."""
     preset: Preset
     """The settings in force; ``preset.stop`` is the stopping rule."""
     noise: Noise | None

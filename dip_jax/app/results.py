@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.pictures import to_uint8, write_picture
+from dip_jax.app.pictures import to_uint8, write_picture, write_pixels
 from dip_jax.app.restoration import steps_of
 from dip_jax.app.sheet import comparison
 
@@ -104,7 +104,8 @@ def _numbered(default: str) -> tuple[Path, list[Path]]:
     base = Path("dip-jax-results")
     made = [] if base.exists() else [base]
     base.mkdir(exist_ok=True)
-    stem = default[-100:]  # a file system allows 255 bytes
+    # A file system allows 255 bytes, of which a letter may take four.
+    stem = default.encode()[-200:].decode(errors="ignore")
     for number in itertools.count(1):
         folder = base / (stem if number == 1 else f"{stem}-{number}")
         with contextlib.suppress(FileExistsError):
@@ -154,7 +155,7 @@ def write_results(
         with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as partial:
             stage = Path(partial)
             write_picture(stage / "restored.png", restored, alpha)
-            write_picture(stage / "comparison.png", comparison(panels) / 255)
+            write_pixels(stage / "comparison.png", comparison(panels))
             _write_trace(stage / "trace.csv", trace)
             text = json.dumps(record, indent=2, allow_nan=False) + "\n"
             (stage / RECORD).write_text(text, encoding="utf-8")

@@ -112,6 +112,7 @@ _DECODER = {
     "options": pairs(levels=5, width=64),
     "learning_rate": 0.01,
     "b2": 0.999,
+    "input": "noise",
     "depth": 64,
     "jitter": 0.0,
     "jitter_strong": None,
@@ -150,6 +151,8 @@ def changed(preset: Preset, prefix: str = "", **changes: Any) -> Preset:
         changes = {**GENERATORS[generator], **changes}
     if isinstance(changes.get("options"), dict):
         changes["options"] = tuple(changes["options"].items())
+    # Lists as JSON has them, of a report's settings, say.
+    changes = {name: _hashable(value) for name, value in changes.items()}
     preset = preset._replace(**changes)
     _check(preset, prefix)
     return preset
@@ -200,11 +203,19 @@ def _check_fed(preset: Preset, prefix: str) -> None:
     if not isinstance(hide, numbers.Real) or not (hide == 0 or LEAST_HIDE <= hide <= 1):
         problem = f"must be a share from {LEAST_HIDE} to 1, or 0"
         raise UserError(f"{prefix}hide", hide, problem)
+    if preset.fed and preset.hide is not None and preset.input != "noise":
+        problem = "has no meaning where the network is fed the picture; drop it, or take "
+        mend = f"{prefix}hide=0" if preset.hide else f"{prefix}preset=paper"
+        raise UserError(f"{prefix}input", preset.input, problem + mend)
     denoise, hides = ("denoise",), ("denoise", "inpaint")
     for name, tasks in (("alpha", denoise), ("extra", denoise), ("hide", hides)):
         value = getattr(preset, name)
         if value and preset.task not in tasks:
             raise UserError(f"{prefix}{name}", value, f"must be 0 for the task {preset.task}")
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _check_counts(preset: Preset, prefix: str) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import command, fitting, process, running, settings
+from dip_jax.app import command, fitting, job, process, running, settings
+from dip_jax.app.errors import FitError
 from dip_jax.app.presets import PRESETS
 from dip_jax.app.results import FILES, claimed_folder
 
@@ -148,8 +149,8 @@ def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--input=image"],
-        ["--input=meshgrid"],
+        ["--input=image", "--task=reconstruct"],
+        ["--input=meshgrid", "--task=reconstruct"],
         ["--generator=unet"],
         ["--generator=resnet", "--sigma=60"],
         ["--generator=deep_decoder"],
@@ -230,6 +231,36 @@ def test_two_runs_at_once_take_two_folders(tmp_path, monkeypatch):
         assert first != second
         assert first.is_dir()
     assert list(tmp_path.iterdir()) == []  # nothing was written: nothing stays
+
+
+def test_a_folder_of_a_long_name_in_letters_of_several_bytes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with claimed_folder(None, 90 * "字", overwrite=False, resume=False) as folder:
+        assert folder.name == 66 * "字"
+
+
+@pytest.mark.parametrize(
+    ("flags", "note"),
+    [
+        (["--noise=poisson", "--hide=0.5"], "--noise=poisson is of use with a --gain here"),
+        (["--noise=poisson", "--preset=paper"], "--noise=poisson is of use with a --gain here"),
+        (["--noise=poisson", "--preset=paper", "--gain=5"], "does not follow --gain"),
+        (["--preset=paper", "--stop=wmv", "--sigma=25"], "does not follow --sigma"),
+        (["--noise=poisson"], None),
+        (["--noise=poisson", "--hide=0.5", "--gain=5"], None),
+        (["--preset=paper", "--stop=r2r", "--sigma=25"], None),
+    ],
+)
+def test_a_noise_level_of_no_use_is_told(flags, note, tmp_path, capsys, monkeypatch):
+    def stop(*_):
+        raise FitError("as far as this test goes")
+
+    monkeypatch.setattr(job, "process", stop)
+    image = save(tmp_path / "p.png", smooth(64, 64))
+    code, out, _ = run(capsys, f"--image={image}", *flags, f"--out={tmp_path / 'a'}")
+    assert code == 1
+    assert ("note: " in out) == (note is not None)
+    assert (note or "") in out
 
 
 def test_out_may_be_a_link_to_another_place(small_presets, tmp_path, capsys):

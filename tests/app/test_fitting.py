@@ -291,3 +291,25 @@ def test_an_enlarged_picture_agrees_with_the_small_one(factor):
     alone = restore(smooth, keep_known=False, **options)
     np.testing.assert_array_equal(alone.image, result.raw)
     assert restore(np.round(smooth), **options).image.min() >= 0
+
+
+def test_an_input_that_would_not_be_fed_is_refused():
+    for changes in ({"input": "meshgrid"}, {"input": "image", "hide": 0.5}):
+        with pytest.raises(UserError, match=r"input=\w+: has no meaning"):
+            changed(find_preset("fast", "denoise"), **changes)
+    scattered = (np.random.default_rng(0).random((40, 40)) > 0.5).astype(float)
+    picture = np.zeros((40, 40, 1), np.float32)
+    options = {"task": "inpaint", "input": "image", "progress": False, "steps": 2}
+    with pytest.raises(UserError, match="hide=0"):
+        restore(picture, mask=scattered, **options)
+    assert restore(picture, mask=scattered, hide=0.0, **options).image.shape == picture.shape
+    assert changed(find_preset("vase", None), generator="deep_decoder").input == "noise"
+
+
+def test_settings_may_be_lists_as_a_report_holds_them():
+    preset = find_preset("fast", "denoise")
+    options = {"widths": [4, 4], "skip_widths": 4}
+    changes = changed(preset, decay=[0.9, 0.98], options=options)
+    assert changes.decay == (0.9, 0.98)
+    assert changes == changed(preset, decay=[0.9, 0.98], options=[list(p) for p in options.items()])
+    hash(changes)

@@ -1,6 +1,7 @@
 """How much memory is free, told from made-up tables of the machine's."""
 
 import sys
+import types
 
 import pytest
 
@@ -40,6 +41,16 @@ def group(tmp_path, monkeypatch):
 def test_the_least_limit_of_all_groups_counts(group, limits, free):
     group(**limits)
     assert memory._of_group() == free
+
+
+def test_a_device_without_an_account_has_no_limit(monkeypatch):
+    device = types.SimpleNamespace(memory_stats=lambda: None)
+    monkeypatch.setattr(memory.jax, "default_backend", lambda: "gpu")
+    array = types.SimpleNamespace(devices=lambda: {device})
+    monkeypatch.setattr(memory.jnp, "zeros", lambda shape: array)
+    assert memory.available_bytes() == sys.maxsize
+    device.memory_stats = lambda: {"bytes_limit": 50, "bytes_in_use": 20}
+    assert memory.available_bytes() == 30
 
 
 def test_devices_of_a_cpu_share_what_is_free_and_what_they_have(monkeypatch):

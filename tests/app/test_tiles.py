@@ -63,6 +63,15 @@ def test_a_tiled_picture_is_its_tiles_blended():
         restore(PICTURE, tile=40)
 
 
+def test_a_tile_in_a_hole_is_refused_before_anything_is_fitted():
+    mask = np.ones((70, 150))
+    mask[:, :66] = 0
+    options = {"task": "inpaint", "steps": 2, "progress": False}
+    with pytest.raises(UserError, match="tile=64: leaves a tile without a known pixel"):
+        restore(PICTURE, mask=mask, tile=64, **options)
+    assert restore(PICTURE, mask=mask, tile=128, **options).image.shape == PICTURE.shape
+
+
 def test_tiles_of_every_task():
     mask = np.ones((70, 150))
     mask[20:30, 40:90] = 0
