@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage import data
 
 from dip_jax import operators
 from dip_jax.app import settings, stopping
@@ -313,3 +314,14 @@ def test_settings_may_be_lists_as_a_report_holds_them():
     assert changes.decay == (0.9, 0.98)
     assert changes == changed(preset, decay=[0.9, 0.98], options=[list(p) for p in options.items()])
     hash(changes)
+
+
+def test_a_loss_of_few_pixels_is_no_divergence():
+    """Each step hides some forty of 400 known pixels, one of which may be foreseen badly."""
+    picture = np.float32(data.astronaut()[100:164, 200:264] / 255)
+    mask = (np.random.default_rng(1).random((64, 64)) > 0.9).astype(float)
+    options = {"task": "inpaint", "steps": 100, "progress": False}
+    options["options"] = {"widths": (8, 8), "skip_widths": 4, "upsampling": "bilinear"}
+    result = restore(picture * mask[..., None], mask=mask, **options)
+    assert result.preset.hide == 0.2
+    assert result.trace["restores"][-1] == 0  # ten, by the loss of single steps
