@@ -46,7 +46,7 @@ def test_the_least_limit_of_all_groups_counts(group, limits, free):
 def test_a_device_without_an_account_has_no_limit(monkeypatch):
     device = types.SimpleNamespace(memory_stats=lambda: None)
     monkeypatch.setattr(memory.jax, "default_backend", lambda: "gpu")
-    array = types.SimpleNamespace(devices=lambda: {device})
+    array = types.SimpleNamespace(devices=lambda: [device])
     monkeypatch.setattr(memory.jnp, "zeros", lambda shape: array)
     assert memory.available_bytes() == sys.maxsize
     device.memory_stats = lambda: {"bytes_limit": 50, "bytes_in_use": 20}
