@@ -112,7 +112,10 @@ def _report(outcome: Outcome) -> None:
         print(f"noise: {result.noise.kind}, {name} {result.noise.level:.1f} of 255 ({origin}){cut}")
     restores = sum(at_the_end(result.trace, "restores"))
     if restores:
-        print(f"the fit diverged and was taken back {restores} times; its steps are those kept")
+        print(
+            f"the fit diverged and was taken back {restores} times; "
+            "the steps told are of those that were kept"
+        )
     scores = record["scores"]
     width = max((len(name) for name in scores), default=0)
     for name, row in scores.items():

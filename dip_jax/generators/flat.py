@@ -40,8 +40,7 @@ class Flat(NamedTuple):
     def unravel(self, params: Array, z: Array) -> Params:
         """The parameters as ``generator`` takes them, for an input of the shape of ``z``."""
         settings: Any = jax.config  # of whose settings jax declares no types
-        # Decides the type of some parameters.
-        x64 = settings.jax_enable_x64
+        x64 = settings.jax_enable_x64  # decides the type of some parameters
         return _unravelling(self.generator, z.shape, z.dtype.name, x64)(params)
 
 
