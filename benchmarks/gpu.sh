@@ -4,12 +4,14 @@
 #   bash benchmarks/gpu.sh [folder, default benchmarks/results/gpu]
 #
 # Run it from the repository's root. PYTHON names the interpreter [python3], LIMIT the seconds
-# that everything may take [570]. A program that fails or takes too long is noted in
-# failures.txt, its output is in logs/, and the others still run.
+# that everything may take [570], COMPILE those of the first part, in which programs are compiled
+# [200]. A program that fails or takes too long is noted in failures.txt, its output is in logs/,
+# and the others still run.
 set -euo pipefail
 
 PYTHON="${PYTHON:-python3}"
 LIMIT="${LIMIT:-570}"
+COMPILE="${COMPILE:-200}"
 OUT="${1:-benchmarks/results/gpu}"
 # PyTorch and the programs' processes share the GPU with jax.
 export XLA_PYTHON_CLIENT_PREALLOCATE=false
@@ -20,7 +22,7 @@ if ! "$PYTHON" -c "import jax; jax.devices('gpu')" >/dev/null 2>&1; then
 fi
 
 mkdir -p "$OUT/logs"
-rm -f "$OUT/failures.txt"
+rm -rf "$OUT/failures.txt" "$OUT/cache"
 {
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
   "$PYTHON" --version
@@ -38,7 +40,23 @@ CODE
 } >"$OUT/machine.txt" 2>&1
 cat "$OUT/machine.txt"
 
-# measure NAME SECONDS PROGRAM FLAGS...: results in $OUT/NAME, at most so many seconds.
+# run_program SECONDS NAME FOLDER PROGRAM FLAGS...: at most so many seconds.
+run_program() {
+  local most="$1" name="$2" folder="$3" program="$4"
+  shift 4
+  timeout --kill-after=5 "$most" "$PYTHON" -m "benchmarks.$program" --backend=gpu \
+    "--out=$folder/$name" "$@" >"$folder/logs/$name.txt" 2>&1
+}
+
+# compile NAME PROGRAM FLAGS...: fills the cache with what "measure" of the same will run, beside
+# others that do so; what it measures is not kept.
+compile() {
+  local name="$1" program="$2"
+  shift 2
+  run_program "$COMPILE" "$name" "$OUT/compiled" "$program" "$@" --rounds=1 &
+}
+
+# measure NAME SECONDS PROGRAM FLAGS...: results in $OUT/NAME.
 measure() {
   local name="$1" most="$2" program="$3" code=0
   shift 3
@@ -48,9 +66,7 @@ measure() {
     return
   fi
   local start=$SECONDS
-  timeout --kill-after=5 "$((most < left ? most : left))" \
-    "$PYTHON" -m "benchmarks.$program" --backend=gpu --out="$OUT/$name" "$@" \
-    >"$OUT/logs/$name.txt" 2>&1 || code=$?
+  run_program "$((most < left ? most : left))" "$name" "$OUT" "$program" "$@" || code=$?
   echo "$name: exit code $code after $((SECONDS - start)) s"
   if ((code != 0)); then
     echo "$name: exit code $code: $(tail -n 1 "$OUT/logs/$name.txt")" >>"$OUT/failures.txt"
@@ -59,10 +75,50 @@ measure() {
 
 peers=""
 if "$PYTHON" -c "import torch" >/dev/null 2>&1; then
-  peers="eager,compile"
+  peers="eager"
 fi
+paper=(step --sizes=512 --networks=paper "--peers=$peers" --steps=10 --noparts)
+fast=(step --sizes=512 --networks=fast "--peers=$peers" --steps=10 --noparts)
+half=(step --sizes=512 --networks=paper,fast --peers= --steps=10 --noparts --dtypes=bfloat16)
+nearest=(step --sizes=512 --networks=nearest "--peers=$peers" --steps=10 --noparts)
+small=(step --sizes=256 --networks=paper,nearest,fast "--peers=$peers" --steps=10 --noparts)
+loop=(loop --size=512 --kinds=device,scan,ensemble --fits=8)
+together=(loop --size=512 --kinds=together --fits=8)
 
-measure step-paper 120 step --sizes=512 --networks=paper "--peers=$peers" --steps=10 --noparts
+# XLA's compiler takes half a minute or more for each, most of it with one processor and none of
+# the GPU: all are compiled at once first, and timed one after the other then, with nothing beside.
+export JAX_COMPILATION_CACHE_DIR="$OUT/cache/jax"
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+mkdir -p "$OUT/compiled/logs"
+compile step-paper "${paper[@]}"
+compile step-fast "${fast[@]}"
+compile step-half "${half[@]}"
+compile step-nearest "${nearest[@]}"
+compile step-256 "${small[@]}"
+compile loop "${loop[@]}"
+compile loop-together "${together[@]}"
+compile roofline roofline --size=512
+compile folder folder --ways=folder --pictures=8 --sides=500,512 --steps=1
+wait || true
+echo "compiled after $SECONDS s"
+
+measure step-paper 60 "${paper[@]}"
+# Pictures an hour, with compiled programs: the first round, of one step, is not counted.
+measure folder 120 folder --ways=folder --pictures=8 --sides=500,512 --rounds=1
+measure step-half 100 "${half[@]}"
+measure step-fast 60 "${fast[@]}"
+measure loop 80 "${loop[@]}"
+measure step-nearest 60 "${nearest[@]}"
+measure step-256 100 "${small[@]}"
+measure roofline 80 roofline --size=512
+measure loop-together 80 "${together[@]}"
+if [[ -n "$peers" ]]; then # which takes over a minute to compile, also what it has compiled before
+  measure step-compile 150 step --sizes=512 --networks=paper,fast --peers=compile --steps=10 --noparts
+fi
+unset JAX_COMPILATION_CACHE_DIR # what follows has caches of its own
+measure startup 100 startup --rounds=1
+measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
+measure memory-fast 100 memory --presets=fast --sizes=256,512,1024,2048
 # Wall-clock seconds of whole runs to the original's best, on a picture of scikit-image; of
 # those of "fast" the first begins with no compiled program, the second with the first's.
 if [[ -z "$peers" ]]; then
@@ -76,25 +132,11 @@ write_picture(pathlib.Path(sys.argv[1]) / 'astronaut.png', data.astronaut() / 25
 " "$OUT/pictures" 2>"$OUT/logs/pictures.txt"; then
   echo "quality: not run, no picture: $(tail -n 1 "$OUT/logs/pictures.txt")" | tee -a "$OUT/failures.txt"
 else
-  rm -rf "$OUT/cache" "$OUT/quality" # an earlier run's: its curves would be kept
+  rm -rf "$OUT/quality" # an earlier run's: its curves would be kept
   measure quality 230 time_to_quality --size=512 --seeds=2 "--data=$OUT/pictures" \
-    --pictures=astronaut.png "--cache=$OUT/cache"
+    --pictures=astronaut.png "--cache=$OUT/cache/quality"
 fi
-# Pictures an hour, with compiled programs: the first round, of one step, is not counted.
-measure folder 120 folder --ways=folder --pictures=8 --sides=500,512 --rounds=1
-measure loop 80 loop --size=512 --kinds=device,ensemble --fits=8
-measure loop-together 80 loop --size=512 --kinds=together --fits=8
-measure step-fast 100 step --sizes=512 --networks=fast "--peers=$peers" --steps=10 --noparts
-# To choose among its convolutions of half precision takes XLA minutes.
-measure step-half 240 step --sizes=512 --networks=paper --peers= --steps=10 --noparts \
-  --dtypes=float32,bfloat16
-measure startup 100 startup --rounds=2
-measure roofline 80 roofline --size=512
-measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
-measure step-256 200 step --sizes=256 --networks=paper,nearest,fast "--peers=$peers" --steps=10
-measure step-nearest 150 step --sizes=512 --networks=nearest "--peers=$peers" --steps=10 --noparts
-measure memory-fast 100 memory --presets=fast --sizes=256,512,1024,2048
-rm -rf "$OUT/cache" "$OUT/pictures"
+rm -rf "$OUT/cache" "$OUT/compiled" "$OUT/pictures"
 
 if [[ -s "$OUT/failures.txt" ]]; then
   cat "$OUT/failures.txt" >&2

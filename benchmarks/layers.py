@@ -10,6 +10,7 @@ from benchmarks.subject import jit
 from dip_jax.generators.blocks import Conv
 from dip_jax.generators.convolution import convolve
 from dip_jax.generators.doubling import Doubled, convolve_doubled
+from dip_jax.generators.normal import Normal
 
 FOLDED = "3x3 after upsampling, folded"
 
@@ -68,7 +69,7 @@ def layers_of(generator: nn.Module, z: Any) -> list[Layer]:
                 doubled = isinstance(part, Doubled)
                 found.append(
                     Layer(
-                        shape=(part.x if doubled else part).shape,
+                        shape=(part.x if isinstance(part, Doubled | Normal) else part).shape,
                         width=conv.width,
                         kernel_size=conv.kernel_size,
                         stride=conv.stride,

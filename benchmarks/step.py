@@ -107,7 +107,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             for subject in subjects:
                 parts = times[subject.name]
                 ratios = [f"{base / parts['step']:.2f}" for base in bases]
-                cells = [f"{parts[part]:.4f}" if part in parts else "-" for part in PARTS]
+                cells = [f"{parts[part]:.5f}" if part in parts else "-" for part in PARTS]
                 rows.append([f"{network} {size}x{size}", subject.name, *cells, *ratios])
                 print(" ".join(rows[-1]), file=sys.stderr)
             del subjects

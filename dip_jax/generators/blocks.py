@@ -19,19 +19,13 @@ from dip_jax.base import Array, Key
 from dip_jax.generators.convolution import LAYOUT, convolve
 from dip_jax.generators.doubling import Doubled, convolve_doubled, doubled_square
 from dip_jax.generators.linear import extend, mean, spread
+from dip_jax.generators.normal import Normal
 from dip_jax.operators import lanczos_kernel
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "leaky_relu": functools.partial(nn.leaky_relu, negative_slope=0.2),
-    "elu": nn.elu,
-    "swish": nn.swish,
-    "relu": nn.relu,
-    "none": lambda x: x,
-}
 DOWNSAMPLINGS = ("stride", "average", "max", "lanczos2")
 DTYPES = (None, "bfloat16")
 
-Part = Array | Doubled
+Part = Array | Doubled | Normal
 """Some channels of a map; several parts stand for their concatenation, never made either."""
 
 
@@ -62,6 +56,10 @@ class Conv(nn.Module):
     Parameters: ``kernel`` ``[k, k, c_in, width]`` and, with ``use_bias``, ``bias``
     ``[width]``, both drawn uniformly in ±1/sqrt(k * k * c_in), and float32; ``dtype`` is
     that of the maps, None for the input's.
+
+    With ``before_norm`` the result is to be normalised at once. A bias would change nothing then,
+    as a norm takes each channel's mean away: it is declared, as the original's network has it,
+    and neither added nor fitted.
     """
 
     width: int
@@ -69,6 +67,7 @@ class Conv(nn.Module):
     stride: int = 1
     padding: str = "reflect"
     use_bias: bool = True
+    before_norm: bool = False
     dtype: str | None = None
 
     @nn.compact
@@ -86,9 +85,13 @@ class Conv(nn.Module):
         if not self.use_bias:
             return y
         bias = self.param("bias", init, (self.width,))
-        return y + spread(bias.astype(y.dtype), y.shape[:2])
+        return y if self.before_norm else y + spread(bias.astype(y.dtype), y.shape[:2])
 
     def _convolve(self, part: Part, kernel: Array) -> Array:
+        if isinstance(part, Normal):
+            if self.kernel_size == self.stride == 1:
+                return part.projected(self._cast(kernel[0, 0]))
+            part = part.made()
         if isinstance(part, Doubled):
             part = part._replace(x=self._cast(part.x))
             return convolve_doubled(part, kernel, padding=self.padding)
@@ -125,17 +128,21 @@ class Norm(nn.Module):
     This is the original's ``BatchNorm2d``, which always runs in training mode on a batch of
     one image and hence equals an instance norm; there are no running statistics.
     ``affine=False`` leaves out ``scale`` and ``bias``. A map of one pixel becomes ``bias``.
-    Sums of a bfloat16 map are of float32.
+    Sums of a bfloat16 map are of float32. ``activation`` is applied to the result.
 
     One array gives one array; several parts give as many, each channel being alone anyway.
     """
 
     affine: bool = True
     epsilon: float = 1e-5
+    activation: str = "none"
 
     @nn.compact
-    def __call__(self, *parts: Part) -> Any:
-        """Normalises each part: one gives one, several give a list."""
+    def __call__(self, *parts: Array | Doubled, pending: bool = False) -> Any:
+        """Normalises each part: one gives one, several give a list.
+
+        With ``pending`` arrays give a :class:`Normal` each, for a :class:`Conv` to make.
+        """
         slices = _channel_slices(parts)
         scale = bias = None
         if self.affine:
@@ -143,35 +150,38 @@ class Norm(nn.Module):
             bias = self.param("bias", nn.initializers.zeros, (slices[-1].stop,))
         normal = []
         for part, channels in zip(parts, slices, strict=True):
-            x = self._normalize(
+            result = self._normalize(
                 part,
                 1.0 if scale is None else scale[channels],
                 0.0 if bias is None else bias[channels],
             )
-            normal.append(part._replace(x=x) if isinstance(part, Doubled) else x)
+            if isinstance(part, Doubled):
+                normal.append(part._replace(x=result.made()))
+            else:
+                normal.append(result if pending else result.made())
         return normal[0] if len(normal) == 1 else normal
 
-    def _normalize(self, part: Part, scale: Array | float, bias: Array | float) -> Array:
+    def _normalize(
+        self, part: Array | Doubled, scale: Array | float, bias: Array | float
+    ) -> Normal:
         x = part.x if isinstance(part, Doubled) else part
-        dtype = x.dtype
-        x = x.astype(jnp.promote_types(dtype, jnp.float32))
+        high = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         # One pass over the data, as E[x^2] - E[x]^2, of which float32 loses all digits if
-        # the mean is far from 0 (biases before a norm drift freely); not so after
-        # subtraction of some value that the channel takes.
-        x = x - lax.stop_gradient(x[:1, :1])
+        # the mean is far from 0; not so after subtraction of some value that the channel takes.
+        shift = lax.stop_gradient(high[:1, :1])
+        high = high - shift
         bilinear = isinstance(part, Doubled) and part.kind == "bilinear"
-        center, square = mean(x), doubled_square(x) if bilinear else mean(x * x)
+        center, square = mean(high), doubled_square(high) if bilinear else mean(high * high)
         # As one multiplication and addition: the gradient too is then two sums and one pass.
         factor = scale * lax.rsqrt(jnp.maximum(square - center * center, 0.0) + self.epsilon)
-        y = x * spread(factor, x.shape[:2]) + spread(bias - center * factor, x.shape[:2])
-        return y.astype(dtype)
+        return Normal(x, shift, factor, bias - center * factor, self.activation)
 
 
 def _channel_slices(parts: Sequence[Part]) -> list[slice]:
     """Where each part's channels lie in the concatenation."""
     slices, start = [], 0
     for part in parts:
-        stop = start + (part.x if isinstance(part, Doubled) else part).shape[-1]
+        stop = start + (part.x if isinstance(part, tuple) else part).shape[-1]
         slices.append(slice(start, stop))
         start = stop
     return slices

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from dip_jax.base import Array
@@ -68,9 +69,10 @@ def convolve_doubled(part: Doubled, kernel: Array, *, padding: str) -> Array:
     height, width, channels = x.shape
     features = kernel.shape[-1]
     kernel = kernel.astype(jnp.promote_types(kernel.dtype, x.dtype))
-    taps = jnp.array(_TAPS_OF_PHASE, kernel.dtype)
+    taps = np.array(_TAPS_OF_PHASE)
     # One convolution for all phases: an accelerator prefers it, a CPU does not mind.
-    phases = jnp.einsum("ati,bsj,ijcf->tscabf", taps, taps, kernel, precision=lax.Precision.HIGHEST)
+    taps = np.einsum("ati,bsj->ijtsab", taps, taps)[:, :, :, :, None, :, :, None]
+    phases = jnp.sum(taps.astype(kernel.dtype) * kernel[:, :, None, None, :, None, None], (0, 1))
     phases, kernel = phases.astype(x.dtype), kernel.astype(x.dtype)
     zero = (kind, padding) == ("nearest", "zero")
     y = lax.conv_general_dilated(

@@ -19,6 +19,8 @@ from dip_jax.base import Array
 
 Taps = tuple[float, float, float]
 
+_SMALL = 32 * 32  # pixels, whose sum needs no second stage
+
 
 def smooth(x: Array, taps: Taps) -> Array:
     """Filters ``[h + 2, w + 2, ...]`` to ``[h, w, ...]`` along both axes.
@@ -48,8 +50,8 @@ def add_border(x: Array, rows: Array, columns: Array) -> Array:
 def total(x: Array) -> Array:
     """The sum over all pixels, ``[h, w, ...] -> [...]``.
 
-    A GPU sums a small map with a few of its processors alone, unless one axis is summed first,
-    so that there is a sum for each column and channel.
+    A GPU sums a map with a few of its processors alone, unless one axis is summed first, so that
+    there is a sum for each column and channel; which does not pay for the smallest of maps.
     """
     return _total.bind(x)
 
@@ -139,6 +141,8 @@ def _extend_transposed(cotangent: Array, shape: tuple[int, ...], border: int, mo
 
 
 def _sum_of_pixels(x: Array) -> Array:
+    if x.shape[0] * x.shape[1] <= _SMALL:
+        return jnp.sum(x, axis=(0, 1))
     # The barrier keeps the compiler from making one sum of the two.
     return jnp.sum(lax.optimization_barrier(jnp.sum(x, axis=0)), axis=0)
 

@@ -3,9 +3,10 @@
 import flax.linen as nn
 
 from dip_jax.base import Array, Image
-from dip_jax.generators.blocks import ACTIVATIONS, Conv, Norm
+from dip_jax.generators.blocks import Conv, Norm
 from dip_jax.generators.checks import check_choice, check_input, check_integer
 from dip_jax.generators.convolution import PADDINGS
+from dip_jax.generators.normal import ACTIVATIONS
 
 
 class Block(nn.Module):
@@ -19,7 +20,7 @@ class Block(nn.Module):
     def __call__(self, x: Array) -> Array:
         """``[h, w, width] -> [h, w, width]``."""
         y = Conv(self.width, 3, 1, "zero", use_bias=False, name="conv1")(x)
-        y = ACTIVATIONS[self.activation](Norm(name="norm1")(y))
+        y = Norm(activation=self.activation, name="norm1")(y)
         y = Conv(self.width, 3, 1, "zero", use_bias=False, name="conv2")(y)
         y = Norm(name="norm2")(y)
         return x + y if self.residual else y
@@ -83,7 +84,7 @@ class ResNet(nn.Module, kw_only=True):
         for index in range(self.blocks):
             block = Block(self.width, self.residual, self.activation, name=f"block{index}")
             x = block(x)
-        x = Conv(self.width, 3, 1, "zero", name="last_conv")(x)
+        x = Conv(self.width, 3, 1, "zero", before_norm=True, name="last_conv")(x)
         x = Norm(name="last_norm")(x)
         x = Conv(self.channels, 3, 1, self.padding, name="out_conv")(x)
         return nn.sigmoid(x) if self.sigmoid else x

@@ -6,7 +6,6 @@ import flax.linen as nn
 
 from dip_jax.base import Array, Image
 from dip_jax.generators.blocks import (
-    ACTIVATIONS,
     DOWNSAMPLINGS,
     DTYPES,
     Conv,
@@ -17,6 +16,7 @@ from dip_jax.generators.blocks import (
 from dip_jax.generators.checks import check_choice, check_input, check_integer, check_kernel
 from dip_jax.generators.convolution import PADDINGS
 from dip_jax.generators.doubling import UPSAMPLINGS, Doubled, upsample
+from dip_jax.generators.normal import ACTIVATIONS, Normal
 
 
 class Level(nn.Module, kw_only=True):
@@ -44,38 +44,39 @@ class Level(nn.Module, kw_only=True):
         """Declares the layers in the order in which data passes them."""
         if self.skip_width:
             self.skip_conv = self._conv(self.skip_width, self.kernel_skip)
-            self.skip_norm = Norm()
+            self.skip_norm = self._norm()
         stride = 2 if self.downsampling == "stride" else 1
         self.down_conv = self._conv(self.width, self.kernel_down, stride)
         if self.downsampling == "lanczos2":
             self.down_lanczos = LanczosDownsample()
-        self.down_norm = Norm()
+        self.down_norm = self._norm()
         self.deep_conv = self._conv(self.width, self.kernel_down)
-        self.deep_norm = Norm()
+        self.deep_norm = self._norm()
         self.merge_norm = Norm()
         self.up_conv = self._conv(self.width_up, self.kernel_up)
-        self.up_norm = Norm()
+        self.up_norm = self._norm()
         if self.conv1x1_up:
             self.mix_conv = self._conv(self.width_up, 1)
-            self.mix_norm = Norm()
+            self.mix_norm = self._norm()
 
     def skip(self, x: Array) -> Array | None:
         """The few channels that bypass coarser levels, ``[h, w, c] -> [h, w, skip]``."""
         if not self.skip_width:
             return None
-        return self._activate(self.skip_norm(self.skip_conv(x)))
+        return self.skip_norm(self.skip_conv(x))
 
     def down(self, x: Array) -> Array:
         """``[h, w, c] -> [h / 2, w / 2, width]``."""
-        x = self._activate(self.down_norm(self._downsample(self.down_conv(x))))
-        return self._activate(self.deep_norm(self.deep_conv(x)))
+        x = self.down_norm(self._downsample(self.down_conv(x)))
+        return self.deep_norm(self.deep_conv(x))
 
-    def up(self, x: Array, skip: Array | None) -> Array:
+    def up(self, x: Array | Normal, skip: Array | None) -> Normal:
         """``[h / 2, w / 2, c]`` and ``[h, w, skip]`` to ``[h, w, width_up]``."""
-        x = self._activate(self.up_norm(self.merge(x, skip)))
+        x = x.made() if isinstance(x, Normal) else x
+        normal = self.up_norm(self.merge(x, skip), pending=True)
         if self.conv1x1_up:
-            x = self._activate(self.mix_norm(self.mix_conv(x)))
-        return x
+            normal = self.mix_norm(self.mix_conv(normal), pending=True)
+        return normal
 
     def merge(self, x: Array, skip: Array | None) -> Array:
         """Upsample, join with the skip channels (these first), normalise, convolve.
@@ -98,10 +99,10 @@ class Level(nn.Module, kw_only=True):
         return pool(x, self.downsampling)
 
     def _conv(self, width: int, kernel_size: int, stride: int = 1) -> Conv:
-        return Conv(width, kernel_size, stride, self.padding, self.bias, self.dtype)
+        return Conv(width, kernel_size, stride, self.padding, self.bias, True, self.dtype)
 
-    def _activate(self, x: Array) -> Array:
-        return ACTIVATIONS[self.activation](x)
+    def _norm(self) -> Norm:
+        return Norm(activation=self.activation)
 
 
 class Skip(nn.Module, kw_only=True):
@@ -208,7 +209,7 @@ class Skip(nn.Module, kw_only=True):
             x = level.down(x)
         for level, skip in zip(reversed(levels), reversed(skips), strict=True):
             x = level.up(x, skip)
-        x = Conv(self.channels, 1, use_bias=self.bias, name="out_conv")(x.astype(z.dtype))
+        x = Conv(self.channels, 1, use_bias=self.bias, name="out_conv")(x)
         return nn.sigmoid(x) if self.sigmoid else x
 
     def _level(self, scale: int) -> Level:

@@ -25,11 +25,13 @@ class DoubleConv(nn.Module):
     def __call__(self, x: Array) -> Array:
         """``[h, w, c] -> [h, w, width]``."""
         for index in (1, 2):
-            conv = Conv(self.width, 3, 1, self.padding, self.bias, name=f"conv{index}")
-            x = conv(x)
-            if self.norm != "none":
-                x = Norm(affine=self.norm == "batch", name=f"norm{index}")(x)
-            x = nn.relu(x)
+            normed, name = self.norm != "none", f"conv{index}"
+            x = Conv(self.width, 3, 1, self.padding, self.bias, before_norm=normed, name=name)(x)
+            if normed:
+                affine = self.norm == "batch"
+                x = Norm(affine=affine, activation="relu", name=f"norm{index}")(x)
+            else:
+                x = nn.relu(x)
         return x
 
 
