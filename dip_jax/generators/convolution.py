@@ -25,7 +25,7 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
     kernel = kernel.astype(x.dtype)
     if kernel.shape[:2] == (1, 1) and stride == 1:
         # On a CPU, XLA's convolution would transpose the whole map for the gradient.
-        return (x.reshape(-1, x.shape[2]) @ kernel[0, 0]).reshape(*x.shape[:2], -1)
+        return matmul(x, kernel[0, 0])
     size = kernel.shape[0]
     height, width, channels = x.shape
     x = padded(x, size // 2, padding)
@@ -34,13 +34,22 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
         # all windows it takes two thirds of the time on a CPU, and half on a GPU.
         corners = [(i, j) for i in range(size) for j in range(size)]
         windows = jnp.concatenate([x[i : i + height, j : j + width] for i, j in corners], axis=2)
-        return windows @ kernel.reshape(-1, kernel.shape[3])
+        return matmul(windows, kernel.reshape(-1, kernel.shape[3]))
     halves = stride == 2 and size > 1 and height % 2 == width % 2 == 0
     if halves and jax.default_backend() == "cpu":
         return _halve_by_phases(x, kernel)
     return lax.conv_general_dilated(
         x[None], kernel, (stride, stride), "VALID", dimension_numbers=LAYOUT
     )[0]
+
+
+def matmul(x: Array, matrix: Array) -> Array:
+    """``x @ matrix``, ``[h, w, c_in]`` and ``[c_in, c_out]``, with pixels as one axis.
+
+    With two the gradient of the matrix is a sum over two axes, for which XLA on a CPU transposes
+    the whole map, with strides that take longer than all the rest of a convolution.
+    """
+    return (x.reshape(-1, x.shape[2]) @ matrix).reshape(*x.shape[:2], -1)
 
 
 def _halve_by_phases(x: Array, kernel: Array) -> Array:
@@ -59,7 +68,7 @@ def _halve_by_phases(x: Array, kernel: Array) -> Array:
             # Of an odd phase, which has a tap less, the last line is not needed.
             phase = x[: height // 2 - row, row, : width // 2 - column, column]
             terms.append(
-                phase @ taps[0, 0]
+                matmul(phase, taps[0, 0])
                 if taps.shape[:2] == (1, 1)
                 else lax.conv_general_dilated(
                     phase[None], taps, (1, 1), "VALID", dimension_numbers=LAYOUT

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dip_jax.base import Array
+from dip_jax.generators.convolution import matmul
 from dip_jax.generators.linear import spread
 
 _FEW = 4  # channels that are summed one by one
@@ -62,8 +63,7 @@ class Normal(NamedTuple):
         On an accelerator the map, if it is to have but a few channels, is not made on the way.
         """
         if jax.default_backend() == "cpu" or kernel.shape[1] > _FEW:
-            y = self.made().astype(kernel.dtype)
-            return (y.reshape(-1, y.shape[2]) @ kernel).reshape(*y.shape[:2], -1)
+            return matmul(self.made().astype(kernel.dtype), kernel)
         return _projected(*self[:4], kernel, self.activation)
 
 

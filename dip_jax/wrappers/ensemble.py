@@ -41,8 +41,9 @@ def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
     Args:
       algorithm: of one member.
       together: how many members share their operations (``jax.vmap``), the rest follows
-        one after the other. More than 1 fills a chip that one member leaves idle; a CPU is
-        faster with 1, as convolutions whose kernels differ are grouped ones.
+        one after the other. Convolutions whose kernels differ are grouped ones then, which is
+        slower wherever it was measured: by a seventh on a CPU, threefold on a GPU that one
+        member of 512x512 fills (docs/performance.md).
 
     Returns:
       An Algorithm on keys ``[members]``, tasks with leading axes (``jax.vmap(denoise)(ys)``)
