@@ -90,7 +90,7 @@ class Conv(nn.Module):
     def _convolve(self, part: Part, kernel: Array) -> Array:
         if isinstance(part, Normal):
             if self.kernel_size == self.stride == 1:
-                return part.projected(self._cast(kernel[0, 0]))
+                return part.projected(kernel[0, 0].astype(self.dtype or part.x.dtype))
             part = part.made()
         if isinstance(part, Doubled):
             part = part._replace(x=self._cast(part.x))
@@ -128,7 +128,8 @@ class Norm(nn.Module):
     This is the original's ``BatchNorm2d``, which always runs in training mode on a batch of
     one image and hence equals an instance norm; there are no running statistics.
     ``affine=False`` leaves out ``scale`` and ``bias``. A map of one pixel becomes ``bias``.
-    Sums of a bfloat16 map are of float32. ``activation`` is applied to the result.
+    Sums of a bfloat16 map are of float32. ``activation`` is applied to the result, to that of a
+    :class:`Doubled` before it is upsampled.
 
     One array gives one array; several parts give as many, each channel being alone anyway.
     """
@@ -191,7 +192,8 @@ class LanczosDownsample(nn.Module):
     """Halves ``[h, w, c]`` by a learned 8x8 convolution that starts as a Lanczos-2 filter.
 
     As in the original it is a full convolution ``[8, 8, c, c]`` with a bias, zero between
-    different channels at the start only, and it pads by repeating the border pixel.
+    different channels at the start only, and it pads by repeating the border pixel. A norm
+    follows, so that the bias is declared only, see :class:`Conv`.
     """
 
     @nn.compact
@@ -207,11 +209,10 @@ class LanczosDownsample(nn.Module):
             )
 
         kernel = self.param("kernel", init, (8, 8, channels, channels))
-        bias = self.param("bias", nn.initializers.zeros, (channels,))
-        kernel, bias = kernel.astype(x.dtype), bias.astype(x.dtype)
-        x = extend(x, 3, "edge")
+        self.param("bias", nn.initializers.zeros, (channels,))
+        kernel, x = kernel.astype(x.dtype), extend(x, 3, "edge")
         y = lax.conv_general_dilated(x[None], kernel, (2, 2), "VALID", dimension_numbers=LAYOUT)
-        return y[0] + bias[None, None]
+        return y[0]
 
 
 def pool(x: Array, kind: str) -> Array:

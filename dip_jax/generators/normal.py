@@ -124,6 +124,7 @@ def _projected_jvp(
 
 def _columns(x: Array, kernel: Array) -> Array:
     """``x @ kernel`` as a sum for each column, which joins what computes ``x``."""
-    x = x.astype(kernel.dtype)
-    terms = [x * spread(column, x.shape[:2]) for column in kernel.T]
-    return jnp.stack(lax.optimization_barrier([jnp.sum(term, axis=2) for term in terms]), axis=2)
+    high = jnp.promote_types(kernel.dtype, jnp.float32)
+    x, columns = x.astype(high), kernel.T.astype(high)
+    sums = [jnp.sum(x * spread(column, x.shape[:2]), axis=2) for column in columns]
+    return jnp.stack(lax.optimization_barrier(sums), axis=2).astype(kernel.dtype)

@@ -99,7 +99,15 @@ class Level(nn.Module, kw_only=True):
         return pool(x, self.downsampling)
 
     def _conv(self, width: int, kernel_size: int, stride: int = 1) -> Conv:
-        return Conv(width, kernel_size, stride, self.padding, self.bias, True, self.dtype)
+        return Conv(
+            width,
+            kernel_size,
+            stride,
+            self.padding,
+            use_bias=self.bias,
+            before_norm=True,
+            dtype=self.dtype,
+        )
 
     def _norm(self) -> Norm:
         return Norm(activation=self.activation)
@@ -132,7 +140,8 @@ class Skip(nn.Module, kw_only=True):
             ``"none"``.
         conv1x1_up: whether a 1x1 convolution follows each of the decoder's.
         sigmoid: whether the output passes a sigmoid.
-        bias: whether convolutions have biases.
+        bias: whether convolutions have biases; those before a norm, which takes away what they
+            would add, are declared only.
         dtype: of the maps between the layers: None, that of the input, or ``"bfloat16"``,
             which takes half the memory and is faster on accelerators. Parameters and the sums
             of norms are float32 then, the last convolution and the output of the input's type.
@@ -209,7 +218,8 @@ class Skip(nn.Module, kw_only=True):
             x = level.down(x)
         for level, skip in zip(reversed(levels), reversed(skips), strict=True):
             x = level.up(x, skip)
-        x = Conv(self.channels, 1, use_bias=self.bias, name="out_conv")(x)
+        dtype = z.dtype.name
+        x = Conv(self.channels, 1, use_bias=self.bias, dtype=dtype, name="out_conv")(x)
         return nn.sigmoid(x) if self.sigmoid else x
 
     def _level(self, scale: int) -> Level:

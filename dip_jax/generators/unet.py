@@ -74,7 +74,7 @@ class UNet(nn.Module, kw_only=True):
         norm: of the encoder: ``"instance"`` (without scale and shift), ``"batch"`` (with)
             or ``"none"``.
         sigmoid: whether the output passes a sigmoid.
-        bias: whether convolutions have biases.
+        bias: whether convolutions have biases, see :class:`Skip`.
 
     Raises:
         ValueError: for a field outside of these, on construction, and for an input of

@@ -42,8 +42,8 @@ def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
       algorithm: of one member.
       together: how many members share their operations (``jax.vmap``), the rest follows
         one after the other. Convolutions whose kernels differ are grouped ones then, which is
-        slower wherever it was measured: by a seventh on a CPU, threefold on a GPU that one
-        member of 512x512 fills (docs/performance.md).
+        slower wherever it was measured: by a seventh on a CPU, threefold on a GPU at
+        512x512 (docs/performance.md).
 
     Returns:
       An Algorithm on keys ``[members]``, tasks with leading axes (``jax.vmap(denoise)(ys)``)
