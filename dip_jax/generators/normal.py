@@ -60,7 +60,7 @@ class Normal(NamedTuple):
     def projected(self, kernel: Array) -> Array:
         """``made() @ kernel``, ``[h, w, c_out]`` of the type of ``kernel [c, c_out]``.
 
-        On an accelerator the map, if it is to have but a few channels, is not made on the way.
+        Where there are few columns, an accelerator does not write the map on the way.
         """
         if jax.default_backend() == "cpu" or kernel.shape[1] > _FEW:
             return matmul(self.made().astype(kernel.dtype), kernel)
