@@ -102,7 +102,7 @@ compile loop "${loop[@]}"
 compile loop-together "${together[@]}"
 compile roofline roofline --size=512
 compile folder folder --ways=folder --pictures=8 --sides=500,512 --steps=1
-wait || true
+wait
 echo "compiled after $SECONDS s"
 
 measure step-paper 60 "${paper[@]}"

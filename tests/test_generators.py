@@ -446,7 +446,8 @@ def test_accelerators_take_slopes_of_the_map_again(monkeypatch):
 @pytest.mark.parametrize("x", [-2.0, 0.0, 3.0])
 def test_leaky_relu_is_a_fifth_below_zero(x):
     value, slope = jax.value_and_grad(ACTIVATIONS["leaky_relu"])(x)
-    assert (value, slope) == (x, 1) if x >= 0 else (np.float32(0.2 * x), np.float32(0.2))
+    expected = (x, 1.0) if x >= 0 else (0.2 * x, 0.2)
+    np.testing.assert_allclose((value, slope), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -607,7 +608,6 @@ def test_extend_equals_pad(mode, shape, border):
     ("ours", "plain", "shapes"),
     [
         (total, lambda x: jnp.sum(x, axis=(0, 1)), [(5, 4, 3)]),
-        (total, lambda x: jnp.sum(x, axis=(0, 1)), [(40, 30, 3)]),
         (
             lambda v: spread(v, (5, 4)),
             lambda v: jnp.broadcast_to(v, (5, 4, 3)),
@@ -628,11 +628,11 @@ def test_linear_maps_equal_the_plain_ones(ours, plain, shapes):
     expected, transpose = jax.vjp(plain, *args)
     cotangent = data(*expected.shape, seed=3)
     result, our_transpose = jax.vjp(ours, *args)
-    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
     for mine, theirs in zip(our_transpose(cotangent), transpose(cotangent), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
     np.testing.assert_allclose(
-        jax.jvp(ours, args, args)[1], jax.jvp(plain, args, args)[1], rtol=1e-5, atol=1e-5
+        jax.jvp(ours, args, args)[1], jax.jvp(plain, args, args)[1], atol=1e-5
     )
     for changed in range(len(args)):
         for axis in range(args[changed].ndim + 1):
@@ -640,8 +640,16 @@ def test_linear_maps_equal_the_plain_ones(ours, plain, shapes):
             batched[changed] = jnp.stack([args[changed], -2 * args[changed]], axis)
             axes[changed] = axis
             np.testing.assert_allclose(
-                jax.vmap(ours, axes)(*batched),
-                jax.vmap(plain, axes)(*batched),
-                rtol=1e-5,
-                atol=1e-5,
+                jax.vmap(ours, axes)(*batched), jax.vmap(plain, axes)(*batched), atol=1e-5
             )
+
+
+@pytest.mark.parametrize(("shape", "stages"), [((32, 32, 3), 1), ((40, 30, 3), 2)])
+def test_sum_of_a_large_map_is_taken_in_two_stages(shape, stages):
+    x = data(*shape)
+    program = jax.jit(total).lower(x).as_text()
+    assert program.count("stablehlo.reduce(") == stages
+    assert program.count("optimization_barrier") == stages - 1
+    expected = x.astype(np.float64).sum((0, 1))
+    np.testing.assert_allclose(total(x), expected, atol=1e-6 * np.abs(x).sum((0, 1)).max())
+    np.testing.assert_array_equal(jax.grad(lambda x: total(x)[0])(x)[..., 0], 1)
