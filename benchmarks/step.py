@@ -152,7 +152,7 @@ def ours(network: str, size: int, *, steps: int, dtype: str, parts: bool) -> Sub
     task = dip_jax.denoise(jax.random.uniform(jax.random.key(1), (size, size, 3)))
     z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
     jit = functools.partial(
-        jax.jit, compiler_options=dip_jax.loop.compiler_options(jax.default_backend())
+        jax.jit, compiler_options=dip_jax.compilation.compiler_options(jax.default_backend())
     )
 
     def loss(params: Any, key: jax.Array) -> jax.Array:

@@ -71,7 +71,7 @@ def check_size(flag: str, size: int, preset: Preset) -> None:
 
 def jit(function: Callable, **options: Any) -> Any:
     """``jax.jit`` with the options that the loop compiles with."""
-    chosen = dip_jax.loop.compiler_options(jax.default_backend())
+    chosen = dip_jax.compilation.compiler_options(jax.default_backend())
     return jax.jit(function, compiler_options=chosen, **options)
 
 

@@ -3,7 +3,8 @@
 Every part of the library is one of the types below or a function between them:
 
 * a *task* turns measured data into a loss on images, ``denoise(y) -> Task``;
-* a *generator* turns a fixed input ``z`` into an image, ``apply(params, z)``;
+* a *generator* turns a fixed input ``z`` into an image, ``apply(params, z)``; the input is an
+  array or a pytree of arrays;
 * an *algorithm* is three pure functions over an immutable state, and a *wrapper* is a
   function from Algorithm to Algorithm, ``average(dip(...))``.
 
@@ -23,6 +24,9 @@ Image = jax.Array
 """float32 ``[height, width, channels]``, values in [0, 1]."""
 Scalar = jax.Array
 Key = jax.Array
+Input = Any
+"""The generator's input, an array or a pytree of arrays. The networks of
+:mod:`dip_jax.generators` take an array ``[height, width, depth]``."""
 Params = Any
 State = Any
 
@@ -43,14 +47,17 @@ class Task(NamedTuple):
 
 
 class Generator(Protocol):
-    """A network as two pure functions; any ``flax.linen.Module`` of one input is one."""
+    """A network as two pure functions; any ``flax.linen.Module`` of one input is one.
 
-    def init(self, key: Key, z: Array) -> Params:
-        """Draws parameters for inputs of the shape of ``z``, ``[height, width, depth]``."""
+    The generator's input is a pytree, most often one array ``[height, width, depth]``.
+    """
+
+    def init(self, key: Key, z: Input) -> Params:
+        """Draws parameters for inputs of the shapes in ``z``."""
         ...
 
-    def apply(self, params: Params, z: Array) -> Image:
-        """The image that ``params`` make of ``z``; height and width are those of ``z``."""
+    def apply(self, params: Params, z: Input) -> Image:
+        """The image that ``params`` make of ``z``; an array ``z`` has its height and width."""
         ...
 
 
@@ -70,8 +77,8 @@ class Info(NamedTuple):
 class Algorithm(NamedTuple):
     """Three pure functions; wrappers map an Algorithm to an Algorithm."""
 
-    init: Callable[[Key, Task, Array], State]
-    """``(key, task, z) -> state``."""
+    init: Callable[[Key, Task, Input], State]
+    """``(key, task, z) -> state``; ``z`` is the generator's input, a pytree of arrays."""
     step: Callable[[State, Task], tuple[State, Info]]
     """``(state, task) -> (state, info)``: one step of optimisation."""
     estimate: Callable[[State], Image]

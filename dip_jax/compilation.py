@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import jax
+from jax.core import Tracer
 from jax.extend.core import Primitive
 
 P = ParamSpec("P")
@@ -54,14 +55,15 @@ def jit(function: Callable[P, R], **options: Any) -> Callable[P, R]:
     nested = jax.jit(function, **options)
 
     @functools.cache
-    def outermost(platform: str) -> Callable:
-        return jit_for(platform, function, **options)
+    def outermost(*chosen: tuple[str, str]) -> Callable:
+        return jax.jit(function, compiler_options=dict(chosen), **options)
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if _tracing():
             return nested(*args, **kwargs)
-        return outermost(_platform((args, kwargs)))(*args, **kwargs)
+        chosen = compiler_options(_platform((args, kwargs)))
+        return outermost(*chosen.items())(*args, **kwargs)
 
     return call
 
@@ -69,7 +71,7 @@ def jit(function: Callable[P, R], **options: Any) -> Callable[P, R]:
 def _platform(args: Any) -> str:
     """Where ``jax.jit`` runs a function of ``args``."""
     for leaf in jax.tree.leaves(args):
-        if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) and leaf.committed:
+        if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer) and leaf.committed:
             return next(iter(leaf.devices())).platform
     settings: Any = jax.config  # jax declares no types for its settings.
     default = settings.jax_default_device  # a device, the name of a platform, or None

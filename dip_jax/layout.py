@@ -16,6 +16,7 @@ from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxpr_as_fun
 
 from dip_jax.base import Array
+from dip_jax.compilation import jit
 
 
 def canonical(function: Callable, *, everywhere: bool = False) -> Callable:
@@ -74,7 +75,7 @@ def _rewrite(value: Any, *, inside: bool) -> Any:
 def _equation(equation: JaxprEqn, inside: bool) -> JaxprEqn:
     name, params = equation.primitive.name, equation.params
     if name == "conv_general_dilated" and inside:
-        function = jax.jit(functools.partial(_convolve, **params))
+        function = jit(functools.partial(_convolve, **params))
         avals = [variable.aval for variable in equation.invars]
         (call,) = jax.make_jaxpr(function)(*avals).jaxpr.eqns
         return equation.replace(primitive=call.primitive, params=call.params)

@@ -1,4 +1,4 @@
-"""The loop: compiled steps in chunks, a callback on the host between them."""
+"""The loop: compiled steps in chunks, with a callback on the host between chunks."""
 
 import functools
 import itertools
@@ -9,50 +9,53 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dip_jax.base import Algorithm, Array, Key, State, Task
+from dip_jax.base import Algorithm, Array, Input, Key, State, Task
+from dip_jax.compilation import compiler_options, jit_for  # noqa: F401 (app.programs)
 from dip_jax.layout import traced
 
-_RECORDED = 64  # steps that one call of the compiled loop has room to record
+_RECORDED = 64  # The most steps that one call of the compiled loop can record.
 
 Trace = dict[str, np.ndarray]
-"""One value a step, arrays ``[steps]``: ``loss``, every metric, and ``done`` (bool), whether the
-algorithm then called for the end of the run."""
+"""Arrays ``[steps]``, one value per step: ``loss``, every metric, and ``done`` (bool), which says
+whether the algorithm asked to stop after that step."""
 
 Callback = Callable[[int, State, Trace], Any]
-"""``(steps so far, state, the chunk's trace) -> stop?``; anything true ends the run.
+"""``(steps so far, state, the chunk's trace) -> stop?``. A true value ends the run.
 
-The state's buffers are reused by the next chunk: take copies (``np.asarray(estimate)``).
+The next chunk reuses the state's buffers, so copy what you keep (``np.asarray(estimate)``).
 """
 
 Program = Callable[[Algorithm, State, Task, Array], tuple[State, Array, dict[str, Array]]]
-"""``(algorithm, state, task, length) -> state, taken, records``: takes up to ``length`` steps, an
-int32 scalar of at most 64, gives ``state`` up, and returns how many were taken, and what they
-recorded, ``[64]`` each."""
+"""``(algorithm, state, task, length) -> state, taken, records``: takes up to ``length`` steps.
+
+``length`` is an int32 scalar of at most 64. The program donates ``state``. It returns the new
+state, the number of steps taken, and what they recorded, arrays ``[64]``.
+"""
 
 
 def run(
     algorithm: Algorithm,
     key: Key,
     task: Task,
-    z: Array,
+    z: Input,
     *,
     steps: int,
     every: int = 50,
     callback: Callback | None = None,
 ) -> tuple[State, Trace]:
-    """Initialises ``algorithm`` and takes ``steps`` steps, or fewer if it says when to stop.
+    """Initialises ``algorithm`` and takes ``steps`` steps, or fewer if the algorithm stops.
 
-    Programs are compiled once for an algorithm and the shapes of ``task`` and ``z``: keep
-    the algorithm object to restore a second picture without compiling.
+    Programs are compiled once for each algorithm object and the shapes of ``task`` and ``z``.
+    Reuse the object to restore a second picture without compiling.
 
     Args:
       algorithm: from :func:`~dip_jax.prior.dip` and wrappers.
-      key: from ``jax.random.key(seed)``; the only source of randomness.
+      key: from ``jax.random.key(seed)``. It is the only source of randomness.
       task: from :mod:`dip_jax.tasks`.
-      z: the generator's input ``[height, width, depth]``, of jax or numpy.
-      steps: at most how many, 0 or more; need not be a multiple of ``every``. A wrapper that
-        sets ``info.done`` (:func:`~dip_jax.stop`) ends the run after that step.
-      every: steps in a chunk, at least 1. The result does not depend on it.
+      z: the generator's input, an array or a pytree of arrays (of jax or NumPy).
+      steps: the most steps to take, 0 or more. It need not be a multiple of ``every``. A wrapper
+        that sets ``info.done`` (:func:`~dip_jax.stop`) ends the run after that step.
+      every: the number of steps in a chunk, at least 1. The result does not depend on it.
       callback: called after each chunk.
 
     Returns:
@@ -80,16 +83,16 @@ def advance(
     callback: Callback | None = None,
     program: Program | None = None,
 ) -> tuple[State, Trace]:
-    """Takes up to ``steps`` more steps from ``state``, whose buffers are given up (donated).
+    """Takes up to ``steps`` more steps from ``state``, whose buffers are donated.
 
     Args:
-      algorithm: the one that made ``state``.
+      algorithm: the algorithm that made ``state``.
       state: from :func:`run` or an earlier call.
       task: as for :func:`run`.
       steps: as for :func:`run`.
       every: as for :func:`run`.
-      callback: as for :func:`run`; its count starts at 0 here.
-      program: what takes the steps, where it is not to be traced and compiled here.
+      callback: as for :func:`run`. Its count starts at 0 here.
+      program: takes the steps in place of :func:`jitted_loop`, for a caller that compiles itself.
 
     Returns:
       The last state, and the trace of these steps.
@@ -112,7 +115,7 @@ def advance(
 
 
 def estimate(algorithm: Algorithm, state: State) -> Array:
-    """``algorithm.estimate(state)``, compiled; the state stays usable."""
+    """``algorithm.estimate(state)``, compiled. The state stays usable."""
     return _jitted_estimate(_platform(state))(algorithm, state)
 
 
@@ -124,11 +127,11 @@ def _chunk_lengths(steps: int, every: int) -> Iterator[int]:
 def _chunk(
     algorithm: Algorithm, state: State, task: Task, length: int, program: Program | None
 ) -> tuple[State, Trace]:
-    """Takes ``length`` steps, or fewer if the algorithm is then done."""
+    """Takes ``length`` steps, or fewer if the algorithm stops."""
     run_loop = program or jitted_loop(_platform(state))
     traces = []
     for part in _chunk_lengths(length, _RECORDED):
-        # The length is data, so that chunks of any length run the same program.
+        # The length is an argument, so chunks of any length run the same program.
         state, *rest = run_loop(algorithm, state, task, jax.device_put(part))
         taken, records = jax.device_get(rest)
         traces.append({name: values[:taken] for name, values in records.items()})
@@ -145,7 +148,7 @@ def _step(algorithm: Algorithm, state: State, task: Task) -> tuple[State, dict[s
 def take_steps(
     algorithm: Algorithm, platform: str, state: State, task: Task, length: Array
 ) -> tuple[State, Array, dict[str, Array]]:
-    """The state after up to ``length`` steps; how many; what they recorded."""
+    """Takes up to ``length`` steps: a :data:`Program`, not yet compiled, for ``platform``."""
     step, (_, shapes) = traced(
         functools.partial(_step, algorithm),
         *(state, task),
@@ -169,14 +172,16 @@ def take_steps(
     return state, taken, records
 
 
-def needed_bytes(algorithm: Algorithm, key: Key, task: Task, z: Any, platform: str) -> int:
-    """The memory that a run takes, by the compiler's own account; compiles, but runs nothing.
+def needed_bytes(algorithm: Algorithm, key: Key, task: Task, z: Input, platform: str) -> int:
+    """The memory in bytes that a run takes, as the compiler reports it.
+
+    This compiles the loop, and runs nothing.
 
     Args:
       algorithm: as for :func:`run`.
       key: as for :func:`run`.
       task: as for :func:`run`.
-      z: as for :func:`run`, or its shape and type (``jax.ShapeDtypeStruct``).
+      z: as for :func:`run`, or its shapes and types (``jax.ShapeDtypeStruct``).
       platform: "cpu", "gpu" or "tpu".
     """
     state = jax.eval_shape(_jitted_init(platform), algorithm, key, task, z)
@@ -192,30 +197,30 @@ def needed_bytes(algorithm: Algorithm, key: Key, task: Task, z: Any, platform: s
 
 
 def compilations(platform: str) -> int:
-    """How many programs for ``platform`` ("cpu", "gpu", "tpu") the loop has compiled so far."""
+    """The number of programs that the loop has compiled for ``platform`` ("cpu", "gpu", "tpu")."""
     return jitted_loop(platform)._cache_size()
 
 
-# One jit object each for the whole process and platform, so that all runs share their caches.
-# Made on first use: importing must not wake a backend.
+# One jit object per platform for the whole process, so that all runs share its cache. Each is made
+# on first use, because an import must not wake a backend.
 @functools.cache
 def _jitted_init(platform: str) -> Callable:
-    def init(algorithm: Algorithm, key: Key, task: Task, z: Array) -> State:
+    def init(algorithm: Algorithm, key: Key, task: Task, z: Input) -> State:
         return jax.tree.map(_strong, algorithm.init(key, task, z))
 
-    return _jit(init, platform, static_argnums=0)
+    return jit_for(platform, init, static_argnums=0)
 
 
 @functools.cache
 def jitted_loop(platform: str) -> Callable:
-    """A :data:`Program` for ``platform``, which compiles when it is called."""
+    """A :data:`Program` for ``platform``. It compiles when it is first called."""
 
     def loop(
         algorithm: Algorithm, state: State, task: Task, length: Array
     ) -> tuple[State, Array, dict[str, Array]]:
         return take_steps(algorithm, platform, state, task, length)
 
-    return _jit(loop, platform, static_argnums=0, donate_argnums=1)
+    return jit_for(platform, loop, static_argnums=0, donate_argnums=1)
 
 
 @functools.cache
@@ -223,36 +228,14 @@ def _jitted_estimate(platform: str) -> Callable:
     def estimate(algorithm: Algorithm, state: State) -> Array:
         return algorithm.estimate(state)
 
-    return _jit(estimate, platform, static_argnums=0)
-
-
-def _jit(function: Callable, platform: str, **options: Any) -> Callable:
-    return jax.jit(function, compiler_options=compiler_options(platform), **options)
+    return jit_for(platform, estimate, static_argnums=0)
 
 
 def _strong(leaf: Array) -> Array:
-    """Drops a weak type, which would make the second step compile again (L-BFGS's state)."""
+    """Drops a weak type, with which the second step would compile again (L-BFGS's state)."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return leaf
     return jax.lax.convert_element_type(leaf, leaf.dtype)
-
-
-@functools.cache
-def compiler_options(platform: str) -> dict[str, str]:
-    """Options for ``platform`` ("cpu", "gpu", "tpu"), as far as this jaxlib knows them.
-
-    On a CPU, XLA's own convolutions are two to three times as fast as those of the YNNPACK
-    library, which recent versions prefer (docs/performance.md).
-    """
-    if platform != "cpu":
-        return {}
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
-    try:
-        with jax.default_device(jax.devices("cpu")[0]):
-            jax.jit(lambda: 0, compiler_options=options).lower().compile()
-    except jax.errors.JaxRuntimeError:  # experimental: other versions may not have it
-        return {}
-    return options
 
 
 def _platform(state: State) -> str:

@@ -13,7 +13,7 @@ import signal
 import jax
 import pytest
 
-from dip_jax import loop
+from dip_jax import compilation, loop
 from dip_jax.app import presets, programs
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -51,7 +51,7 @@ def programs_compiled_in_haste(programs_of_a_module):
 
     They round otherwise: not for tests of precision, nor to compare bits with another process's.
     """
-    options = loop.compiler_options
+    options = compilation.compiler_options
     made = (loop._jitted_init, loop.jitted_loop, loop._jitted_estimate)
 
     @functools.cache
@@ -61,6 +61,7 @@ def programs_compiled_in_haste(programs_of_a_module):
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "compiler_options", hasty)
+        patch.setattr(compilation, "compiler_options", hasty)
         for cached in made:
             cached.cache_clear()
         yield

@@ -5,7 +5,7 @@ import optax
 import pytest
 
 import dip_jax
-from dip_jax import loop
+from dip_jax import compilation, loop
 from tests.toy import Toy, picture
 
 Z = jnp.ones((12, 10, 2))
@@ -62,6 +62,23 @@ def test_the_input_may_be_of_numpy():
     np.testing.assert_array_equal(
         states[0].inner.params["pixels"], states[1].inner.params["pixels"]
     )
+
+
+def test_the_input_may_be_a_tree():
+    class Sum(Toy):
+        def init(self, key, z):
+            return super().init(key, z["noise"])
+
+        def apply(self, params, z):
+            return super().apply(params, z["noise"] + z["rest"][0])
+
+    z = {"noise": np.asarray(Z), "rest": [0 * Z]}
+    one = dip_jax.dip(Toy(leak=1.0), optax.adam(0.05), jitter=0)
+    other = dip_jax.dip(Sum(leak=1.0), optax.adam(0.05), jitter=0)
+    (_, wanted), (_, trace) = (
+        dip_jax.run(algorithm, KEY, TASK, z, steps=3) for algorithm, z in ((one, Z), (other, z))
+    )
+    np.testing.assert_allclose(trace["loss"], wanted["loss"], rtol=1e-6)
 
 
 def test_callback_sees_chunks_and_stops():
@@ -162,7 +179,7 @@ def test_compiler_options_change_no_gradient():
         compiled = jax.jit(jax.grad(loss)).lower(params).compile(options)
         return compiled(params), compiled.as_text()
 
-    options = loop.compiler_options("cpu")
+    options = compilation.compiler_options("cpu")
     (plain, text), (ours, other) = gradient({}), gradient(options)
     if options:
         assert text.count("__ynn_fusion") > 0

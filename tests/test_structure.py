@@ -14,6 +14,7 @@ PACKAGE = pathlib.Path(dip_jax.__file__).parent
 # Rooms from the ground up: a file may import its own room and those before it.
 ROOMS = [
     "base",
+    "compilation",
     "layout",
     "operators",
     "clipping",
