@@ -15,11 +15,6 @@ def uniform(key: Key, height: int, width: int, depth: int = 32, scale: float = 0
     return scale * jax.random.uniform(key, (height, width, depth))
 
 
-def normal(key: Key, height: int, width: int, depth: int = 32, scale: float = 0.1) -> Array:
-    """Gaussian noise of standard deviation ``scale``."""
-    return scale * jax.random.normal(key, (height, width, depth))
-
-
 def meshgrid(height: int, width: int) -> Array:
     """Coordinates x and y, each from 0 to 1: depth 2; the paper's input for large holes."""
     y, x = jnp.meshgrid(

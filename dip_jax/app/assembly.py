@@ -66,10 +66,7 @@ def _algorithm(preset: Preset, generator: Any) -> Algorithm:
     else:
         fit = dip_jax.dip(generator, optimizer, jitter=preset.jitter)
     fit = dip_jax.measured(watch_outputs(fit, preset.stop))
-    if isinstance(preset.decay, tuple):
-        fit = dip_jax.averages(fit, preset.decay)
-    else:
-        fit = dip_jax.average(fit, preset.decay)
+    fit = dip_jax.average(fit, preset.decay)
     fit = dip_jax.measured(fit, "average_")
     return dip_jax.backtrack(stopped(fit, preset), **_guard(preset))
 

@@ -120,10 +120,10 @@ class Fits(NamedTuple):
             # Scored as it will be in the end; by the same program where nothing was clipped.
             noise = self.noise._replace(clipped=self.noise.clipped and not preset.fed_noise)
             final = Partial(undone, noise.clip_law())
-            task = task._replace(metrics=dip_jax.through(final, task).metrics)
+            task = task._replace(metrics=dip_jax.precompose(final, task).metrics)
         seen = parts.y
         if preset.task == "super_resolve":
-            task = dip_jax.through(window.crop, task)
+            task = dip_jax.precompose(window.crop, task)
             seen = jnp.asarray(window.pad(enlarge(np.asarray(seen), preset.factor)))
         make_z = functools.partial(
             make_input, preset, seen, window, parts.known, parts.deviation, parts.cut

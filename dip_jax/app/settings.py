@@ -68,8 +68,8 @@ class Preset(NamedTuple):
     for inpainting: ``HIDE`` where the missing pixels are scattered, 0 elsewhere."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
-    decay: float | tuple[float, ...] = 0.99
-    """Of the exponential average of the outputs; of several the validation error chooses."""
+    decay: float = 0.99
+    """Of the exponential average of the outputs."""
     members: int = 1
     """Fits with different seeds, of which the result is the mean."""
     tile: int = 0
@@ -178,9 +178,6 @@ def _check(preset: Preset, prefix: str) -> None:
     _check_fed(preset, prefix)
     if not isinstance(preset.tv, numbers.Real) or not 0 <= preset.tv < math.inf:
         raise UserError(f"{prefix}tv", preset.tv, "must be a number of at least 0")
-    if isinstance(preset.decay, tuple) and preset.stop not in ("auto", "r2r", "held_out"):
-        problem = "needs data to validate with: take stop=held_out or r2r, or give one decay"
-        raise UserError(f"{prefix}decay", preset.decay, problem)
     if not 2 <= preset.factor <= MAX_FACTOR:
         raise UserError(f"{prefix}factor", preset.factor, f"must be from 2 to {MAX_FACTOR}")
     if preset.lobes not in (2, 3):

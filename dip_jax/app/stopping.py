@@ -75,11 +75,7 @@ def rule_for(preset: Preset, noise: Noise | None, pixels: int) -> str:
     """
     enough, noisy = pixels >= LEAST_PIXELS, noise is not None and _at(255, noise) >= LEAST_NOISE
     if preset.stop == "auto":
-        rule = AUTO[preset.task] if enough else "none"
-        if rule == "none" and isinstance(preset.decay, tuple):
-            problem = "needs data to validate with, and none is set aside here; give one decay"
-            raise UserError("decay", preset.decay, problem)
-        return rule
+        return AUTO[preset.task] if enough else "none"
     if preset.stop in ("r2r", "discrepancy") and not noisy:
         problem = f"needs noise of at least {LEAST_NOISE} levels; give its level, or take none"
         raise UserError("stop", preset.stop, problem)
@@ -110,7 +106,7 @@ def partition(preset: Preset, problem: Problem, noise: Noise | None, key: Array)
         if rule == "held_out" and preset.fed_noise:
             # By the same program where nothing was clipped.
             assert noise is not None
-            validation = dip_jax.through(Partial(measured, noise.clip_law()), validation)
+            validation = dip_jax.precompose(Partial(measured, noise.clip_law()), validation)
         return parts._replace(validation=validation)
     if rule == "discrepancy":
         # In units of the noise, and so weighted that the mean is over what counts.

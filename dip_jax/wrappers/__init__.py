@@ -5,9 +5,8 @@ They compose from the inside out: ``measured(average(dip(...)))`` reports on the
 :func:`posterior` comes :func:`langevin`, which is part of an optimiser.
 """
 
-from dip_jax.wrappers.average import AveragesState, AverageState, average, averages
+from dip_jax.wrappers.average import AverageState, average
 from dip_jax.wrappers.backtrack import BacktrackState, backtrack
-from dip_jax.wrappers.best import BestState, best
 from dip_jax.wrappers.ensemble import EnsembleState, ensemble, sharded
 from dip_jax.wrappers.langevin import LangevinState, PosteriorState, langevin, posterior
 from dip_jax.wrappers.measured import measured
@@ -22,9 +21,7 @@ from dip_jax.wrappers.variance import (
 
 __all__ = [
     "AverageState",
-    "AveragesState",
     "BacktrackState",
-    "BestState",
     "EnsembleState",
     "LangevinState",
     "MovingVarianceState",
@@ -32,9 +29,7 @@ __all__ = [
     "StopState",
     "WindowedVarianceState",
     "average",
-    "averages",
     "backtrack",
-    "best",
     "ensemble",
     "langevin",
     "measured",
