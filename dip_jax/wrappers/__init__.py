@@ -1,8 +1,8 @@
 """Wrappers: functions from Algorithm to Algorithm.
 
-They compose from the inside out: ``measured(average(dip(...)))`` reports on the average, and
-``backtrack(average(dip(...)))`` restores the average together with the parameters. With
-:func:`posterior` comes :func:`langevin`, which is part of an optimiser.
+They compose from the inside out: ``measured(average(dip(...)))`` reports metrics of the average,
+and ``backtrack(average(dip(...)))`` restores the average together with the parameters.
+:func:`langevin`, the companion of :func:`posterior`, is part of an optimiser.
 """
 
 from dip_jax.wrappers.average import AverageState, average

@@ -19,15 +19,15 @@ class AverageState(NamedTuple):
 
 
 def average(algorithm: Algorithm, decay: float = 0.99) -> Algorithm:
-    """Averages the images of the steps exponentially, without bias towards the first ones.
+    """Returns the bias-corrected exponential average of the steps' images.
 
-    The paper's "exponential sliding window" (section 3, +1.2 dB in denoising), with the
-    correction of Adam (Kingma and Ba, section 3) in place of the original code's start from
-    the first output.
+    This is the paper's "exponential sliding window" (section 3, +1.2 dB in denoising). The
+    original code starts the average at the first output; here the bias is corrected as in Adam
+    (Kingma and Ba, section 3).
 
     Args:
-      algorithm: its ``info.image`` is what is averaged.
-      decay: weight kept from step to step, in [0, 1); 0.99 is the original's.
+      algorithm: its ``info.image`` is averaged.
+      decay: decay of the average per step, in [0, 1); the original uses 0.99.
 
     Returns:
       An Algorithm whose ``info.image`` and ``estimate`` are the average. Before the first
