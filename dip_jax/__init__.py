@@ -38,9 +38,7 @@ from dip_jax.tasks import (
 )
 from dip_jax.wrappers import (
     average,
-    averages,
     backtrack,
-    best,
     ensemble,
     langevin,
     measured,
@@ -71,9 +69,7 @@ __all__ = [
     "UNet",
     "advance",
     "average",
-    "averages",
     "backtrack",
-    "best",
     "blind_spot",
     "canonical",
     "combine",

@@ -1,9 +1,9 @@
-"""Convolutions inside loops, in the one layout that XLA computes fast there on a CPU.
+"""Rewrites convolutions inside loops to the layout that XLA runs fast on a CPU.
 
-XLA's CPU compiler has a fast routine for convolutions whose arrays lie in the order
-batch-height-width-channels. Outside of loops it brings others into that order; inside the
-body of a scan or a while loop it leaves them to code about twenty times as slow (jax issue
-12868), and the gradients that JAX derives of a convolution are of that kind.
+XLA's CPU compiler has a fast routine for convolutions in batch-height-width-channels order.
+Outside loops, it transposes other layouts to that order. In the body of a scan or a while
+loop it does not, and falls back to code about twenty times slower (jax issue 12868). The
+gradients that JAX derives for a convolution are affected.
 """
 
 import functools
@@ -20,12 +20,16 @@ from dip_jax.compilation import jit
 
 
 def canonical(function: Callable, *, everywhere: bool = False) -> Callable:
-    """``function``, computed with convolutions inside its loops in the fast layout.
+    """Returns ``function`` with the convolutions inside its loops in the fast layout.
 
-    For use right under ``jax.jit`` on a CPU: ``jax.jit(canonical(f))``. It changes nothing
-    where ``function`` has no convolution inside a ``jax.lax`` loop (``scan``, ``map``,
-    ``fori_loop``, ``while_loop``), and rounding elsewhere. Derivatives are to be taken
-    inside of ``function``.
+    Use it directly under ``jax.jit`` on a CPU: ``jax.jit(canonical(f))``. If ``function``
+    has no convolution inside a ``jax.lax`` loop (``scan``, ``map``, ``fori_loop``,
+    ``while_loop``), nothing changes. Otherwise results change by rounding only. Take
+    derivatives inside ``function``.
+
+    Args:
+      function: any traceable function.
+      everywhere: whether to rewrite convolutions outside loops too.
 
     >>> import jax.numpy as jnp
     >>> jax.jit(canonical(lambda xs: jax.lax.map(jnp.sin, xs)))(jnp.zeros(3)).shape
@@ -42,37 +46,38 @@ def canonical(function: Callable, *, everywhere: bool = False) -> Callable:
 def traced(
     function: Callable, *args: Any, everywhere: bool = False, rewrite: bool = True
 ) -> tuple[Callable, Any]:
-    """``function`` traced once for arguments like ``args``, and the shapes of its result.
+    """Traces ``function`` once; returns it for arguments like ``args``, and its result's shapes.
 
-    The function returned serves for such arguments alone, and is cheap to trace again.
-    ``everywhere`` is as for :func:`canonical`; without ``rewrite`` nothing is changed.
+    The returned function accepts arguments of these shapes and types only. Tracing it again
+    is cheap. ``everywhere`` is as for :func:`canonical`. With ``rewrite=False`` the program
+    is left unchanged.
     """
     closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
     if rewrite:
         closed = _rewrite(closed, inside=everywhere)
     evaluate, structure = jaxpr_as_fun(closed), jax.tree.structure(shapes)
 
-    def again(*args: Any) -> Any:
+    def call(*args: Any) -> Any:
         return jax.tree.unflatten(structure, evaluate(*jax.tree.leaves(args)))
 
-    return again, shapes
+    return call, shapes
 
 
 def _rewrite(value: Any, *, inside: bool) -> Any:
-    """A traced function, or an equation's parameter, which may hold some.
+    """Rewrites a traced function, or an equation's parameter, which may contain functions.
 
-    ``inside`` says whether it is in the body of a loop, where convolutions are replaced.
+    ``inside``: whether it is in the body of a loop, where convolutions are replaced.
     """
     if isinstance(value, ClosedJaxpr):
         return value.replace(jaxpr=_rewrite(value.jaxpr, inside=inside))
     if isinstance(value, Jaxpr):
-        return value.replace(eqns=[_equation(equation, inside) for equation in value.eqns])
-    if type(value) is tuple:  # not a named one
+        return value.replace(eqns=[_rewrite_equation(equation, inside) for equation in value.eqns])
+    if type(value) is tuple:  # excludes named tuples
         return tuple(_rewrite(item, inside=inside) for item in value)
     return value
 
 
-def _equation(equation: JaxprEqn, inside: bool) -> JaxprEqn:
+def _rewrite_equation(equation: JaxprEqn, inside: bool) -> JaxprEqn:
     name, params = equation.primitive.name, equation.params
     if name == "conv_general_dilated" and inside:
         function = jit(functools.partial(_convolve, **params))
@@ -86,7 +91,7 @@ def _equation(equation: JaxprEqn, inside: bool) -> JaxprEqn:
 
 
 def _convolve(x: Array, kernel: Array, *, dimension_numbers: Any, **params: Any) -> Array:
-    """The convolution with its arrays transposed, so that channels come last."""
+    """Transposes the arrays to channels-last, convolves, and transposes the result back."""
     batch, channels, *space = dimension_numbers.lhs_spec
     x = jnp.transpose(x, (batch, *space, channels))
     features, channels, *space = dimension_numbers.rhs_spec

@@ -1,4 +1,4 @@
-"""Several fits of one picture with different seeds: their mean, and how far they differ."""
+"""Combines fits of one picture with different seeds into a mean and a standard deviation."""
 
 from typing import NamedTuple
 
@@ -8,37 +8,37 @@ from dip_jax.base import Array, Image
 
 
 class Ensemble(NamedTuple):
-    """What several restorations of one picture amount to."""
+    """The combination of several restorations of one picture."""
 
     image: Image
     """``[h, w, c]``, the mean of the members kept."""
     deviation: Array
-    """``[h, w]``, their standard deviation, the root of the mean square over channels; in the
-    image's units; zero for a single member."""
+    """``[h, w]``, their standard deviation in the image's units: the root of the mean variance
+    over channels. Zero for a single member."""
     kept: Array
     """bool ``[members]``."""
 
 
 def combine(images: Array, tolerance: float = 9.0) -> Ensemble:
-    """The mean of the members, without those that went astray.
+    """Averages the members, leaving out outliers.
 
-    Members differ in parts of the noise that they took up; the mean has less of each (the
-    paper averages two runs, section 3). Weights by validation error are no better: of members
-    that stopped by themselves the errors are nearly equal, and each was validated on other
-    data.
+    Each member has fitted part of the noise, and the parts differ: averaging reduces them
+    (the paper averages two runs, section 3). Weighting members by validation error is no
+    better. Members that stop by themselves have nearly equal errors, and each is validated on
+    different data.
 
     Args:
       images: ``[members, h, w, c]``.
       tolerance: a member is left out if its mean squared distance from the members' median
-        is so many times the median distance, or not finite; with two members, only then; with
-        ``math.inf`` too.
+        exceeds this multiple of the median distance, or if it is not finite. With two members,
+        or with ``math.inf``, only members that are not finite are left out.
 
     Returns:
       The :class:`Ensemble`; all NaN if no member is finite.
     """
     finite = jnp.isfinite(images).all(axis=(1, 2, 3))
-    shown = jnp.where(finite[:, None, None, None], images, jnp.nan)
-    distances = jnp.mean((shown - jnp.nanmedian(shown, axis=0, keepdims=True)) ** 2, axis=(1, 2, 3))
+    valid = jnp.where(finite[:, None, None, None], images, jnp.nan)
+    distances = jnp.mean((valid - jnp.nanmedian(valid, axis=0, keepdims=True)) ** 2, axis=(1, 2, 3))
     kept = finite & ~(distances > tolerance * jnp.nanmedian(distances))
     weights = kept[:, None, None, None].astype(images.dtype)
     count = kept.sum()

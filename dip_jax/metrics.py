@@ -1,4 +1,4 @@
-"""Scores that dm_pix lacks: the luma protocol of super-resolution, total variation."""
+"""Image metrics that dm_pix lacks: PSNR of a region or of the luma, total variation."""
 
 import dm_pix
 import jax.numpy as jnp
@@ -8,9 +8,9 @@ from dip_jax.base import Array, Image, Scalar
 
 
 def psnr(image: Image, reference: Image, region: Array | None = None) -> Scalar:
-    """Peak signal-to-noise ratio in dB over all pixels and channels; peak 1.
+    """Returns the peak signal-to-noise ratio in dB over all pixels and channels, for peak 1.
 
-    ``region [h, w, 1]`` is 1 where pixels count and 0 elsewhere; all count when absent.
+    ``region [h, w, 1]`` is 1 where pixels count and 0 elsewhere. By default all count.
     """
     if region is None:
         return jnp.asarray(dm_pix.psnr(image, reference))
@@ -19,9 +19,9 @@ def psnr(image: Image, reference: Image, region: Array | None = None) -> Scalar:
 
 
 def luma(image: Image) -> Image:
-    """BT.601 luma ``[h, w, 1]`` of an RGB image, on the scale 16/255 to 235/255.
+    """Returns the BT.601 luma ``[h, w, 1]`` of an RGB image, from 16/255 to 235/255.
 
-    A grey image ``[h, w, 1]`` is taken as RGB with three equal channels.
+    A grey image ``[h, w, 1]`` is treated as RGB with three equal channels.
     """
     if image.shape[-1] == 1:
         return (16 + 219 * image) / 255
@@ -30,10 +30,11 @@ def luma(image: Image) -> Image:
 
 
 def psnr_luma(image: Image, reference: Image, border: int = 4) -> Scalar:
-    """PSNR in dB of the luma, ``border`` pixels off each side.
+    """Returns the PSNR of the luma in dB, with ``border`` pixels cropped from each side.
 
-    The protocol of the paper's super-resolution tables (its evaluation script: 16..235 luma,
-    data range 1, four pixels off). A border that would leave nothing is not applied.
+    This is the protocol of the paper's super-resolution tables (from its evaluation script:
+    luma 16 to 235, data range 1, four pixels cropped). A border that would leave no pixels
+    is not cropped.
     """
     if min(image.shape[:2]) <= 2 * border:
         border = 0
@@ -42,10 +43,10 @@ def psnr_luma(image: Image, reference: Image, border: int = 4) -> Scalar:
 
 
 def total_variation(image: Image, beta: float = 0.5) -> Scalar:
-    """Sum over pixels of ``(dx**2 + dy**2) ** beta``; the original's ``tv_loss``.
+    """Returns the sum over pixels of ``(dx**2 + dy**2) ** beta``, the original's ``tv_loss``.
 
-    ``beta`` 0.5 is isotropic total variation, 1 the squared gradient. Where both differences
-    are zero the gradient is taken as zero (for beta 0.5 it does not exist).
+    ``beta`` 0.5 gives isotropic total variation, 1 the squared gradient. Where both
+    differences are zero the derivative is defined as zero (for beta 0.5 it does not exist).
     """
     down = image[1:, :-1] - image[:-1, :-1]
     right = image[:-1, 1:] - image[:-1, :-1]

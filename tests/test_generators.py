@@ -398,7 +398,7 @@ def test_accelerators_compute_a_norms_result_alike(activation, monkeypatch):
 
     def made(x, factor, offset, kernel):
         normal = Normal(x, shift, factor, offset, activation)
-        return normal.made(), normal.projected(kernel)
+        return normal.compute(), normal.project(kernel)
 
     tangents = tuple(data(*value.shape, seed=9) for value in values)
     cotangents = data(6, 5, 4, seed=5), data(6, 5, 2, seed=6)
@@ -432,12 +432,12 @@ def test_accelerators_take_slopes_of_the_map_again(monkeypatch):
         program = str(jax.make_jaxpr(jax.grad(energy, (0, 1)))(data(6, 5, 4), data(4)))
         return [program.count(f" {word}") for word in words]
 
-    few, many = (lambda normal, n=n: normal.projected(jnp.ones((4, n))) for n in (3, 8))
+    few, many = (lambda normal, n=n: normal.project(jnp.ones((4, n))) for n in (3, 8))
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    assert counts(Normal.made, "optimization_barrier", "ge ") == [0, 1]
+    assert counts(Normal.compute, "optimization_barrier", "ge ") == [0, 1]
     assert counts(few, "dot_general") == counts(many, "dot_general") == [2]
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert counts(Normal.made, "optimization_barrier", "ge ") == [1, 2]
+    assert counts(Normal.compute, "optimization_barrier", "ge ") == [1, 2]
     assert counts(many, "optimization_barrier", "ge ", "dot_general") == [1, 2, 2]
     # More for the columns, forward and back, and for the kernel's gradient.
     assert counts(few, "optimization_barrier", "ge ", "dot_general") == [5, 2, 0]

@@ -29,7 +29,7 @@ def tasks(reference=None):
         "inpaint": dip_jax.inpaint(y, MASK, reference=reference),
         "super_resolve": dip_jax.super_resolve(small, 2, reference=reference),
         "observe": dip_jax.observe(half, half(y), reference=reference),
-        "through": dip_jax.through(
+        "precompose": dip_jax.precompose(
             operators.Crop(0, 0, 12, 10), dip_jax.denoise(y, reference=reference)
         ),
     }
@@ -93,8 +93,8 @@ def test_inpaint_ignores_what_is_hidden():
     assert not np.any(np.where(MASK == 0, gradient, 0))
 
 
-def test_through_a_crop_asks_nothing_outside():
-    task = dip_jax.through(operators.Crop(2, 1, 12, 10), dip_jax.denoise(picture()))
+def test_precompose_with_a_crop_asks_nothing_outside():
+    task = dip_jax.precompose(operators.Crop(2, 1, 12, 10), dip_jax.denoise(picture()))
     canvas = jnp.pad(picture(), ((2, 2), (1, 5), (0, 0)), constant_values=0.3)
     assert task.loss(canvas) == 0
 
@@ -149,5 +149,5 @@ def test_validation_is_of_other_data_and_is_seen_through_the_crop_too():
     assert dip_jax.denoise(y).validation is None
     window = operators.Crop(2, 1, 12, 10)
     canvas = jnp.pad(other, ((2, 2), (1, 5), (0, 0)), constant_values=0.3)
-    assert dip_jax.through(window, task).validation(canvas) == 0
-    assert dip_jax.through(window, dip_jax.denoise(y)).validation is None
+    assert dip_jax.precompose(window, task).validation(canvas) == 0
+    assert dip_jax.precompose(window, dip_jax.denoise(y)).validation is None

@@ -59,9 +59,7 @@ def play(algorithm, steps):
 
 WRAPPERS = {
     "average": dip_jax.average,
-    "averages": dip_jax.averages,
     "backtrack": dip_jax.backtrack,
-    "best": lambda algorithm: dip_jax.best(algorithm, lambda info: info.loss),
     "measured": dip_jax.measured,
     "moving_variance": dip_jax.moving_variance,
     "posterior": lambda algorithm: dip_jax.posterior(algorithm, burn_in=2, every=2),
@@ -70,7 +68,7 @@ WRAPPERS = {
     "validated": dip_jax.validated,
     "windowed_variance": lambda algorithm: dip_jax.windowed_variance(algorithm, window=3),
     "all": lambda a: dip_jax.measured(
-        dip_jax.best(dip_jax.backtrack(dip_jax.average(a)), lambda info: info.loss)
+        dip_jax.stop(dip_jax.backtrack(dip_jax.average(a)), lambda info: info.loss)
     ),
 }
 
@@ -93,27 +91,6 @@ def test_contract(name):
     )
 
 
-def test_of_several_averages_the_validation_error_chooses():
-    """The images climb past what the validation asks for, 4: in the end the longer is nearer."""
-    decays = (0.2, 0.95)
-    _, infos = play(dip_jax.averages(script(jnp.zeros(12)), decays), 12)
-    alone = [play(dip_jax.average(script(jnp.zeros(12)), d), 12)[1] for d in decays]
-    errors, chosen = np.zeros(2), []
-    for info, *single in zip(infos, *alone, strict=True):
-        errors = 0.95 * errors + 0.05 * np.array([np.mean((s.image - 4) ** 2) for s in single])
-        chosen.append(int(np.argmin(errors)))
-        np.testing.assert_allclose(info.image, single[chosen[-1]].image, rtol=1e-6)
-        assert info.metrics["decay"] == pytest.approx(decays[chosen[-1]])
-    assert (chosen[1], chosen[-1]) == (0, 1)
-
-
-def test_several_averages_want_a_validation():
-    algorithm = dip_jax.averages(script(jnp.zeros(3)))
-    task = TASK._replace(validation=None)
-    with pytest.raises(ValueError, match=r"dip_jax\.validate"):
-        algorithm.step(algorithm.init(KEY, task, Z), task)
-
-
 def test_average_is_the_debiased_exponential_mean():
     algorithm = dip_jax.average(script(jnp.zeros(6)), decay=0.8)
     state, infos = play(algorithm, 5)
@@ -122,15 +99,6 @@ def test_average_is_the_debiased_exponential_mean():
     np.testing.assert_allclose(algorithm.estimate(state), expected, rtol=1e-5)
     np.testing.assert_allclose(infos[-1].image, expected, rtol=1e-5)
     np.testing.assert_allclose(infos[0].image, 0.0)
-
-
-def test_best_keeps_the_lowest_finite_score():
-    losses = [5.0, 3.0, jnp.nan, -jnp.inf, 1.0, 2.0]
-    algorithm = dip_jax.best(script(losses), lambda info: info.loss)
-    state, _ = play(algorithm, 4)
-    np.testing.assert_array_equal(algorithm.estimate(state), 1.0)
-    state, _ = play(algorithm, 6)
-    np.testing.assert_array_equal(algorithm.estimate(state), 4.0)
 
 
 def test_measured_takes_a_prefix_and_refuses_a_clash():
@@ -248,8 +216,6 @@ def test_backtrack_leaves_a_generators_input():
     ("make", "named"),
     [
         (lambda a: dip_jax.average(a, decay=1.0), "decay=1.0"),
-        (lambda a: dip_jax.averages(a, (0.9,)), "two or more"),
-        (lambda a: dip_jax.averages(a, (0.9, 1.0)), r"decays=\(0.9, 1.0\)"),
         (lambda a: dip_jax.backtrack(a, drop=0.0), "drop=0.0"),
         (lambda a: dip_jax.backtrack(a, every=0), "every=0"),
         (lambda a: dip_jax.backtrack(a, smoothing=1.0), "smoothing=1.0"),

@@ -2,9 +2,8 @@
 
 Each is a ``flax.linen`` module and so a :class:`dip_jax.base.Generator`: a frozen, hashable
 description with ``init(key, z) -> params`` and ``apply(params, z) -> image``. Images and
-inputs are unbatched, ``[height, width, channels]``; :attr:`stride` of a generator is what
-the height and width of ``z`` must be multiples of. ``flax`` is imported here and nowhere
-else in the library.
+inputs are unbatched, ``[height, width, channels]``. The height and width of ``z`` must be
+multiples of the generator's :attr:`stride`. Nothing else in the library imports ``flax``.
 """
 
 from dip_jax.generators.decoder import ConvDecoder, DeepDecoder

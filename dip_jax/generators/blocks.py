@@ -1,8 +1,8 @@
-"""The layers that the generators are made of; images are unbatched ``[h, w, c]``.
+"""The layers of the generators, on unbatched maps ``[h, w, c]``.
 
-``flax.linen`` has a convolution and norms of its own. They are not used, because on an
-array without a batch axis they take the height for the batch, and because the original's
-convolutions have another initialisation and reflection padding.
+The convolution and norms of ``flax.linen`` are not used. Without a batch axis they treat the
+height as the batch, and the original's convolutions have another initialisation and
+reflection padding.
 """
 
 import functools
@@ -26,20 +26,20 @@ DOWNSAMPLINGS = ("stride", "average", "max", "lanczos2")
 DTYPES = (None, "bfloat16")
 
 Part = Array | Doubled | Normal
-"""Some channels of a map; several parts stand for their concatenation, never made either."""
+"""Some channels of a map. Several parts represent their concatenation without computing it."""
 
 
 def uniform_fan_in(fan_in: int) -> Callable[..., Array]:
-    """PyTorch's default initialiser of convolutions: uniform in ±1/sqrt(``fan_in``).
+    """Makes PyTorch's default initialiser for convolutions, uniform in ±1/sqrt(``fan_in``).
 
-    It serves for the kernel and, other than in flax, for the bias too. The same key gives
-    the same values on the same kind of device.
+    It initialises the kernel and, unlike in flax, also the bias. The same key gives the same
+    values on the same kind of device.
     """
     bound = fan_in**-0.5
 
     def init(key: Key, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
-        # JAX's default generator, threefry, takes XLA seconds to compile on a CPU for each
-        # draw, and a network has dozens; "rbg" is one instruction. Its keys are four words.
+        # On a CPU, XLA takes seconds to compile each draw of threefry, JAX's default
+        # generator, and a network has dozens. "rbg" is one instruction; its keys are 4 words.
         words = jnp.tile(jax.random.key_data(key), 2)[:4]
         key = jax.random.wrap_key_data(words, impl="rbg")
         return jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -50,16 +50,16 @@ def uniform_fan_in(fan_in: int) -> Callable[..., Array]:
 class Conv(nn.Module):
     """A convolution ``[h, w, c_in] -> [h / stride, w / stride, width]``.
 
-    Several parts are convolved as their concatenation: each with its rows of the kernel,
-    and the results added.
+    Several parts are convolved as their concatenation: each part with its channels of the
+    kernel, and the results are added.
 
     Parameters: ``kernel`` ``[k, k, c_in, width]`` and, with ``use_bias``, ``bias``
-    ``[width]``, both drawn uniformly in ±1/sqrt(k * k * c_in), and float32; ``dtype`` is
-    that of the maps, None for the input's.
+    ``[width]``, both float32 and uniform in ±1/sqrt(k * k * c_in). ``dtype`` is that of the
+    maps; None means that of the input.
 
-    With ``before_norm`` the result is to be normalised at once. A bias would change nothing then,
-    as a norm takes each channel's mean away: it is declared, as the original's network has it,
-    and neither added nor fitted.
+    Set ``before_norm`` if a norm follows directly. The norm subtracts the mean of each channel,
+    so a bias would have no effect. It is declared, as in the original network, but not added,
+    and so not fitted.
     """
 
     width: int
@@ -90,8 +90,8 @@ class Conv(nn.Module):
     def _convolve(self, part: Part, kernel: Array) -> Array:
         if isinstance(part, Normal):
             if self.kernel_size == self.stride == 1:
-                return part.projected(kernel[0, 0].astype(self.dtype or part.x.dtype))
-            part = part.made()
+                return part.project(kernel[0, 0].astype(self.dtype or part.x.dtype))
+            part = part.compute()
         if isinstance(part, Doubled):
             part = part._replace(x=self._cast(part.x))
             return convolve_doubled(part, kernel, padding=self.padding)
@@ -104,8 +104,8 @@ class Conv(nn.Module):
 class Deconv(nn.Module):
     """A transposed 4x4 convolution of stride 2, ``[h, w, c] -> [2h, 2w, width]``.
 
-    ``kernel`` ``[4, 4, c, width]`` is the correlation kernel on the input with zeros put
-    between its pixels: PyTorch's kernel, rotated by 180 degrees.
+    ``kernel`` ``[4, 4, c, width]`` is correlated with the input after zeros are inserted
+    between its pixels. It is PyTorch's kernel rotated by 180 degrees.
     """
 
     width: int
@@ -113,7 +113,7 @@ class Deconv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """``[h, w, c] -> [2h, 2w, width]``."""
-        # PyTorch counts the *output* channels here, as its kernel is stored the other way.
+        # PyTorch counts the *output* channels here, since it stores the kernel transposed.
         init = uniform_fan_in(4 * 4 * self.width)
         kernel = self.param("kernel", init, (4, 4, x.shape[-1], self.width))
         bias = self.param("bias", init, (self.width,))
@@ -123,15 +123,15 @@ class Deconv(nn.Module):
 
 
 class Norm(nn.Module):
-    """Each channel of ``[h, w, c]`` to mean 0 and variance 1, then scaled and shifted.
+    """Normalises each channel of ``[h, w, c]`` to mean 0, variance 1, then scales and shifts it.
 
-    This is the original's ``BatchNorm2d``, which always runs in training mode on a batch of
-    one image and hence equals an instance norm; there are no running statistics.
-    ``affine=False`` leaves out ``scale`` and ``bias``. A map of one pixel becomes ``bias``.
-    Sums of a bfloat16 map are of float32. ``activation`` is applied to the result, to that of a
-    :class:`Doubled` before it is upsampled.
+    This is the original's ``BatchNorm2d``. That always runs in training mode on a batch of one
+    image, so it equals an instance norm without running statistics. ``affine=False`` leaves
+    out ``scale`` and ``bias``. A map of one pixel becomes ``bias``. Sums over a bfloat16 map
+    are in float32. ``activation`` is applied to the result; for a :class:`Doubled`, before the
+    upsampling.
 
-    One array gives one array; several parts give as many, each channel being alone anyway.
+    Channels are independent: one part gives one result, several parts give as many.
     """
 
     affine: bool = True
@@ -140,9 +140,9 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, *parts: Array | Doubled, pending: bool = False) -> Any:
-        """Normalises each part: one gives one, several give a list.
+        """Normalises each part: one part returns one result, several return a list.
 
-        With ``pending`` arrays give a :class:`Normal` each, for a :class:`Conv` to make.
+        With ``pending``, each array returns a :class:`Normal`, for a :class:`Conv` to compute.
         """
         slices = _channel_slices(parts)
         scale = bias = None
@@ -157,9 +157,9 @@ class Norm(nn.Module):
                 0.0 if bias is None else bias[channels],
             )
             if isinstance(part, Doubled):
-                normal.append(part._replace(x=result.made()))
+                normal.append(part._replace(x=result.compute()))
             else:
-                normal.append(result if pending else result.made())
+                normal.append(result if pending else result.compute())
         return normal[0] if len(normal) == 1 else normal
 
     def _normalize(
@@ -167,19 +167,19 @@ class Norm(nn.Module):
     ) -> Normal:
         x = part.x if isinstance(part, Doubled) else part
         high = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        # One pass over the data, as E[x^2] - E[x]^2, of which float32 loses all digits if
-        # the mean is far from 0; not so after subtraction of some value that the channel takes.
+        # E[x^2] - E[x]^2 takes one pass over the data, but float32 loses all digits if the
+        # mean is far from 0. Subtracting any one value of the channel first avoids that.
         shift = lax.stop_gradient(high[:1, :1])
         high = high - shift
         bilinear = isinstance(part, Doubled) and part.kind == "bilinear"
         center, square = mean(high), doubled_square(high) if bilinear else mean(high * high)
-        # As one multiplication and addition: the gradient too is then two sums and one pass.
+        # One multiplication and one addition, so that the gradient takes two sums and one pass.
         factor = scale * lax.rsqrt(jnp.maximum(square - center * center, 0.0) + self.epsilon)
         return Normal(x, shift, factor, bias - center * factor, self.activation)
 
 
 def _channel_slices(parts: Sequence[Part]) -> list[slice]:
-    """Where each part's channels lie in the concatenation."""
+    """Returns the position of each part's channels in the concatenation."""
     slices, start = [], 0
     for part in parts:
         stop = start + (part.x if isinstance(part, tuple) else part).shape[-1]
@@ -191,9 +191,9 @@ def _channel_slices(parts: Sequence[Part]) -> list[slice]:
 class LanczosDownsample(nn.Module):
     """Halves ``[h, w, c]`` by a learned 8x8 convolution that starts as a Lanczos-2 filter.
 
-    As in the original it is a full convolution ``[8, 8, c, c]`` with a bias, zero between
-    different channels at the start only, and it pads by repeating the border pixel. A norm
-    follows, so that the bias is declared only, see :class:`Conv`.
+    As in the original, it is a full convolution ``[8, 8, c, c]`` with a bias, and it pads by
+    repeating the border pixel. Weights between different channels are initially zero. A norm
+    follows, so the bias is declared but not added, see :class:`Conv`.
     """
 
     @nn.compact
@@ -221,7 +221,7 @@ def pool(x: Array, kind: str) -> Array:
     blocks = x.reshape(height // 2, 2, width // 2, 2, channels)
     if kind == "average":
         return blocks.mean(axis=(1, 3))
-    # Not blocks.max: its gradient divides by how many values equal the maximum, and these
-    # are none where XLA has computed the block twice with different rounding.
+    # Not blocks.max: its gradient divides by the number of values equal to the maximum. That
+    # number is 0 where XLA computes the block twice with different rounding.
     corners = [blocks[:, a, :, b] for a in (0, 1) for b in (0, 1)]
     return functools.reduce(jnp.maximum, corners)

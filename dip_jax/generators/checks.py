@@ -1,4 +1,4 @@
-"""Checks of a generator's fields and input."""
+"""Checks for the fields and the input of generators."""
 
 from collections.abc import Sequence
 

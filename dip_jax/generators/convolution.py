@@ -1,4 +1,4 @@
-"""Convolutions of unbatched maps, in the forms that CPUs and GPUs compute fast."""
+"""Convolutions of unbatched maps, in the forms that run fast on CPUs and GPUs."""
 
 import functools
 import operator
@@ -15,49 +15,49 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero") -> Array:
-    """Convolves ``[h, w, c_in]`` with an odd ``[k, k, c_in, c_out]``.
+    """Convolves ``[h, w, c_in]`` with a kernel ``[k, k, c_in, c_out]`` of odd size.
 
-    ``padding`` keeps the size at stride 1 and halves an even size at stride 2.
-    ``"edge"`` repeats the border pixel, ``"reflect"`` mirrors about it. A map smaller than
-    the padding is mirrored repeatedly, and a map of one pixel repeats it (``jnp.pad``
-    follows NumPy here), so that the coarsest scale may be one pixel wide.
+    The padding keeps the size at stride 1 and halves an even size at stride 2. ``"edge"``
+    repeats the border pixel; ``"reflect"`` mirrors about it. As in NumPy, a map smaller than
+    the padding is mirrored repeatedly and a single pixel is repeated, so the coarsest scale
+    may be one pixel wide.
     """
     kernel = kernel.astype(x.dtype)
     if kernel.shape[:2] == (1, 1) and stride == 1:
-        # On a CPU, XLA's convolution would transpose the whole map for the gradient.
+        # On a CPU, XLA's convolution transposes the whole map for the gradient.
         return matmul(x, kernel[0, 0])
     size = kernel.shape[0]
     height, width, channels = x.shape
-    x = padded(x, size // 2, padding)
+    x = pad(x, size // 2, padding)
     if stride == 1 and size * size * channels <= kernel.shape[3]:
-        # Of few channels a convolution computes little and is slow; as a matrix product of
-        # all windows it takes two thirds of the time on a CPU, and half on a GPU.
+        # A convolution of few channels is slow for its few operations. As one matrix product
+        # of all windows it takes two thirds of the time on a CPU, and half on a GPU.
         corners = [(i, j) for i in range(size) for j in range(size)]
         windows = jnp.concatenate([x[i : i + height, j : j + width] for i, j in corners], axis=2)
         return matmul(windows, kernel.reshape(-1, kernel.shape[3]))
     halves = stride == 2 and size > 1 and height % 2 == width % 2 == 0
     if halves and jax.default_backend() == "cpu":
-        return _halve_by_phases(x, kernel)
+        return _convolve_phases(x, kernel)
     return lax.conv_general_dilated(
         x[None], kernel, (stride, stride), "VALID", dimension_numbers=LAYOUT
     )[0]
 
 
 def matmul(x: Array, matrix: Array) -> Array:
-    """``x @ matrix``, ``[h, w, c_in]`` and ``[c_in, c_out]``, with pixels as one axis.
+    """Returns ``x @ matrix`` for ``[h, w, c_in]`` and ``[c_in, c_out]``, with pixels as one axis.
 
-    With two the gradient of the matrix is a sum over two axes, for which XLA on a CPU transposes
-    the whole map, with strides that take longer than all the rest of a convolution.
+    With two pixel axes the gradient of the matrix is a sum over both. For that, XLA on a CPU
+    transposes the whole map, with strides that take longer than the rest of the convolution.
     """
     return (x.reshape(-1, x.shape[2]) @ matrix).reshape(*x.shape[:2], -1)
 
 
-def _halve_by_phases(x: Array, kernel: Array) -> Array:
-    """The convolution of stride 2 of a padded ``x``, of even height and width, by an odd kernel.
+def _convolve_phases(x: Array, kernel: Array) -> Array:
+    """Convolves a padded ``x`` of even height and width with an odd kernel at stride 2.
 
-    Even and odd rows and columns apart, each meeting the taps that fall on them: four
-    convolutions of stride 1 of as many products in all. That of stride 2 has a gradient that XLA
-    computes on a CPU from a map full of zeros, at half the speed.
+    Even and odd rows and columns are convolved separately with the taps that fall on them:
+    four convolutions of stride 1 with the same number of products. On a CPU, XLA computes the
+    gradient of a convolution of stride 2 from a map full of zeros, at half the speed.
     """
     height, width, channels = x.shape
     x = x.reshape(height // 2, 2, width // 2, 2, channels)
@@ -65,7 +65,7 @@ def _halve_by_phases(x: Array, kernel: Array) -> Array:
     for row in (0, 1):
         for column in (0, 1):
             taps = kernel[row::2, column::2]
-            # Of an odd phase, which has a tap less, the last line is not needed.
+            # An odd phase has one tap fewer and does not need its last line.
             phase = x[: height // 2 - row, row, : width // 2 - column, column]
             terms.append(
                 matmul(phase, taps[0, 0])
@@ -77,12 +77,12 @@ def _halve_by_phases(x: Array, kernel: Array) -> Array:
     return functools.reduce(operator.add, terms)
 
 
-def padded(x: Array, border: int, padding: str) -> Array:
-    """``x`` with ``border`` more pixels on each side, ``padding`` as for :func:`convolve`."""
+def pad(x: Array, border: int, padding: str) -> Array:
+    """Adds ``border`` pixels on each side of ``x``, ``padding`` as for :func:`convolve`."""
     if border == 0:
         return x
     if padding == "zero":
-        # Not by the convolution itself: on a CPU its gradient is then slow, with an even
-        # kernel forty times as slow.
+        # Padding in the convolution itself makes its gradient slow on a CPU: forty times
+        # slower with an even kernel.
         return jnp.pad(x, ((border, border), (border, border), (0, 0)))
     return extend(x, border, padding)

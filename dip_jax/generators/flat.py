@@ -1,4 +1,4 @@
-"""Any generator, its parameters as one vector."""
+"""A generator with its parameters as one vector."""
 
 import functools
 from collections.abc import Callable
@@ -12,12 +12,13 @@ from dip_jax.base import Array, Generator, Image, Key, Params
 
 
 class Flat(NamedTuple):
-    """``generator`` with parameters ``[n]``, float32, in place of some hundred arrays.
+    """Wraps ``generator`` so that its parameters are one float32 vector ``[n]``.
 
-    An optimiser and the wrappers then handle a few vectors: less to trace and to compile, and
-    on a GPU, where each array costs a call of some microseconds, shorter steps. Values and
-    gradients are the same. It is not for optimisers that tell one array from another, such as
-    :func:`~dip_jax.langevin`. ``generator`` is hashable, as those of flax are.
+    The optimiser and the wrappers then handle a few vectors instead of some hundred arrays.
+    There is less to trace and to compile. Steps on a GPU, where each array costs a call of some
+    microseconds, are shorter. Values and gradients are unchanged. It does not suit optimisers
+    that treat arrays differently, such as :func:`~dip_jax.langevin`. ``generator`` must be
+    hashable, as flax modules are.
 
     >>> import jax
     >>> from dip_jax import Skip
@@ -29,32 +30,32 @@ class Flat(NamedTuple):
     generator: Generator
 
     def init(self, key: Key, z: Array) -> Array:
-        """Draws the parameters of ``generator``, in the order of their names."""
+        """Draws the parameters of ``generator``, ordered by name."""
         leaves = jax.tree.leaves(self.generator.init(key, z))
         return jnp.concatenate([leaf.ravel() for leaf in leaves])
 
     def apply(self, params: Array, z: Array) -> Image:
-        """The image that ``generator`` makes of them."""
+        """Computes the image of ``z`` by ``generator``."""
         return self.generator.apply(self.unravel(params, z), z)
 
     def unravel(self, params: Array, z: Array) -> Params:
-        """The parameters as ``generator`` takes them, for an input of the shape of ``z``."""
-        settings: Any = jax.config  # of whose settings jax declares no types
-        x64 = settings.jax_enable_x64  # decides the type of some parameters
-        return _unravelling(self.generator, z.shape, z.dtype.name, x64)(params)
+        """Returns the parameters in the form of ``generator``, for inputs shaped like ``z``."""
+        settings: Any = jax.config  # jax declares no types for its settings
+        x64 = settings.jax_enable_x64  # affects the type of some parameters
+        return _make_unravel(self.generator, z.shape, z.dtype.name, x64)(params)
 
 
-@functools.lru_cache(maxsize=32, typed=True)  # named tuples of two types may be equal
-def _unravelling(
+@functools.lru_cache(maxsize=32, typed=True)  # named tuples of different types may be equal
+def _make_unravel(
     generator: Generator, shape: tuple[int, ...], dtype: str, x64: bool
 ) -> Callable[[Array], Params]:
     del x64
-    drawn = jax.eval_shape(
+    shapes = jax.eval_shape(
         generator.init,
         jax.eval_shape(lambda: jax.random.key(0)),
         jax.ShapeDtypeStruct(shape, dtype),
     )
-    leaves, structure = jax.tree.flatten(drawn)
+    leaves, structure = jax.tree.flatten(shapes)
     ends = np.cumsum([leaf.size for leaf in leaves])[:-1].tolist()
 
     def unravel(params: Array) -> Params:

@@ -1,10 +1,10 @@
-"""Linear maps whose transposes are written out, for speed.
+"""Linear maps with hand-written transposes, for speed.
 
-All act on the first two axes, height and width, of an array with any further axes. JAX would
-derive their transposes too, but XLA then computes on a CPU sums of padded arrays with a test
-at each value, or reductions in many small steps, at several times the cost
-(docs/performance.md). They are primitives rather than ``jax.custom_vjp`` functions, so that
-forward mode, higher derivatives and ``vmap`` work as ever.
+All act on the first two axes, height and width, of an array with any further axes. The
+transposes that JAX derives are several times as slow on a CPU: XLA turns them into sums of
+padded arrays with a test at each value, or reductions in many small steps
+(docs/performance.md). The maps are primitives rather than ``jax.custom_vjp`` functions, so
+that forward mode, higher derivatives and ``vmap`` work.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from dip_jax.base import Array
 
 Taps = tuple[float, float, float]
 
-_SMALL = 32 * 32  # pixels, whose sum needs no second stage
+_SMALL = 32 * 32  # number of pixels up to which a sum is taken in one stage
 
 
 def smooth(x: Array, taps: Taps) -> Array:
@@ -31,66 +31,71 @@ def smooth(x: Array, taps: Taps) -> Array:
 
 
 def extend(x: Array, border: int, mode: str) -> Array:
-    """``jnp.pad`` of ``border`` pixels on all four sides, ``mode`` ``"edge"`` or ``"reflect"``."""
-    pads = _pads(x.ndim, border)
-    if min(x.shape[:2]) <= border:  # mirrored more than once
+    """Pads all four sides by ``border`` pixels, as ``jnp.pad`` with ``"edge"`` or ``"reflect"``."""
+    pads = _pad_widths(x.ndim, border)
+    if min(x.shape[:2]) <= border:  # reflected more than once
         return jnp.pad(x, pads, mode=mode)
     return _extend.bind(x, border=border, mode=mode)
 
 
 def add_border(x: Array, rows: Array, columns: Array) -> Array:
-    """``x [h, w, ...]``, ``h`` and ``w`` at least 2, with more at its outermost pixels.
+    """Adds values to the outermost pixels of ``x [h, w, ...]``, ``h`` and ``w`` at least 2.
 
-    ``rows [2, w, ...]`` are added to its first and last row, ``columns [h, 2, ...]`` to its
+    ``rows [2, w, ...]`` are added to the first and last row, ``columns [h, 2, ...]`` to the
     first and last column.
     """
     return _add_border.bind(x, rows, columns)
 
 
 def total(x: Array) -> Array:
-    """The sum over all pixels, ``[h, w, ...] -> [...]``.
+    """Sums over all pixels, ``[h, w, ...] -> [...]``.
 
-    A GPU sums a map with a few of its processors alone, unless one axis is summed first, so that
-    there is a sum for each column and channel; which does not pay for the smallest of maps.
+    A GPU would use only a few of its processors for one sum per channel. So one axis is summed
+    first, with one sum per column and channel. For the smallest maps this does not pay.
     """
     return _total.bind(x)
 
 
 def mean(x: Array) -> Array:
-    """As :func:`total`, over the number of pixels."""
+    """Averages over all pixels, ``[h, w, ...] -> [...]``."""
     return total(x) / (x.shape[0] * x.shape[1])
 
 
 def spread(values: Array, size: tuple[int, ...]) -> Array:
-    """The same ``values [...]`` at each of ``h, w`` pixels, ``[h, w, ...]``."""
+    """Repeats ``values [...]`` at each pixel of ``size``, ``(h, w)``: ``[h, w, ...]``."""
     return _spread.bind(values, size=size)
 
 
-def _primitive(
+def _define_unary(
     name: str,
     forward: Callable[..., Array],
     shape: Callable[..., tuple[int, ...]],
     transpose: Callable[..., Array],
 ) -> Primitive:
-    """Of one array; ``transpose(cotangent, shape of the argument, **parameters)``."""
+    """Defines a primitive of one array.
+
+    ``transpose`` is called as ``transpose(cotangent, shape of the argument, **parameters)``.
+    """
 
     def abstract(x: Any, **parameters: Any) -> Any:
         return x.update(shape=shape(x.shape, **parameters), weak_type=False)
 
-    def transposed(cotangent: Array, x: Any, **parameters: Any) -> list[Array]:
+    def transpose_all(cotangent: Array, x: Any, **parameters: Any) -> list[Array]:
         return [transpose(cotangent, x.aval.shape, **parameters)]
 
-    return _registered(name, forward, abstract, transposed)
+    return _define(name, forward, abstract, transpose_all)
 
 
-def _registered(
+def _define(
     name: str,
     forward: Callable[..., Array],
     abstract: Callable[..., Any],
-    transposed: Callable[..., list[Array]],
+    transpose: Callable[..., list[Array]],
 ) -> Primitive:
+    """Defines a primitive with its implementation, shape, transpose, batching and lowering."""
+
     def batch(args: tuple, dims: tuple, **parameters: Any) -> tuple[Array, int]:
-        # The map has no eye for further axes: the batch becomes the last of them.
+        # The maps accept any further axes: the batch becomes the last one.
         size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
         last = [
             jnp.moveaxis(batching.bdim_at_front(x, d, size), 0, -1)
@@ -102,7 +107,7 @@ def _registered(
     primitive = Primitive(name)
     primitive.def_impl(forward)
     primitive.def_abstract_eval(abstract)
-    ad.deflinear2(primitive, transposed)
+    ad.deflinear2(primitive, transpose)
     batching.primitive_batchers[primitive] = batch
     mlir.register_lowering(primitive, mlir.lower_fun(forward, multiple_results=False))
     return primitive
@@ -118,12 +123,12 @@ def _filter(x: Array, taps: Taps) -> Array:
     return sum(windows[1:], windows[0])
 
 
-def _filter_transposed(cotangent: Array, shape: tuple[int, ...], taps: Taps) -> Array:
-    return smooth(jnp.pad(cotangent, _pads(len(shape), 2)), taps)
+def _transpose_filter(cotangent: Array, shape: tuple[int, ...], taps: Taps) -> Array:
+    return smooth(jnp.pad(cotangent, _pad_widths(len(shape), 2)), taps)
 
 
-def _extend_transposed(cotangent: Array, shape: tuple[int, ...], border: int, mode: str) -> Array:
-    """The inner part, with the border added to where it came from, in place."""
+def _transpose_extend(cotangent: Array, shape: tuple[int, ...], border: int, mode: str) -> Array:
+    """Adds the border, in place, to the pixels of the inner part that it was copied from."""
     result = cotangent
     for axis, size in enumerate(shape[:2]):
         first, inner, last = jnp.split(result, (border, border + size), axis)
@@ -140,58 +145,59 @@ def _extend_transposed(cotangent: Array, shape: tuple[int, ...], border: int, mo
     return result
 
 
-def _sum_of_pixels(x: Array) -> Array:
+def _sum_pixels(x: Array) -> Array:
     if x.shape[0] * x.shape[1] <= _SMALL:
         return jnp.sum(x, axis=(0, 1))
-    # The barrier keeps the compiler from making one sum of the two.
+    # The barrier keeps the compiler from merging the two sums.
     return jnp.sum(lax.optimization_barrier(jnp.sum(x, axis=0)), axis=0)
 
 
-def _bordered(x: Array, rows: Array, columns: Array) -> Array:
+def _add_lines(x: Array, rows: Array, columns: Array) -> Array:
     for axis, lines in ((0, rows), (1, columns)):
-        ends = _border(x, axis) + lines
+        ends = _take_ends(x, axis) + lines
         for index, start in ((0, 0), (1, x.shape[axis] - 1)):
             line = lax.slice_in_dim(ends, index, index + 1, axis=axis)
             x = lax.dynamic_update_slice_in_dim(x, line, start, axis)
     return x
 
 
-def _border(x: Array, axis: int) -> Array:
+def _take_ends(x: Array, axis: int) -> Array:
+    """Takes the first and the last line along ``axis``."""
     ends = [lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, x.shape[axis] - 1)]
     return jnp.concatenate(ends, axis)
 
 
-def _pads(ndim: int, border: int) -> tuple[tuple[int, int], ...]:
+def _pad_widths(ndim: int, border: int) -> tuple[tuple[int, int], ...]:
     return ((border, border),) * 2 + ((0, 0),) * (ndim - 2)
 
 
-_smooth = _primitive(
+_smooth = _define_unary(
     "smooth",
     _filter,
     lambda shape, taps: (shape[0] - 2, shape[1] - 2, *shape[2:]),
-    _filter_transposed,
+    _transpose_filter,
 )
-_extend = _primitive(
+_extend = _define_unary(
     "extend",
-    lambda x, border, mode: jnp.pad(x, _pads(x.ndim, border), mode=mode),
+    lambda x, border, mode: jnp.pad(x, _pad_widths(x.ndim, border), mode=mode),
     lambda shape, border, mode: (shape[0] + 2 * border, shape[1] + 2 * border, *shape[2:]),
-    _extend_transposed,
+    _transpose_extend,
 )
-_total = _primitive(
+_total = _define_unary(
     "total",
-    _sum_of_pixels,
+    _sum_pixels,
     lambda shape: shape[2:],
     lambda cotangent, shape: spread(cotangent, shape[:2]),
 )
-_spread = _primitive(
+_spread = _define_unary(
     "spread",
     lambda values, size: jnp.broadcast_to(values, (*size, *values.shape)),
     lambda shape, size: (*size, *shape),
     lambda cotangent, shape, size: total(cotangent),
 )
-_add_border = _registered(
+_add_border = _define(
     "add_border",
-    _bordered,
+    _add_lines,
     lambda x, rows, columns: x.update(weak_type=False),
-    lambda cotangent, *_: [cotangent, _border(cotangent, 0), _border(cotangent, 1)],
+    lambda cotangent, *_: [cotangent, _take_ends(cotangent, 0), _take_ends(cotangent, 1)],
 )

@@ -1,4 +1,4 @@
-"""The residual network that the paper compares with on the inpainting of large holes."""
+"""The residual network that the paper compares with for inpainting large holes."""
 
 import flax.linen as nn
 
@@ -29,25 +29,25 @@ class Block(nn.Module):
 class ResNet(nn.Module, kw_only=True):
     """The residual network at one scale, ``[h, w, depth] -> [h, w, channels]``.
 
-    Takes inputs of any size. The output lies in (0, 1), or is unbounded with
-    ``sigmoid=False`` (the original names this option but always applies the sigmoid).
+    Inputs may have any size. The output lies in (0, 1), or is unbounded with
+    ``sigmoid=False`` (the original has this option but always applies the sigmoid).
     Parameters are named ``in_conv``, ``block<index>``, ``last_conv``, ``last_norm`` and
     ``out_conv``.
 
     Fields:
-        channels: of the output.
+        channels: channels of the output.
         blocks: number of residual blocks.
-        width: channels of all maps inside.
+        width: channels of all hidden maps.
         residual: whether blocks add their input to their output.
         activation: ``"leaky_relu"`` (slope 0.2), ``"elu"``, ``"swish"``, ``"relu"`` or
             ``"none"``.
-        padding: ``"zero"``, ``"reflect"`` or ``"edge"``, of the first and last convolution; those
-            between pad with zeros.
-        sigmoid: whether the output passes a sigmoid.
+        padding: ``"zero"``, ``"reflect"`` or ``"edge"``, for the first and last convolution. The
+            others pad with zeros.
+        sigmoid: whether a sigmoid is applied to the output.
 
     Raises:
-        ValueError: for a field outside of these, on construction, and for an input of
-            another rank, on the call.
+        ValueError: on construction, for an invalid field; on the call, for an input of the
+            wrong rank.
 
     Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), inpainting;
     ``models/resnet.py`` of DmitryUlyanov/deep-image-prior.
@@ -72,12 +72,12 @@ class ResNet(nn.Module, kw_only=True):
 
     @property
     def stride(self) -> int:
-        """1: height and width of ``z`` may be any."""
+        """1: ``z`` may have any height and width."""
         return 1
 
     @nn.compact
     def __call__(self, z: Array) -> Image:
-        """The image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
+        """Computes the image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
         check_input(z, self.stride)
         x = Conv(self.width, 3, 1, self.padding, name="in_conv")(z)
         x = ACTIVATIONS[self.activation](x)

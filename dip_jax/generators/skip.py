@@ -1,4 +1,4 @@
-"""The hourglass with skip connections, the network of nearly all of the paper's results."""
+"""The hourglass network with skip connections, used for nearly all of the paper's results."""
 
 from typing import Any
 
@@ -20,10 +20,10 @@ from dip_jax.generators.normal import ACTIVATIONS, Normal
 
 
 class Level(nn.Module, kw_only=True):
-    """One scale of :class:`Skip`: the way down, the skip connection and the way up.
+    """One scale of :class:`Skip`: its encoder, skip connection and decoder.
 
-    The fields are those of :class:`Skip` at this scale. ``down``, ``skip`` and ``up`` are
-    its three methods, since between the first and the last lie all coarser levels.
+    The fields are those of :class:`Skip` at this scale. The methods are ``down``, ``skip`` and
+    ``up``; all coarser levels run between ``down`` and ``up``.
     """
 
     width: int
@@ -41,7 +41,7 @@ class Level(nn.Module, kw_only=True):
     dtype: str | None
 
     def setup(self) -> None:
-        """Declares the layers in the order in which data passes them."""
+        """Declares the layers, in the order of the data flow."""
         if self.skip_width:
             self.skip_conv = self._conv(self.skip_width, self.kernel_skip)
             self.skip_norm = self._norm()
@@ -60,7 +60,7 @@ class Level(nn.Module, kw_only=True):
             self.mix_norm = self._norm()
 
     def skip(self, x: Array) -> Array | None:
-        """The few channels that bypass coarser levels, ``[h, w, c] -> [h, w, skip]``."""
+        """Computes the channels that bypass coarser levels, ``[h, w, c] -> [h, w, skip]``."""
         if not self.skip_width:
             return None
         return self.skip_norm(self.skip_conv(x))
@@ -72,17 +72,17 @@ class Level(nn.Module, kw_only=True):
 
     def up(self, x: Array | Normal, skip: Array | None) -> Normal:
         """``[h / 2, w / 2, c]`` and ``[h, w, skip]`` to ``[h, w, width_up]``."""
-        x = x.made() if isinstance(x, Normal) else x
+        x = x.compute() if isinstance(x, Normal) else x
         normal = self.up_norm(self.merge(x, skip), pending=True)
         if self.conv1x1_up:
             normal = self.mix_norm(self.mix_conv(normal), pending=True)
         return normal
 
     def merge(self, x: Array, skip: Array | None) -> Array:
-        """Upsample, join with the skip channels (these first), normalise, convolve.
+        """Upsamples, prepends the skip channels, normalises and convolves.
 
-        The costliest lines of the network, the only ones that know that ``x`` is coarse.
-        Nothing is concatenated, and the upsampling is folded into the convolution.
+        This is the most expensive part of the network. Nothing is concatenated, and the
+        upsampling is folded into the convolution.
         """
         fold = self.kernel_up == 3
         parts = [Doubled(x, self.upsampling) if fold else upsample(x, self.upsampling)]
@@ -93,7 +93,7 @@ class Level(nn.Module, kw_only=True):
 
     def _downsample(self, x: Array) -> Array:
         if self.downsampling == "stride":
-            return x  # down_conv has done it
+            return x  # down_conv has stride 2
         if self.downsampling == "lanczos2":
             return self.down_lanczos(x)
         return pool(x, self.downsampling)
@@ -119,14 +119,14 @@ class Skip(nn.Module, kw_only=True):
     Height and width of the input must be multiples of :attr:`stride`, two to the number of
     scales. The output lies in (0, 1), or is unbounded with ``sigmoid=False``.
 
-    A field documented as *per scale* takes one value for all scales or a tuple with one for
-    each. Such tuples, as well as ``widths`` and ``widths_up``, run from the finest scale to
-    the coarsest. Parameters are named ``level<scale>/<layer>/<kernel | bias | scale>``,
-    with scale 0 the finest, and ``out_conv``.
+    A field marked *per scale* takes one value for all scales, or a tuple with one value for
+    each. Such tuples, like ``widths`` and ``widths_up``, run from the finest scale to the
+    coarsest. Parameters are named ``level<scale>/<layer>/<kernel | bias | scale>``, with scale
+    0 the finest, and ``out_conv``.
 
     Fields:
-        channels: of the output.
-        widths: channels of the encoder; their number is the number of scales.
+        channels: channels of the output.
+        widths: channels of the encoder, a tuple with one value per scale.
         widths_up: channels of the decoder; None means those of ``widths``.
         skip_widths: per scale; channels of the skip connection, 0 for none.
         kernel_down: per scale; size of the encoder's kernels, odd.
@@ -135,20 +135,21 @@ class Skip(nn.Module, kw_only=True):
         padding: ``"zero"``, ``"reflect"`` or ``"edge"``.
         upsampling: per scale; ``"nearest"`` or ``"bilinear"``.
         downsampling: per scale; ``"stride"``, ``"average"``, ``"max"`` or ``"lanczos2"``
-            (which learns its filter).
+            (a learned filter).
         activation: ``"leaky_relu"`` (slope 0.2), ``"elu"``, ``"swish"``, ``"relu"`` or
             ``"none"``.
-        conv1x1_up: whether a 1x1 convolution follows each of the decoder's.
-        sigmoid: whether the output passes a sigmoid.
-        bias: whether convolutions have biases; those before a norm, which takes away what they
-            would add, are declared only.
-        dtype: of the maps between the layers: None, that of the input, or ``"bfloat16"``,
-            which takes half the memory and is faster on accelerators. Parameters and the sums
-            of norms are float32 then, the last convolution and the output of the input's type.
+        conv1x1_up: whether a 1x1 convolution follows each convolution of the decoder.
+        sigmoid: whether a sigmoid is applied to the output.
+        bias: whether convolutions have biases. Those before a norm, where a bias has no
+            effect, are declared but not added.
+        dtype: type of the maps between the layers: None for that of the input, or
+            ``"bfloat16"``, which takes half the memory and is faster on accelerators.
+            Parameters and the sums of norms stay float32; the last convolution and the output
+            have the type of the input.
 
     Raises:
-        ValueError: for a field outside of these, on construction, and for an input of
-            another rank or size, on the call.
+        ValueError: on construction, for an invalid field; on the call, for an input of the
+            wrong rank or size.
 
     Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), supplementary material;
     ``models/skip.py`` of DmitryUlyanov/deep-image-prior.
@@ -204,12 +205,12 @@ class Skip(nn.Module, kw_only=True):
 
     @property
     def stride(self) -> int:
-        """Two to the number of scales: height and width of ``z`` must be its multiples."""
+        """Two to the number of scales: height and width of ``z`` must be multiples of it."""
         return 2 ** len(self.widths)
 
     @nn.compact
     def __call__(self, z: Array) -> Image:
-        """The image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
+        """Computes the image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
         check_input(z, self.stride)
         levels = [self._level(scale) for scale in range(len(self.widths))]
         x, skips = z, []

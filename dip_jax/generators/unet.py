@@ -1,4 +1,4 @@
-"""The U-Net that the paper compares with on the inpainting of large holes."""
+"""The U-Net that the paper compares with for inpainting large holes."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ _WIDTHS = (64, 128, 256, 512, 1024)
 
 
 class DoubleConv(nn.Module):
-    """Twice: 3x3 convolution, norm, ReLU; ``[h, w, c] -> [h, w, width]``."""
+    """Two times 3x3 convolution, norm, ReLU; ``[h, w, c] -> [h, w, width]``."""
 
     width: int
     norm: str
@@ -36,7 +36,7 @@ class DoubleConv(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles ``x`` and joins it with the encoder's ``features``; never normalised."""
+    """Upsamples ``x`` by two and merges it with the encoder's ``features``, without norms."""
 
     width: int
     upsampling: str
@@ -63,22 +63,22 @@ class UNet(nn.Module, kw_only=True):
     with scale 0 at full size, ``up<scale>`` and ``out_conv``.
 
     Fields:
-        channels: of the output.
-        feature_scale: divides the widths 64, 128, 256, 512, 1024 of the five scales.
-        more_layers: number of scales below these, of the last one's width.
-        concat_input: whether each encoder scale ends with the averaged input as its last
-            channels (they are part of the scale's width).
-        upsampling: ``"deconv"`` (learned 4x4, which always has a bias), ``"nearest"`` or
-            ``"bilinear"``, the latter two followed by a 3x3 convolution.
+        channels: channels of the output.
+        feature_scale: divisor of the widths 64, 128, 256, 512, 1024 of the five scales.
+        more_layers: number of further scales, with the width of the fifth.
+        concat_input: whether the last channels of each encoder scale are the input, averaged
+            to that scale. They count towards the scale's width.
+        upsampling: ``"deconv"`` (learned 4x4, always with a bias), or ``"nearest"`` or
+            ``"bilinear"``, followed by a 3x3 convolution.
         padding: ``"zero"``, ``"reflect"`` or ``"edge"``.
-        norm: of the encoder: ``"instance"`` (without scale and shift), ``"batch"`` (with)
-            or ``"none"``.
-        sigmoid: whether the output passes a sigmoid.
+        norm: norm of the encoder: ``"instance"`` (without scale and shift), ``"batch"`` (with
+            both) or ``"none"``.
+        sigmoid: whether a sigmoid is applied to the output.
         bias: whether convolutions have biases, see :class:`Skip`.
 
     Raises:
-        ValueError: for a field outside of these, on construction, and for an input of
-            another rank or size, or too deep to be concatenated, on the call.
+        ValueError: on construction, for an invalid field; on the call, for an input of the
+            wrong rank or size, or with too many channels for ``concat_input``.
 
     Source: Ulyanov et al., Deep Image Prior (arXiv:1711.10925), inpainting;
     ``models/unet.py`` of DmitryUlyanov/deep-image-prior (whose ``more_layers`` fails above
@@ -114,7 +114,7 @@ class UNet(nn.Module, kw_only=True):
 
     @nn.compact
     def __call__(self, z: Array) -> Image:
-        """The image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
+        """Computes the image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
         check_input(z, self.stride)
         widths = [width // self.feature_scale for width in _WIDTHS]
         widths += widths[-1:] * self.more_layers

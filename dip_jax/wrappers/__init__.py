@@ -1,13 +1,12 @@
 """Wrappers: functions from Algorithm to Algorithm.
 
-They compose from the inside out: ``measured(average(dip(...)))`` reports on the average, and
-``backtrack(average(dip(...)))`` restores the average together with the parameters. With
-:func:`posterior` comes :func:`langevin`, which is part of an optimiser.
+They compose from the inside out: ``measured(average(dip(...)))`` reports metrics of the average,
+and ``backtrack(average(dip(...)))`` restores the average together with the parameters.
+:func:`langevin`, the companion of :func:`posterior`, is part of an optimiser.
 """
 
-from dip_jax.wrappers.average import AveragesState, AverageState, average, averages
+from dip_jax.wrappers.average import AverageState, average
 from dip_jax.wrappers.backtrack import BacktrackState, backtrack
-from dip_jax.wrappers.best import BestState, best
 from dip_jax.wrappers.ensemble import EnsembleState, ensemble, sharded
 from dip_jax.wrappers.langevin import LangevinState, PosteriorState, langevin, posterior
 from dip_jax.wrappers.measured import measured
@@ -22,9 +21,7 @@ from dip_jax.wrappers.variance import (
 
 __all__ = [
     "AverageState",
-    "AveragesState",
     "BacktrackState",
-    "BestState",
     "EnsembleState",
     "LangevinState",
     "MovingVarianceState",
@@ -32,9 +29,7 @@ __all__ = [
     "StopState",
     "WindowedVarianceState",
     "average",
-    "averages",
     "backtrack",
-    "best",
     "ensemble",
     "langevin",
     "measured",

@@ -15,11 +15,11 @@ class BacktrackState(NamedTuple):
 
     inner: State
     saved: State
-    """The inner state at the last snapshot, known to have had ``saved_loss``."""
+    """The inner state at the last snapshot, whose loss is ``saved_loss``."""
     saved_loss: Scalar
-    """The loss then, averaged as the loss since is."""
+    """The loss at the snapshot, averaged like ``loss``."""
     loss: Scalar
-    """The loss of the last step taken, averaged over those before; infinite before the first."""
+    """The loss of the last accepted step, averaged over earlier steps; infinite at first."""
     age: Scalar
     """int32, steps since the snapshot."""
     restores: Scalar
@@ -34,34 +34,34 @@ def backtrack(
     every: int = 50,
     limit: int = 20,
 ) -> Algorithm:
-    """Returns to the last good state when the loss jumps up or is no longer finite.
+    """Restores the last good state when the loss jumps up or is no longer finite.
 
-    Deep Image Prior with a large learning rate diverges now and then (README of the original
-    code; its ``Backtracking``). A step's loss tells of the parameters that it started from:
-    when it is too high, the step is not taken and everything inside (parameters, optimiser
-    state, averages, best images) is as it was at the snapshot. All random keys are changed,
-    and all numbers but a generator's input by a millionth, so that the same course is not run
-    again. (A fit without jitter that diverges all the same, because its learning rate is too
-    high, stays at its last good state.)
+    Deep Image Prior with a large learning rate sometimes diverges (README of the original
+    code; its ``Backtracking``). The loss of a step is that of the parameters it started from.
+    If it is too high, the step is rejected and the whole inner state (parameters, optimiser
+    state, averages, kept images) is restored from the snapshot. All random keys are then
+    changed, and all floats except a generator's input scaled by about a millionth, so that the
+    fit takes another course. (A fit without jitter whose learning rate is too high diverges
+    again and stays at its last good state.)
 
-    Wrap it around whatever must be restored: ``backtrack(average(dip(...)))``.
+    Wrap it around everything that must be restored: ``backtrack(average(dip(...)))``.
 
     Args:
-      algorithm: what to guard.
-      drop: tolerated fall of the data fit against the snapshot, in dB (the original's 5). It is
-        meant of losses above 0; of one below, the size counts. Infinite: only a loss that is not
-        finite is refused.
-      smoothing: decay of an exponential average of the loss, which is compared in its place. For
-        a loss that is noisy by nature, such as one of a few random pixels: a true divergence
-        lasts, and lifts the average too.
-      every: steps between snapshots. A snapshot holds a second copy of the state.
-      limit: after so many restorations only a loss that is not finite is refused, lest a
-        loss that is noisy by nature hold the fit for ever.
+      algorithm: the algorithm to guard.
+      drop: tolerated drop of the data fit below the snapshot's, in dB (5 in the original). This
+        assumes losses above 0; for a negative loss the absolute value is the scale. If
+        infinite, only losses that are not finite are rejected.
+      smoothing: decay of an exponential average of the loss, which is compared instead of the
+        loss. It is for noisy losses, such as those over a few random pixels: a real divergence
+        lasts and raises the average too.
+      every: steps between snapshots. A snapshot is a second copy of the state.
+      limit: number of restorations after which only losses that are not finite are rejected,
+        so that a noisy loss cannot stall the fit for ever.
 
     Returns:
-      An Algorithm that adds ``info.metrics["restores"]``, restorations so far. The refused
-      step's ``info`` still shows what it saw, except that its image is the restored
-      estimate, so that no outer average takes in a diverged image.
+      An Algorithm that adds ``info.metrics["restores"]``, the number of restorations so far.
+      The ``info`` of a rejected step is unchanged except for its image, which is the restored
+      estimate, so that no outer average includes a diverged image.
     """
     if not drop > 0:
         raise ValueError(f"drop={drop!r}: must be positive, in dB")
@@ -73,7 +73,7 @@ def backtrack(
 
     def init(key: Key, task: Task, z: Array) -> BacktrackState:
         inner = algorithm.init(key, task, z)
-        saved = jax.tree.map(jnp.copy, inner)  # no shared buffers: states are donated
+        saved = jax.tree.map(jnp.copy, inner)  # states are donated: they may share no buffers
         zero, infinite = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, jnp.float32)
         return BacktrackState(inner, saved, infinite, jnp.copy(infinite), zero, jnp.copy(zero))
 
@@ -83,18 +83,18 @@ def backtrack(
         if smoothing:
             mixed = smoothing * state.loss + (1 - smoothing) * loss
             loss = jnp.where(jnp.isinf(state.loss), loss, mixed)
-        most = state.saved_loss + (tolerated - 1) * jnp.abs(state.saved_loss)
-        risen = (loss > most) & (state.restores < limit) & (drop < math.inf)
-        diverged = risen | ~jnp.isfinite(info.loss)
+        threshold = state.saved_loss + (tolerated - 1) * jnp.abs(state.saved_loss)
+        too_high = (loss > threshold) & (state.restores < limit) & (drop < math.inf)
+        diverged = too_high | ~jnp.isfinite(info.loss)
         restores = state.restores + diverged
-        # The state before the step is the one whose loss is known: that one is kept.
+        # The snapshot is the state before the step, since its loss is known.
         due = ~diverged & ((state.age >= every) | jnp.isinf(state.saved_loss))
-        # Branches of whole states: a choice for each of some hundred leaves would take seconds
+        # Branches on whole states: a select for each of some hundred leaves would take seconds
         # to trace and compile.
         state = BacktrackState(
             inner=jax.lax.cond(
                 diverged,
-                lambda: _on_another_course(state.saved, restores),
+                lambda: _perturb(state.saved, restores),
                 lambda: inner,
             ),
             saved=jax.lax.cond(due, lambda: state.inner, lambda: state.saved),
@@ -112,12 +112,12 @@ def backtrack(
     return Algorithm(init, step, estimate)
 
 
-def _on_another_course(state: State, count: Scalar) -> State:
+def _perturb(state: State, count: Scalar) -> State:
     """Folds ``count`` into every random key and scales all floats by nearly 1.
 
-    A fit without randomness of its own needs the latter: what rounding differs by at first
-    grows to another course within some tens of steps. A generator's input stays: it is data, a
-    mask's 1 among them.
+    A deterministic fit needs the scaling: the small difference grows within some tens of steps
+    and leads to another course. A generator's input is unchanged: it is data, and may contain a
+    mask of exact ones.
     """
 
     def is_fit(node: Any) -> bool:

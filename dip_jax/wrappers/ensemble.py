@@ -1,4 +1,4 @@
-"""Several fits in one program: other seeds, or other pictures of one shape."""
+"""Several fits in one program, with different seeds or different pictures of one shape."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,13 +18,13 @@ class EnsembleState(NamedTuple):
 
     inner: State
     info: Info
-    """Of each member's last step: a member that is done repeats it."""
+    """Info of each member's last step. A member that is done repeats it."""
 
 
 def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
-    """Fits several members, each as ``algorithm`` alone would; to be wrapped around last.
+    """Fits several members, each as by ``algorithm`` alone. It is the outermost wrapper.
 
-    All arguments and results get a leading axis of members:
+    All arguments and results have a leading axis of members:
 
     >>> import jax, jax.numpy as jnp, optax
     >>> import dip_jax
@@ -36,14 +36,14 @@ def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
     >>> dip_jax.estimate(fit, state).shape, trace["loss"].shape
     ((3, 32, 32, 3), (2, 3))
 
-    A member that is done takes no more steps; the run ends when all are.
+    A member that is done takes no more steps. The run ends when all are done.
 
     Args:
-      algorithm: of one member.
-      together: how many members share their operations (``jax.vmap``), the rest follows
-        one after the other. Convolutions whose kernels differ are grouped ones then, which is
-        slower wherever it was measured: by a seventh on a CPU, threefold on a GPU at
-        512x512 (docs/performance.md).
+      algorithm: the algorithm of one member.
+      together: number of members that are computed together by ``jax.vmap``; such groups run
+        one after the other. Together, convolutions become grouped ones, which is slower
+        wherever it was measured: by a seventh on a CPU, threefold on a GPU at 512x512
+        (docs/performance.md).
 
     Returns:
       An Algorithm on keys ``[members]``, tasks with leading axes (``jax.vmap(denoise)(ys)``)
@@ -52,60 +52,62 @@ def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
     if together < 1:
         raise ValueError(f"together={together!r}: must be at least 1")
 
-    def each(function: Callable, *args: Any) -> Any:
+    def map_members(function: Callable, *args: Any) -> Any:
         size = together if together > 1 else None
-        return jax.lax.map(lambda one: function(*one), args, batch_size=size)
+        return jax.lax.map(lambda member: function(*member), args, batch_size=size)
 
     def init(key: Key, task: Task, z: Array) -> EnsembleState:
-        # Never together: jax.vmap draws other parameters from the keys that networks use ("rbg").
-        inner = jax.lax.map(lambda one: algorithm.init(*one), (key, task, z))
-        shapes = jax.eval_shape(lambda *args: each(algorithm.step, *args)[1], inner, task)
-        # Leaves of Python's types, such as a plain ``done=False``, are arrays from here on.
+        # One by one: under jax.vmap the networks' keys ("rbg") give different parameters.
+        inner = jax.lax.map(lambda member: algorithm.init(*member), (key, task, z))
+        shapes = jax.eval_shape(lambda *args: map_members(algorithm.step, *args)[1], inner, task)
+        # Python scalars, such as a plain ``done=False``, become arrays here.
         return EnsembleState(inner, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
     def step(state: EnsembleState, task: Task) -> tuple[EnsembleState, Info]:
-        def one(inner: State, info: Info, task: Task) -> tuple[State, Info]:
-            def go() -> tuple[State, Info]:
-                after, told = algorithm.step(inner, task)
-                return after, told._replace(done=jnp.asarray(told.done))
+        def step_member(inner: State, info: Info, task: Task) -> tuple[State, Info]:
+            def advance() -> tuple[State, Info]:
+                next_inner, next_info = algorithm.step(inner, task)
+                return next_inner, next_info._replace(done=jnp.asarray(next_info.done))
 
-            return jax.lax.cond(info.done, lambda: (inner, info), go)
+            return jax.lax.cond(info.done, lambda: (inner, info), advance)
 
-        state = EnsembleState(*each(one, state.inner, state.info, task))
+        state = EnsembleState(*map_members(step_member, state.inner, state.info, task))
         return state, state.info
 
     def estimate(state: EnsembleState) -> Image:
-        return each(algorithm.estimate, state.inner)
+        return map_members(algorithm.estimate, state.inner)
 
     return Algorithm(init, step, estimate)
 
 
 def sharded(algorithm: Algorithm, devices: Sequence[Any] | None = None) -> Algorithm:
-    """Spreads the members of an :func:`ensemble` over devices, an equal share each.
+    """Distributes the members of an :func:`ensemble` evenly over devices.
 
-    ``sharded(ensemble(fit))`` takes and gives what ``ensemble(fit)`` does. Members do not
-    communicate; that a run ends is all that devices learn of each other.
+    ``sharded(ensemble(fit))`` has the same arguments and results as ``ensemble(fit)``. Members
+    do not communicate; devices share only whether the run has ended.
 
     Args:
       algorithm: an ensemble.
-      devices: all of the default backend when absent.
+      devices: by default, all of the default backend.
 
     Returns:
-      An Algorithm that raises a ValueError unless the members divide evenly among devices.
+      An Algorithm. It raises a ValueError unless the number of members is a multiple of the
+      number of devices.
     """
     mesh = Mesh(np.asarray(jax.devices() if devices is None else devices), (_AXIS,))
     spec = PartitionSpec(_AXIS)
 
-    def spread(function: Callable) -> Callable:
-        shared = jax.shard_map(function, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
+    def shard(function: Callable) -> Callable:
+        mapped = jax.shard_map(function, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
 
-        def checked(*args: Any) -> Any:
+        def check_and_call(*args: Any) -> Any:
             members = jax.tree.leaves(args)[0].shape[0]
             if members % mesh.size:
-                problem = f"must be a multiple of the {mesh.size} devices"
-                raise ValueError(f"members={members!r}: {problem}")
-            return shared(*args)
+                raise ValueError(
+                    f"members={members!r}: must be a multiple of the {mesh.size} devices"
+                )
+            return mapped(*args)
 
-        return checked
+        return check_and_call
 
-    return Algorithm(*map(spread, algorithm))
+    return Algorithm(*map(shard, algorithm))

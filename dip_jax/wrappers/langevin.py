@@ -1,9 +1,9 @@
-"""Samples instead of an optimum: Langevin dynamics, and the mean and deviation of its images.
+"""Langevin dynamics: sampling instead of optimising; mean and standard deviation of the images.
 
-A fit whose weights are shaken at every step does not come to rest on the noisy picture but
-wanders among the pictures that explain it: the mean of its outputs needs no stopping, and
-where they differ it is uncertain (Cheng et al., A Bayesian Perspective on the Deep Image
-Prior, CVPR 2019). It takes several times the steps of a plain fit: theirs are 20,000.
+With noise added to the weights at every step, a fit does not converge to the noisy picture. It
+samples pictures that explain it. The mean of the samples needs no early stopping, and their
+standard deviation is a measure of uncertainty (Cheng et al., A Bayesian Perspective on the Deep
+Image Prior, CVPR 2019). This takes several times the steps of a plain fit: 20,000 in the source.
 
 >>> import jax, optax
 >>> import dip_jax
@@ -42,21 +42,21 @@ class LangevinState(NamedTuple):
 
 
 def langevin(key: Key, deviation: optax.ScalarOrSchedule) -> optax.GradientTransformation:
-    """Adds Gaussian noise to the updates of convolution kernels, the leaves of four axes.
+    """Adds Gaussian noise to the updates of convolution kernels, the leaves with four axes.
 
-    It stands last in a chain, ``optax.chain(optax.adam(rate), langevin(key, 2 * rate))``, as
-    in the source's code; biases and norms are left alone. Behind Adam this is no exact
-    sampler: that is plain descent on the negative log posterior at rate ``deviation**2 / 2``.
+    It is the last of a chain, ``optax.chain(optax.adam(rate), langevin(key, 2 * rate))``, as in
+    the source's code. Biases and norms get no noise. After Adam this is not an exact sampler;
+    plain gradient descent on the negative log posterior at rate ``deviation**2 / 2`` is.
 
     Args:
-      key: of the noise. It is part of the optimiser: fits with other seeds get other noise
-        only if they get another ``langevin``.
-      deviation: of the noise of one step, 0 or more, or a schedule of it; where the learning
-        rate follows a schedule so should this.
+      key: random key of the noise. It is part of the optimiser: fits with different seeds get
+        different noise only if each has its own ``langevin``.
+      deviation: standard deviation of the noise of one step, 0 or more, or a schedule. If the
+        learning rate follows a schedule, so should this.
 
     Raises:
-      ValueError: for a negative deviation; on ``init`` if no parameter has four axes, as
-        inside of ``optax.flatten`` and for :class:`~dip_jax.Flat` generators.
+      ValueError: for a negative deviation; on ``init``, if no parameter has four axes, as
+        inside ``optax.flatten`` and for :class:`~dip_jax.Flat` generators.
 
     Source: Cheng et al., CVPR 2019; Welling and Teh, ICML 2011.
     """
@@ -69,14 +69,14 @@ def langevin(key: Key, deviation: optax.ScalarOrSchedule) -> optax.GradientTrans
                 "langevin: no parameter is a convolution kernel with four axes; put it "
                 "outside of optax.flatten, and take the generator without dip_jax.Flat"
             )
-        # A copy, as states are donated.
+        # A copy, because states are donated.
         return LangevinState(jnp.copy(key), jnp.zeros((), jnp.int32))
 
     def update(updates: Any, state: Any, params: Params | None = None) -> tuple[Any, LangevinState]:
         del params
         leaves, structure = jax.tree.flatten(updates)
         sizes = [leaf.size if _is_kernel(leaf) else 0 for leaf in leaves]
-        # One draw for all: on a CPU each takes XLA seconds to compile.
+        # One draw for all kernels: XLA takes seconds to compile each draw on a CPU.
         noise = jax.random.normal(jax.random.fold_in(state.key, state.count), (sum(sizes),))
         noise = noise * (deviation(state.count) if callable(deviation) else deviation)
         parts = jnp.split(noise, np.cumsum(sizes)[:-1])
@@ -100,36 +100,36 @@ class PosteriorState(NamedTuple):
     count: Scalar
     """int32, steps taken."""
     samples: Scalar
-    """int32, how many images were taken in."""
+    """int32, number of images sampled."""
     mean: Image
-    """Of these; the newest image as long as there are none."""
+    """Mean of the samples; the newest image as long as there are none."""
     squares: Array
-    """Sum of the squared distances from the mean, of the image's shape."""
+    """Sum of squared differences from the mean, of the image's shape."""
 
     @property
     def deviation(self) -> Array:
-        """``[h, w]``, the samples' standard deviation, as that of :class:`~dip_jax.Ensemble`.
+        """The samples' standard deviation ``[h, w]``, defined as in :class:`~dip_jax.Ensemble`.
 
-        The root of the mean square over channels, in the image's units; zero for one sample.
+        The root of the mean variance over channels, in the image's units; zero for one sample.
         """
         variance = self.squares / jnp.maximum(self.samples - 1, 1)
         return jnp.sqrt(jnp.mean(variance, axis=2))
 
 
 def posterior(algorithm: Algorithm, *, burn_in: int = 7000, every: int = 50) -> Algorithm:
-    """The mean and the deviation of every so many-th image after the first ones.
+    """Estimates the mean and standard deviation of the images from every ``every``-th step.
 
     Args:
-      algorithm: its ``info.image`` are the samples; a fit with :func:`langevin`, whose images
-        come of the shaken weights and of the jitter.
-      burn_in: steps that come first and count nothing, 0 or more; the source's.
-      every: steps from one sample to the next, at least 1; the source's. Neighbouring images
-        are nearly the same one.
+      algorithm: its ``info.image`` is sampled. Usually a fit with :func:`langevin`, whose images
+        vary with the noise of the weights and the jitter.
+      burn_in: number of first steps that are not sampled, 0 or more; default from the source.
+      every: steps from one sample to the next, at least 1; default from the source. Images of
+        consecutive steps are nearly equal.
 
     Returns:
-      An Algorithm whose ``info.image`` and ``estimate`` are the mean, before the first sample
-      the newest image, before the first step black. Its state has the ``deviation``.
-      ``info.metrics`` gets ``samples``, how many there are.
+      An Algorithm whose ``info.image`` and ``estimate`` are the mean of the samples. Before the
+      first sample they are the newest image, before the first step black. The state has the
+      standard deviation, ``deviation``. ``info.metrics["samples"]`` is the number of samples.
     """
     if burn_in < 0:
         raise ValueError(f"burn_in={burn_in!r}: must be 0 or more")
@@ -150,15 +150,15 @@ def posterior(algorithm: Algorithm, *, burn_in: int = 7000, every: int = 50) -> 
     def step(state: PosteriorState, task: Task) -> tuple[PosteriorState, Info]:
         inner, info = algorithm.step(state.inner, task)
         count = state.count + 1
-        counts = (count > burn_in) & ((count - burn_in) % every == 0)
-        samples = state.samples + counts
-        # Welford's way: no large sums are subtracted.
+        sampled = (count > burn_in) & ((count - burn_in) % every == 0)
+        samples = state.samples + sampled
+        # Welford's algorithm: it subtracts no large sums.
         change = info.image - state.mean
-        mean = jnp.where(counts, state.mean + change / jnp.maximum(samples, 1), state.mean)
-        newest = (samples == 0) | (counts & (samples == 1))
+        mean = jnp.where(sampled, state.mean + change / jnp.maximum(samples, 1), state.mean)
+        newest = (samples == 0) | (sampled & (samples == 1))
         mean = jnp.where(newest, info.image, mean)
-        more = change * (info.image - mean)
-        squares = jnp.where(counts & ~newest, state.squares + more, state.squares)
+        increment = change * (info.image - mean)
+        squares = jnp.where(sampled & ~newest, state.squares + increment, state.squares)
         state = PosteriorState(inner, count, samples, mean, squares)
         metrics = {**info.metrics, "samples": samples}
         return state, info._replace(image=mean, metrics=metrics)

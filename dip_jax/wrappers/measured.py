@@ -1,13 +1,16 @@
-"""Metrics of the running restoration."""
+"""Metrics of each step's image."""
 
 from dip_jax.base import Algorithm, Info, State, Task
 
 
 def measured(algorithm: Algorithm, prefix: str = "") -> Algorithm:
-    """Adds the task's metrics of ``info.image`` to ``info.metrics``, names prefixed.
+    """Adds the task's metrics of ``info.image`` to ``info.metrics``, their names prefixed.
 
-    ``measured(average(measured(dip(...))), "average_")`` reports both the iterate and the
-    average. The metrics take no part in the fit.
+    ``measured(average(measured(dip(...))), "average_")`` reports metrics of both the iterate
+    and the average. Metrics do not affect the fit.
+
+    Raises:
+      ValueError: at the first step, if ``info.metrics`` has one of these names already.
     """
 
     def step(state: State, task: Task) -> tuple[State, Info]:

@@ -1,4 +1,4 @@
-"""Stopping: ends the run some steps after the best image, and returns that one."""
+"""Early stopping: ends the run some steps after the best image, and returns that image."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,10 +18,13 @@ class StopState(NamedTuple):
     total: Scalar
     """Exponentially weighted sum of the scores so far."""
     weight: Scalar
+    """Sum of the weights in ``total``."""
     image: Image
-    """The best image so far, its step (from 1; 0 before there is one), its smoothed score."""
+    """The best image so far; the newest as long as there is none."""
     chosen: Scalar
+    """int32, the step of the best image, from 1; 0 as long as there is none."""
     score: Scalar
+    """The smoothed score of the best image."""
 
 
 def stop(
@@ -33,24 +36,25 @@ def stop(
     start: int = 0,
     smoothing: float = 0.9,
 ) -> Algorithm:
-    """Keeps the image of the step with the lowest score and ends the run when none is lower.
+    """Keeps the image of the step with the lowest score; ends the run when the score stops falling.
 
     ``stop(validated(average(dip(...))), lambda info: info.metrics["validation"])`` stops by
-    the error on data that the fit does not see (:mod:`dip_jax.splitting`); ``moving_variance``
-    and ``windowed_variance`` give scores that need no such data.
+    the error on data that the fit does not see (:mod:`dip_jax.splitting`). The scores of
+    ``moving_variance`` and ``windowed_variance`` need no such data.
 
     Args:
-      algorithm: its ``info`` is what is scored, its ``info.image`` what is kept.
-      score: the lower the better; one that uses a reference image is an oracle, for studies.
-      patience: the run ends when this share of its steps lies behind the best one,
-      at_least: and so many steps.
-      start: steps that come first and are never chosen.
-      smoothing: of the scores, the decay of an exponential mean; 0 for none.
+      algorithm: its ``info`` is scored and its ``info.image`` is kept.
+      score: lower is better. A score that uses a reference image is an oracle, for studies only.
+      patience: the run ends when the number of steps after the best one reaches this fraction
+        of all steps so far and ``at_least``.
+      at_least: least number of steps after the best one before the run ends.
+      start: number of first steps that are never chosen.
+      smoothing: decay of an exponential average of the scores; 0 for none.
 
     Returns:
       An Algorithm whose ``estimate`` is the kept image and whose ``info.done`` ends the run.
-      ``info.metrics`` gets ``chosen``, the step (from 1) whose image is kept, 0 for none.
-      Steps whose score is not finite count, but are not chosen. Before the first choice the
+      ``info.metrics["chosen"]`` is the step, from 1, whose image is kept, or 0 if none is yet.
+      Steps whose score is not finite are counted but never chosen. Before the first choice the
       estimate is the newest image, before the first step it is black.
     """
     if not 0 <= patience < 1:
@@ -74,20 +78,20 @@ def stop(
     def step(state: StopState, task: Task) -> tuple[StopState, Info]:
         inner, info = algorithm.step(state.inner, task)
         count, value = state.count + 1, score(info)
-        counts = jnp.isfinite(value) & (count > start)
-        total = jnp.where(counts, smoothing * state.total + (1 - smoothing) * value, state.total)
-        weight = jnp.where(counts, smoothing * state.weight + (1 - smoothing), state.weight)
+        valid = jnp.isfinite(value) & (count > start)
+        total = jnp.where(valid, smoothing * state.total + (1 - smoothing) * value, state.total)
+        weight = jnp.where(valid, smoothing * state.weight + (1 - smoothing), state.weight)
         smooth = total / jnp.where(weight == 0, 1.0, weight)
-        better = counts & (smooth < state.score)
+        better = valid & (smooth < state.score)
         chosen = jnp.where(better, count, state.chosen)
-        behind = count - chosen
-        done = (chosen > 0) & (behind >= at_least) & (behind >= patience * count)
+        waited = count - chosen
+        done = (chosen > 0) & (waited >= at_least) & (waited >= patience * count)
         state = StopState(
             inner,
             count,
             total,
             weight,
-            # Until there is a choice, the newest: who interrupts wants to see something.
+            # The newest image until one is chosen, so that an interrupted run has a result.
             image=jax.lax.cond(better | (chosen == 0), lambda: info.image, lambda: state.image),
             chosen=chosen,
             score=jnp.where(better, smooth, state.score),
@@ -104,8 +108,8 @@ def stop(
 def until(algorithm: Algorithm, condition: Callable[[Info], Scalar]) -> Algorithm:
     """Ends the run after the first step whose ``condition(info)`` holds.
 
-    ``until(fit, lambda info: info.loss <= sigma**2)`` is the discrepancy principle of
-    Morozov: no image needs to be closer to the data than the noise is.
+    ``until(fit, lambda info: info.loss <= sigma**2)`` is Morozov's discrepancy principle: the
+    image need not be closer to the data than the true one, which differs by the noise.
     """
 
     def step(state: State, task: Task) -> tuple[State, Info]:

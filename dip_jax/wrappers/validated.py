@@ -1,4 +1,4 @@
-"""The validation error of the running restoration."""
+"""The validation error of each step's image."""
 
 from dip_jax.base import Algorithm, Info, State, Task
 

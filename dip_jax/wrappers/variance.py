@@ -1,8 +1,8 @@
-"""How much the outputs still move: scores for stopping that need neither noise level nor data.
+"""Variance of recent outputs: stopping scores that need neither a noise level nor other data.
 
-While the network learns the picture its outputs settle; as it turns to the noise they move
-again. The valley between is near the best output (Wang et al., Early Stopping for Deep Image
-Prior, TMLR 2023). To be put around the bare fit, inside of an average.
+While the network learns the picture, the variance falls; as it starts to fit the noise, the
+variance rises again. The minimum is near the best output (Wang et al., Early Stopping for Deep
+Image Prior, TMLR 2023). Wrap these around the bare fit, inside any average.
 """
 
 from typing import NamedTuple
@@ -19,17 +19,20 @@ class MovingVarianceState(NamedTuple):
 
     inner: State
     mean: Image
+    """Exponentially weighted mean of the images."""
     variance: Scalar
+    """Their exponentially weighted variance, the mean over pixels."""
 
 
 def moving_variance(algorithm: Algorithm, rate: float = 0.1) -> Algorithm:
     """Adds ``info.metrics["variance"]``, the exponentially weighted variance of the images.
 
-    The score of ES-EMV (their algorithm 2), for the mean over pixels. One image of memory.
+    This is the score of ES-EMV (algorithm 2 of the source), averaged over pixels. It takes the
+    memory of one image.
 
     Args:
-      algorithm: its ``info.image`` is what is followed.
-      rate: weight of the newest image, above 0 and below 1; theirs is 0.1.
+      algorithm: its ``info.image`` is tracked.
+      rate: weight of the newest image, above 0 and below 1; 0.1 in the source.
     """
     if not 0 < rate < 1:
         raise ValueError(f"rate={rate!r}: must be above 0 and below 1")
@@ -57,38 +60,40 @@ class WindowedVarianceState(NamedTuple):
 
     inner: State
     recent: Array
-    """``[window, values]``, the last images, each in the place of the oldest."""
+    """``[window, values]``, a ring buffer of the last images."""
     count: Scalar
+    """int32, steps taken."""
 
 
 def windowed_variance(algorithm: Algorithm, window: int = 100, values: int = 2**14) -> Algorithm:
-    """Adds ``info.metrics["variance"]``, the variance over the last images, infinite at first.
+    """Adds ``info.metrics["variance"]``, the variance over the last ``window`` images.
 
-    The score of ES-WMV (their algorithm 1). It needs the images of the whole window; here of
-    each only ``values`` values are kept, evenly spread, as the mean over pixels does not need
-    all: 6.6 MB instead of 315 for 512x512 in colour.
+    It is infinite for the first ``window - 1`` steps. This is the score of ES-WMV (algorithm 1
+    of the source), which stores all images of the window. Here at most ``values`` evenly spaced
+    values of each are stored, enough for the mean over pixels: 6.6 MB instead of 315 MB for
+    512x512 in colour.
 
     Args:
-      algorithm: its ``info.image`` is what is followed.
-      window: images, at least 2; theirs is 100.
-      values: of each image, at most.
+      algorithm: its ``info.image`` is tracked.
+      window: number of images, at least 2; 100 in the source.
+      values: largest number of values stored per image.
     """
     if window < 2:
         raise ValueError(f"window={window!r}: must be at least 2")
 
-    def places(size: int) -> np.ndarray:
+    def indices(size: int) -> np.ndarray:
         return np.linspace(0, size - 1, min(size, values)).round().astype(np.int32)
 
     def init(key: Key, task: Task, z: Array) -> WindowedVarianceState:
         inner = algorithm.init(key, task, z)
         image = jax.eval_shape(algorithm.estimate, inner)
-        recent = jnp.zeros((window, len(places(image.size))), image.dtype)
+        recent = jnp.zeros((window, len(indices(image.size))), image.dtype)
         return WindowedVarianceState(inner, recent, jnp.zeros((), jnp.int32))
 
     def step(state: WindowedVarianceState, task: Task) -> tuple[WindowedVarianceState, Info]:
         inner, info = algorithm.step(state.inner, task)
-        some = info.image.reshape(-1)[places(info.image.size)]
-        recent = state.recent.at[state.count % window].set(some)
+        subset = info.image.reshape(-1)[indices(info.image.size)]
+        recent = state.recent.at[state.count % window].set(subset)
         count = state.count + 1
         variance = jnp.where(count < window, jnp.inf, jnp.mean(jnp.var(recent, axis=0)))
         state = WindowedVarianceState(inner, recent, count)
