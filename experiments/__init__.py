@@ -1,1 +1,1 @@
-"""Programs that reproduce the evidence of the paper with the library."""
+"""Programs that measure the library: the quality of its pictures, and its speed."""

@@ -1,4 +1,4 @@
-"""What experiments and benchmarks share: flags, one-line errors, and tables on disk."""
+"""The frame of every experiment: flags, one-line errors, and tables on disk."""
 
 import csv
 import datetime
@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from dip_jax.app.errors import UserError
+from dip_jax.app import UserError
 from dip_jax.app.files import replacing
 
-# Of jax and PyTorch, on a device or off it.
+# Messages of jax and PyTorch, for a device or the host.
 _OUT_OF_MEMORY = re.compile("RESOURCE_EXHAUSTED|out of memory|can't allocate memory", re.IGNORECASE)
 PACKAGES = ("dip-jax", "jax", "jaxlib", "flax", "optax", "numpy", "torch", "bm3d")
 
 
 class Table(NamedTuple):
-    """A result: a title, named columns and rows of equal length."""
+    """A result: a title, named columns, and rows of the same length."""
 
     title: str
     columns: Sequence[str]
@@ -40,7 +40,7 @@ def run_program(
 ) -> int:
     """Parses ``argv`` (without the program's name) and calls ``body``; returns the exit code.
 
-    A mistake of the user's is one line on standard error and the code 2.
+    A user's mistake prints one line to standard error and returns 2.
     """
     values = flags.FlagValues()
     define(values)
@@ -51,7 +51,7 @@ def run_program(
         except flags.Error as error:
             raise UserError("flags", " ".join(argv), f"{error}; see --help") from error
         if rest:
-            raise UserError("flags", rest[0], "is no flag; see --help")
+            raise UserError("flags", rest[0], "is not a flag; see --help")
         if values.help:
             print(f"{text}\n{values.get_help(include_special_flags=False)}")
             return 0
@@ -65,51 +65,59 @@ def run_program(
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise
-        print(f"{name}: out of memory; take a smaller picture or network", file=sys.stderr)
+        print(f"{name}: out of memory; use a smaller picture or network", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\n{name}: stopped; finished results are kept", file=sys.stderr)
+        print(f"\n{name}: interrupted; finished results are kept", file=sys.stderr)
         return 130
     return 0
 
 
 def define_backend(values: flags.FlagValues) -> None:
-    """``--backend``."""
+    """Defines ``--backend``."""
     backends = ("auto", "cpu", "gpu", "tpu")
     flags.DEFINE_enum("backend", "auto", backends, "Device.", flag_values=values)
 
 
 def define_common(values: flags.FlagValues) -> None:
-    """``--backend`` and ``--out``."""
+    """Defines ``--backend`` and ``--out``."""
     define_backend(values)
-    flags.DEFINE_string("out", None, "Folder to save the tables in [none].", flag_values=values)
+    flags.DEFINE_string(
+        "out", None, "Folder for the tables; default: do not save.", flag_values=values
+    )
 
 
 def require(package: str, extra: str, flag: str, value: str) -> None:
-    """Tells how to get ``package``, of the optional dependencies ``extra``, if it is missing.
+    """Checks that an optional package is installed.
+
+    Args:
+      package: the name to import.
+      extra: the optional dependencies that hold it, as in ``pip install '.[extra]'``.
+      flag: the flag that asks for it, for the error message.
+      value: that flag's value.
 
     Raises:
-      UserError: if it cannot be imported.
+      UserError: if the package is missing; the message says how to install it.
     """
     if importlib.util.find_spec(package) is None:
-        problem = f"{package} is not installed; pip install '.[{extra}]', or leave it out"
+        problem = f"{package} is not installed; run pip install '.[{extra}]', or leave it out"
         raise UserError(flag, value, problem)
 
 
-def integers(flag: str, values: Sequence[str], *, least: int = 1) -> list[int]:
-    """The integers of a list flag.
+def parse_integers(flag: str, values: Sequence[str], *, least: int = 1) -> list[int]:
+    """Parses the values of a list flag as integers.
 
     Raises:
-      UserError: if one is none, or too small.
+      UserError: if a value is not an integer, or is smaller than ``least``.
     """
     for value in values:
         if not value.strip().isdecimal() or int(value) < least:
-            raise UserError(flag, value, f"must be integers of at least {least}, as in 128,256")
+            raise UserError(flag, value, f"must be integers >= {least}, for example 128,256")
     return [int(value) for value in values]
 
 
 def describe(device: str) -> dict[str, str]:
-    """What a number depends on: device, versions, date."""
+    """Describes what a measurement depends on: device, versions, date."""
     versions = []
     for package in PACKAGES:
         try:
@@ -118,7 +126,7 @@ def describe(device: str) -> dict[str, str]:
             continue
     return {
         "device": device,
-        "processor": f"{_processor()}, {os.cpu_count()} cores seen",
+        "processor": f"{_find_processor()}, {os.cpu_count()} cores seen",
         "python": platform.python_version(),
         "versions": ", ".join(versions),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -128,15 +136,15 @@ def describe(device: str) -> dict[str, str]:
 def publish(
     tables: Sequence[Table], name: str, argv: Sequence[str], device: str, out: str | None
 ) -> None:
-    """Prints the tables as Markdown; with ``out`` also saves them, and as CSV.
+    """Prints the tables as Markdown; with ``out``, also saves them as Markdown and CSV.
 
-    ``name`` is the program's, dotted; the files take its last part.
+    ``name`` is the program's dotted name; the files are named after its last part.
     """
     facts = {"command": " ".join(["python -m", name, *argv]), **describe(device)}
     name = name.rpartition(".")[2]
     lines = [f"- {key}: {value}" for key, value in facts.items()]
     for table in tables:
-        lines += ["", f"## {table.title}", "", markdown(table)]
+        lines += ["", f"## {table.title}", "", format_markdown(table)]
         if table.note:
             lines += ["", table.note]
     text = "\n".join([f"# {name}", "", *lines, ""])
@@ -159,13 +167,13 @@ def publish(
                     writer.writerow([*facts.values(), table.title, number, column, value])
 
 
-def markdown(table: Table) -> str:
-    """The table's columns and rows in Markdown."""
+def format_markdown(table: Table) -> str:
+    """Formats the table's columns and rows as Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def _processor() -> str:
+def _find_processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

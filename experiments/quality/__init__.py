@@ -1,0 +1,1 @@
+"""Programs that compare the quality of restored pictures with other methods and rules."""

@@ -1,0 +1,64 @@
+"""The super-resolution table: its protocol, its refusals, one preset end to end."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from dip_jax.app.recipe.degrade import enlarge
+from dip_jax.app.files import write_picture
+from dip_jax.app.files import psnr_8_bit
+from experiments.quality import super_resolution_table
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A coloured and a grey picture under the names of standard ones."""
+    (tmp_path / "Set5").mkdir()
+    y, x = np.mgrid[0:70, 0:101]
+    for name, channels in (("baby", 3), ("head", 1)):
+        planes = [0.2 + 0.5 * x / 101 + 0.2 * (y > 9) + 0.02 * c for c in range(channels)]
+        write_picture(tmp_path / "Set5" / f"{name}.png", np.stack(planes, axis=2))
+    return tmp_path
+
+
+def rows(data):
+    with (data / "out" / "super_resolution_table_rows.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(data, *flags):
+    return super_resolution_table.main([f"--data={data}", f"--out={data / 'out'}", *flags])
+
+
+def test_the_truth_is_cut_and_shrunk_as_the_paper_does(data):
+    truth, small = super_resolution_table.load_pair(data, "Set5", "baby", 0)
+    assert truth.shape == (64, 96, 3)
+    assert small.shape == (16, 24, 3)
+    np.testing.assert_allclose(255 * small, np.round(255 * small), atol=1e-4)
+    assert psnr_8_bit(enlarge(small, 4), truth) > 25
+    grey, _ = super_resolution_table.load_pair(data, "Set5", "head", 32)
+    assert grey.shape == (32, 32, 3)
+
+
+def test_super_resolution_end_to_end(data, small_presets, capsys):
+    flags = ("--pictures=baby,head", "--methods=bicubic,fast:none", "--seeds=1")
+    assert run(data, *flags) == 0
+    out = capsys.readouterr().out
+    assert "| authors' | 31.49 | 31.04 | 31.27 | - |" in out
+    found = rows(data)
+    assert [row["method"] for row in found] == ["bicubic"] * 2 + ["fast:none"] * 2
+    assert all(float(row["psnr_luma"]) > 10 for row in found)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--methods=half"], "--methods=half: is a preset for the task"),
+        (["--size=33"], "--size=33: must be a multiple of 32"),
+        (["--set=Set9"], "Set9"),
+    ],
+)
+def test_mistakes_are_one_line(flags, words, data, capsys):
+    assert run(data, *flags) == 2
+    assert words in capsys.readouterr().err
