@@ -11,21 +11,28 @@
 ((32, 32, 3), (2,))
 """
 
-from dip_jax import clipping, filling, inputs, metrics, operators, splitting
+from dip_jax import filling, inputs, metrics, noise, operators
 from dip_jax.base import Algorithm, Generator, Info, Task
 from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.members import Ensemble, combine
-from dip_jax.prior import dip
-from dip_jax.selfsupervised import blind_spot, masked, recorrupted, sure
+from dip_jax.methods import (
+    MaskedInput,
+    NoisyInput,
+    blind_spot,
+    dip,
+    masked,
+    recorrupted,
+    sure,
+)
 from dip_jax.tasks import (
     denoise,
     inpaint,
     observe,
+    precompose,
     reconstruct,
     super_resolve,
-    through,
     total_variation,
     validate,
 )
@@ -46,7 +53,7 @@ from dip_jax.wrappers import (
     windowed_variance,
 )
 
-__version__ = "0.3.1"
+__version__ = "0.4.0"
 
 __all__ = [
     "Algorithm",
@@ -56,6 +63,8 @@ __all__ = [
     "Flat",
     "Generator",
     "Info",
+    "MaskedInput",
+    "NoisyInput",
     "ResNet",
     "Skip",
     "Task",
@@ -67,7 +76,6 @@ __all__ = [
     "best",
     "blind_spot",
     "canonical",
-    "clipping",
     "combine",
     "denoise",
     "dip",
@@ -81,18 +89,18 @@ __all__ = [
     "measured",
     "metrics",
     "moving_variance",
+    "noise",
     "observe",
     "operators",
     "posterior",
+    "precompose",
     "reconstruct",
     "recorrupted",
     "run",
     "sharded",
-    "splitting",
     "stop",
     "super_resolve",
     "sure",
-    "through",
     "total_variation",
     "until",
     "validate",

@@ -1,14 +1,18 @@
 """Holes filled smoothly from the known pixels around: a first guess, and a last correction."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from dip_jax.base import Array, Image
+from dip_jax.compilation import jit
 
 _SCALES = 6  # of the blur, each twice as wide as the one before: it reaches 63 pixels
 _ENOUGH = 1 / 8  # of a blur's weight known, for its mean to be trusted
 _LEAST = 1e-12  # of a weight
 _PASSES = 20
+_PREDICTED = 0.2  # the usual weight for a fit that predicts the known pixels
+_PRIOR_PIXELS = 100  # held-out pixels that the usual weight is worth
 _STEP, _MOMENTUM = 1 / 50, 0.8  # the squared Laplacian's curvature is 64 at most
 
 
@@ -98,3 +102,34 @@ def _neighbours(planes: Array, reach: int, axis: int) -> tuple[Array, Array]:
         lax.slice_in_dim(padded, start, start + planes.shape[axis], axis=axis) for start in starts
     )
     return before, after
+
+
+def join_known(
+    filled: Image, y: Image, known: Array, held: Array, *, predicted: bool
+) -> np.ndarray:
+    """Returns ``y`` where it is known and ``filled`` in holes, moved to join it.
+
+    How far it moves is learned from the held-out pixels: what a fit misses beside them it misses
+    there too, if that belongs to the picture and is no noise. (The other known pixels can't judge
+    a fit that predicts them too well.)
+
+    Args:
+      filled: ``[h, w, c]``, a fit's estimate.
+      y: the picture, of its shape.
+      known: ``[h, w, 1]``, 1 where ``y`` is known, 0 in holes.
+      held: ``[h, w, 1]``, 1 where a known pixel was held out from the fit.
+      predicted: whether the fit predicts known pixels from their neighbours, and so has done most
+        of this by itself.
+    """
+    there = np.asarray(held)[:, :, 0] == 1
+    moved = np.asarray(_complete(filled, y, known - held, np.float32(1.0)))
+    change, wanted = (moved - filled)[there], (y - filled)[there]
+    found = np.sum(change * wanted) / max(np.sum(change**2), 1e-12)
+    count = np.count_nonzero(there)
+    usual = _PREDICTED if predicted else 1.0
+    share = (count * found + _PRIOR_PIXELS * usual) / (count + _PRIOR_PIXELS)
+    weight = np.float32(np.clip(share, 0, 1))
+    return np.asarray(_complete(filled, y, known, weight))
+
+
+_complete = jit(complete)

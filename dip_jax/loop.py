@@ -58,7 +58,7 @@ def run(
     Returns:
       The last state, and the trace of all steps taken.
     """
-    z = jnp.asarray(z)
+    z = jax.tree.map(jnp.asarray, z)
     state = _jitted_init(_platform(z))(algorithm, key, task, z)
     return advance(
         algorithm,

@@ -2,6 +2,7 @@
 
 import dm_pix
 import jax.numpy as jnp
+import numpy as np
 
 from dip_jax.base import Array, Image, Scalar
 
@@ -51,3 +52,30 @@ def total_variation(image: Image, beta: float = 0.5) -> Scalar:
     square = down**2 + right**2
     flat = square == 0
     return jnp.sum(jnp.where(flat, 0.0, jnp.where(flat, 1.0, square) ** beta))
+
+
+def rank_correlation(uncertainty: np.ndarray, image: np.ndarray, reference: np.ndarray) -> float:
+    """Returns Spearman's rank correlation of the uncertainty with the true error.
+
+    Both are means over 8x8 pixels: a single pixel's error is one draw, which says little about
+    its size. The result is 0 where either is constant.
+
+    Args:
+      uncertainty: ``[h, w]``, a standard deviation.
+      image: ``[h, w, c]``.
+      reference: ``[h, w, c]``, the true image.
+    """
+    from scipy.stats import rankdata  # most of a second to import
+
+    error = np.mean((image - reference) ** 2, axis=2)
+    blocks = [_block_means(error), _block_means(uncertainty**2)]
+    if any(block.min() == block.max() for block in blocks):
+        return 0.0
+    return float(np.corrcoef([rankdata(block) for block in blocks])[0, 1])
+
+
+def _block_means(square: np.ndarray, size: int = 8) -> np.ndarray:
+    rows, columns = (max(1, length // size) for length in square.shape)
+    high, wide = square.shape[0] // rows, square.shape[1] // columns
+    cut = square[: rows * high, : columns * wide]
+    return cut.reshape(rows, high, columns, wide).mean(axis=(1, 3)).ravel()

@@ -130,10 +130,10 @@ def validate(task: Task, other: Task) -> Task:
     return task._replace(validation=other.loss)
 
 
-def through(operator: Callable[[Image], Image], task: Task) -> Task:
+def precompose(operator: Callable[[Image], Image], task: Task) -> Task:
     """The same task for an image that it sees through ``operator``.
 
-    ``through(Crop(0, 0, 100, 75), task)`` lets a generator work on a larger canvas than the
+    ``precompose(Crop(0, 0, 100, 75), task)`` lets a generator work on a larger canvas than the
     picture: nothing is asked of the pixels outside.
     """
     if not isinstance(operator, Partial):

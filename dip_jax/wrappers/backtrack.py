@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dip_jax.base import Algorithm, Array, Image, Info, Key, Scalar, State, Task
-from dip_jax.descent import DipState
+from dip_jax.methods.descent import DipState
 
 
 class BacktrackState(NamedTuple):

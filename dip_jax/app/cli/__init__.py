@@ -1,0 +1,1 @@
+"""The command ``dip-jax``: argv in, exit code out. absl lives only here."""

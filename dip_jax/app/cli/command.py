@@ -1,0 +1,59 @@
+"""The command ``dip-jax``: from argv to the exit code."""
+
+import io
+import os
+import signal
+import sys
+
+import dip_jax
+from dip_jax.app.cli.flags import as_flag, help_text, parse, read_command
+from dip_jax.app.cli.listing import names_many
+from dip_jax.app.cli.many import run_many
+from dip_jax.app.cli.one import run_one
+from dip_jax.app.errors import UserError
+from dip_jax.app.recipe import list_presets
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command with ``argv`` (without the program's name); returns the exit code."""
+    try:
+        values = parse(argv)
+        if values["help"]:
+            print(help_text())
+            return 0
+        if values["version"]:
+            print(dip_jax.__version__)
+            return 0
+        if values["list_presets"]:
+            print(list_presets())
+            return 0
+        command = read_command(values)
+        return run_many(command) if names_many(command.files.image) else run_one(command)
+    except UserError as error:
+        print(f"dip-jax: {as_flag(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        mend = "--resume goes on from the last checkpoint, if there is one"
+        print(f"\ndip-jax: interrupted before there was a picture to keep; {mend}", file=sys.stderr)
+        return 130
+
+
+def entry() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):  # file names may hold what the terminal can't show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # A batch queue's end is like Ctrl-C: the picture so far is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except OSError as error:  # the output's reader has gone, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"dip-jax: {error}", file=sys.stderr)
+        code = 1
+    if code == 130:
+        sys.stderr.flush()
+        os._exit(code)  # a program may still be compiling, which the interpreter's end crashes
+    sys.exit(code)

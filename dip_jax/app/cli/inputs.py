@@ -1,0 +1,106 @@
+"""The pictures of a run: read from the files that flags name, or damaged for a demonstration."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dip_jax.app.cli.flags import Command, Files
+from dip_jax.app.errors import UserError
+from dip_jax.app.files import read_picture
+from dip_jax.app.recipe import Arrays, TaskSpec, degrade
+from dip_jax.noise import NoiseModel
+
+
+class Inputs(NamedTuple):
+    """The pictures of a run."""
+
+    name: str
+    observed: np.ndarray
+    alpha: np.ndarray | None
+    data: Arrays
+    """The task's arrays."""
+    reference: np.ndarray | None
+    noise: NoiseModel | None
+    """As given, or as added."""
+    full_depth: bool
+    """Whether the picture came with more than 8 bits, and so should go."""
+    damage: str
+    """What was done to a clean picture, in words; empty for a real one."""
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray | None]:
+        """All that tells these inputs from others, by name."""
+        return {
+            "observed": self.observed,
+            **self.data,
+            "reference": self.reference,
+            "alpha_channel": self.alpha,
+        }
+
+
+def read_inputs(command: Command, files: Files) -> Inputs:
+    """Reads and checks the pictures, and damages them if the command says so.
+
+    Raises:
+      UserError: for a bad file, or one that does not suit the flags.
+    """
+    task = command.task
+    name, image, alpha = _read_image(files, task)
+    degraded = task.degrade(image, command.options, command.seed, demonstration=files.image is None)
+    full_depth = files.image is not None and Path(files.image).suffix.lower() == ".npy"
+    if degraded is not None:
+        if files.reference is not None:
+            problem = "can't go with a demonstration, where --image is the reference"
+            raise UserError("reference", files.reference, problem)
+        observed, reference, noise = degraded.observed, degraded.reference, degraded.noise
+        data, damage = degraded.data, degraded.damage
+        if alpha is not None:
+            alpha = alpha[: reference.shape[0], : reference.shape[1]]
+    else:
+        data, damage, noise = _read_data(command, files, image), "", command.noise
+        known = task.known(data)
+        observed = image if known is None else image * known
+        reference = _read_reference(files, image, task)
+    task.check_picture(observed)
+    return Inputs(name, observed, alpha, data, reference, noise, full_depth, damage)
+
+
+def _read_image(files: Files, task: TaskSpec) -> tuple[str, np.ndarray, np.ndarray | None]:
+    if files.image is not None:
+        return Path(files.image).stem, *read_picture(files.image)
+    partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
+    for name, path in (partners | {"reference": files.reference}).items():
+        if path is not None:
+            raise UserError(name, path, "needs an --image")
+    return "astronaut", degrade.demonstration_picture(), None
+
+
+def _read_data(command: Command, files: Files, image: np.ndarray) -> Arrays:
+    """Returns the task's arrays; prints remarks on what may be a slip."""
+    arrays = {}
+    for data in command.task.data:
+        path = files.data[data.name]
+        if path is None:
+            problem = f"is needed for --task={command.task.name}; {data.hint}"
+            raise UserError(data.name, None, problem)
+        arrays[data.name], remarks = data.read(path, image, command.options)
+        for remark in remarks:
+            print(f"dip-jax: note: {remark}", file=sys.stderr)
+    return arrays
+
+
+def _read_reference(files: Files, image: np.ndarray, task: TaskSpec) -> np.ndarray | None:
+    if files.reference is None:
+        return None
+    reference = read_picture(files.reference, flag="--reference").image
+    wanted = (image.shape[0] * task.factor, image.shape[1] * task.factor, image.shape[2])
+    if reference.shape != wanted:
+        size = "{1}x{0} with {2} channels".format
+        raise UserError(
+            "reference",
+            files.reference,
+            f"is {size(*reference.shape)}; the result will be {size(*wanted)}",
+        )
+    return reference

@@ -1,0 +1,215 @@
+"""A run of the command on many pictures: one after the other, failures reported at the end."""
+
+import functools
+import sys
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import jax
+from tqdm.auto import tqdm
+
+import dip_jax
+from dip_jax.app.cli.flags import Command, Files, as_flag
+from dip_jax.app.cli.inputs import read_inputs
+from dip_jax.app.cli.listing import Entry, list_pictures, note_spare_partners
+from dip_jax.app.cli.picture import Outcome, common_settings, restore_file
+from dip_jax.app.errors import FitError, NotOursError, UserError, printable
+from dip_jax.app.files.records import check_ours, check_resumable
+from dip_jax.app.files.results import claim_folder
+from dip_jax.app.files.summary import check_summary, forget_failure, keep_failure, write_summary
+from dip_jax.app.machine import Devices, choose_devices, compilations, find_place
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}<{remaining}]"
+
+
+def run_many(command: Command) -> int:
+    """Does what the command says with every picture; returns the exit code.
+
+    Raises:
+      UserError: for what is wrong with all of them, before anything is written.
+    """
+    image = str(command.files.image)
+    given = _partners(command)
+    entries = list_pictures(image, given)
+    _check_data(command)
+    _check_apart(command, entries)
+    if command.cluster.expected and command.out is None:
+        raise UserError("out", None, "is needed with several processes, the same for all")
+    name = Path(image).resolve().stem if "*" not in image else "pictures"
+    task, preset = command.task.name, command.preset.name
+    with claim_folder(
+        command.out, f"{name}-{task}", overwrite=command.overwrite, resume=command.resume
+    ) as folder:
+        # Several processes wait for each other in here, before any of them writes.
+        place = find_place(command.cluster)
+        devices = choose_devices(command.backend, command.devices)
+        common = common_settings(command)
+        if command.resume and not command.overwrite:
+            check_summary(folder)
+            for entry in entries:
+                check_ours(folder / entry.name)
+                check_resumable(folder / entry.name, common)
+        print(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {devices.description}")
+        print(f"{len(entries)} pictures, to {printable(str(folder))}")
+        for note in note_spare_partners(entries, given):
+            print(f"dip-jax: note: {note}", file=sys.stderr)
+        share = entries[place.index :: place.count]
+        if place.count > 1:
+            print(f"process {place.index} of {place.count}: {len(share)} of them")
+        before = compilations(jax.default_backend())
+        run = Run(command, folder, devices)
+        run.restore_all(share)
+        compiled = compilations(jax.default_backend()) - before
+        done = len(share) - len(run.failures)
+        print(f"{done} of {len(share)} pictures done, with {compiled} programs compiled")
+        for failed, problem in run.failures.items():
+            print(f"  {printable(failed)}: {problem}", file=sys.stderr)
+        # For all processes' pictures: whichever ends last writes it whole.
+        paths = write_summary(folder, [entry.name for entry in entries], common)
+    for path in paths:
+        print(f"  {printable(str(path))}")
+    if run.interrupted:
+        return 130
+    return 1 if run.failures else 0
+
+
+def _partners(command: Command) -> dict[str, str | None]:
+    """Returns the flags that may name a folder with a file for each picture."""
+    data = {
+        each.name: command.files.data[each.name] for each in command.task.data if each.per_pixel
+    }
+    return data | {"reference": command.files.reference}
+
+
+def _check_data(command: Command) -> None:
+    """Raises a UserError if the task's data are missing, and no demonstration makes them."""
+    for data in command.task.data:
+        path = command.files.data[data.name]
+        if path is None and not command.task.makes_data(command.options):
+            problem = f"is needed for --task={command.task.name}; {data.hint}"
+            raise UserError(data.name, None, problem)
+
+
+def _check_apart(command: Command, entries: list[Entry]) -> None:
+    """Raises a UserError if results would lie among the pictures."""
+    if command.out is None:
+        return
+    source, out = Path(str(command.files.image)), Path(command.out).resolve()
+    if source.is_dir() and out.is_relative_to(source.resolve()):
+        raise UserError("out", command.out, "lies in the folder of pictures; name one beside it")
+    for entry in entries:
+        if Path(entry.image).resolve().is_relative_to(out):
+            problem = f"holds {entry.image}, one of the pictures; name another folder"
+            raise UserError("out", command.out, problem)
+
+
+class Run:
+    """Pictures shared out among devices, with a thread for each device.
+
+    (In one program for all, the fits that have ended would wait for the longest.)
+    """
+
+    def __init__(self, command: Command, folder: Path, devices: Devices):
+        self.failures: dict[str, str] = {}
+        self.interrupted = False
+        self._command, self._folder = command, folder
+        self._devices = devices
+        self._lock = threading.Lock()
+        self._shares: dict[str, float] = {}
+
+    def restore_all(self, entries: list[Entry]) -> None:
+        """Restores them; ``failures`` then holds what went wrong, by name."""
+        rest = deque(entries)
+        with tqdm(total=len(entries), desc="restoring", bar_format=_BAR) as bar:
+            self._bar = bar
+            if len(self._devices.each) == 1:
+                self._work(rest, self._devices.each[0])
+            else:
+                self._work_together(rest)
+        if self.interrupted:
+            for entry in entries:
+                if self._shares.get(entry.name, 0) < 1:
+                    self.failures[entry.name] = "interrupted; --resume goes on"
+
+    def _work_together(self, rest: deque[Entry]) -> None:
+        pool = ThreadPoolExecutor(len(self._devices.each))
+        running = {pool.submit(self._work, rest, device) for device in self._devices.each}
+        while running:
+            try:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for worker in ended:
+                    worker.result()
+            except KeyboardInterrupt:
+                self.interrupted = True  # the threads see it after their next chunk
+        pool.shutdown()
+
+    def _work(self, rest: deque[Entry], device: Any) -> None:
+        with jax.default_device(device):
+            while not self.interrupted:
+                try:
+                    entry = rest.popleft()
+                except IndexError:
+                    return
+                try:
+                    words = self._restore(entry)
+                except KeyboardInterrupt:
+                    self.interrupted = True
+                    return
+                with self._lock:
+                    tqdm.write(f"  {printable(entry.name)}: {words}", file=sys.stderr)
+                self._advance(entry, 1.0)
+
+    def _restore(self, entry: Entry) -> str:
+        """Restores a picture; returns what became of it, in words."""
+        command, folder = self._command, self._folder / entry.name
+        started = time.perf_counter()
+        try:
+            data = command.files.data | entry.partners
+            reference = data.pop("reference")
+            inputs = read_inputs(command, Files(entry.image, data, reference))
+            folder.mkdir(parents=True, exist_ok=True)
+            outcome = restore_file(
+                command,
+                inputs,
+                folder,
+                self._devices.description,
+                progress=functools.partial(self._progress, entry),
+            )
+            forget_failure(folder)
+        except Exception as error:
+            # Whatever is wrong with this picture, the others go on.
+            expected = isinstance(error, (UserError, FitError, OSError)) and str(error)
+            shown = as_flag(error) if isinstance(error, UserError) else error
+            problem = printable(str(shown) if expected else repr(error))
+            self.failures[entry.name] = problem
+            if not isinstance(error, NotOursError):
+                keep_failure(folder, problem)
+            return "failed"
+        if outcome.result is not None and outcome.result.interrupted:
+            raise KeyboardInterrupt
+        return _summarise(outcome, time.perf_counter() - started)
+
+    def _progress(self, entry: Entry, share: float) -> bool:
+        """Notes one more share of a picture; returns whether to end."""
+        self._advance(entry, min(self._shares.get(entry.name, 0.0) + share, 0.999))
+        return self.interrupted
+
+    def _advance(self, entry: Entry, share: float) -> None:
+        with self._lock:
+            self._shares[entry.name] = share
+            # Set, not added to: rounding must not take it past the end.
+            self._bar.n = min(sum(self._shares.values()), self._bar.total)
+            self._bar.update(0)
+
+
+def _summarise(outcome: Outcome, seconds: float) -> str:
+    if outcome.result is None:
+        return "finished before"
+    record = outcome.record
+    scores = [f"{float(row['psnr']):.2f}" for row in record["scores"].values()]
+    quality = f"{' -> '.join(scores[:2])} dB, " if scores else ""
+    return f"{quality}{record['steps']} steps, {seconds:.0f} s"

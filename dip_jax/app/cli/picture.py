@@ -1,0 +1,178 @@
+"""One picture from its inputs to its files: restored, scored, written."""
+
+import contextlib
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import dip_jax
+from dip_jax.app.cli.flags import Command
+from dip_jax.app.cli.inputs import Inputs
+from dip_jax.app.cli.report import make_record, make_scores, shown_before
+from dip_jax.app.errors import FitError, UserError
+from dip_jax.app.files.checkpoint import Checkpoint, read_settings
+from dip_jax.app.files.locks import lock_folder
+from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_finished
+from dip_jax.app.files.results import write_results
+from dip_jax.app.restore import Progress, Restoration, restore
+
+# Of the settings that a run is resumed by. A change makes old checkpoints unusable.
+FORMAT = 2
+
+
+class Outcome(NamedTuple):
+    """What became of a picture."""
+
+    record: dict[str, Any]
+    """As it stands in ``run.json``."""
+    paths: list[Path]
+    """Written; empty if the picture was finished before."""
+    result: Restoration | None = None
+    """None if the picture was finished before."""
+
+
+def restore_file(
+    command: Command, inputs: Inputs, folder: Path, device: str, *, progress: Progress = True
+) -> Outcome:
+    """Restores a picture and writes its results to ``folder``, which exists.
+
+    With ``--resume`` a picture that is finished is left alone, and one that was begun goes on;
+    with ``--overwrite`` too, what has other settings is done anew.
+
+    Raises:
+      UserError: for what the user can mend, and if the folder holds the results or the
+        checkpoint of a run with other settings, or another run uses it.
+      FitError: if the fit diverged; nothing is written then.
+    """
+    settings = common_settings(command) | {"full_depth": inputs.full_depth}
+    settings |= digest_arrays(inputs.arrays)
+    if command.resume and not command.overwrite:
+        check_ours(folder)
+    with lock_folder(folder), Checkpoint(folder, settings, command.checkpoint) as checkpoint:
+        finished = None
+        if command.resume:
+            try:
+                finished = find_finished(folder, settings)
+            except UserError:
+                if not command.overwrite:
+                    raise
+        other = command.overwrite and read_settings(folder) != settings
+        if finished is not None or not command.resume or other:
+            checkpoint.clear()  # a kill may have come between the results and this
+        if finished is not None:
+            return Outcome(finished, [])
+        with _explaining_memory(command, inputs):
+            result = restore(
+                inputs.observed,
+                preset=command.preset,
+                noise=inputs.noise or command.kind,
+                reference=inputs.reference,
+                seed=command.seed,
+                progress=progress,
+                checkpoint=checkpoint,
+                fit_memory=command.fit_memory,
+                **inputs.data,
+            )
+        if not (np.isfinite(result.image).all() and np.isfinite(result.raw).all()):
+            checkpoint.clear()
+            problem = "the fit diverged beyond recovery; nothing was written. Try another "
+            raise FitError(problem + "--seed or --preset")
+        with _uninterrupted():
+            record, paths = _write(command, inputs, result, folder, device, settings)
+            if not result.interrupted:
+                checkpoint.clear()
+    return Outcome(record, paths, result)
+
+
+def common_settings(command: Command) -> Settings:
+    """Returns all that a result depends on besides the pictures, as read from JSON."""
+    preset = command.preset.as_data()
+    # Not the memory that is there either: a run that goes on keeps the tiles it began with.
+    del preset["counts"]["chunk_steps"]
+    noise = command.noise
+    settings = {
+        "format": FORMAT,
+        **preset,
+        "seed": command.seed,
+        "noise": {"kind": command.kind, "level": None if noise is None else noise.level},
+        "versions": [dip_jax.__version__, version("jax"), version("jaxlib")],
+        "backend": jax.default_backend(),
+    }
+    return json.loads(json.dumps(settings))
+
+
+def _write(
+    command: Command,
+    inputs: Inputs,
+    result: Restoration,
+    folder: Path,
+    device: str,
+    settings: Settings,
+) -> tuple[dict[str, Any], list[Path]]:
+    """Writes the results; returns their record and paths."""
+    scores = make_scores(inputs, result)
+    record = make_record(command, inputs, result, scores, device) | {"run": settings}
+    panels = [shown_before(inputs, result.preset.task), ("restored", result.image)]
+    if inputs.reference is not None:
+        panels.append(("reference", inputs.reference))
+    paths = write_results(
+        folder,
+        restored=result.image,
+        full_depth=inputs.full_depth,
+        alpha=_enlarge_alpha(inputs.alpha, result.image),
+        panels=[
+            (f"{name}  {scores[name]['psnr']:.2f} dB" if name in scores else name, picture)
+            for name, picture in panels
+        ],
+        uncertainty=result.uncertainty,
+        trace=result.trace,
+        record=record,
+    )
+    return record, paths
+
+
+@contextlib.contextmanager
+def _explaining_memory(command: Command, inputs: Inputs) -> Iterator[None]:
+    """Turns a lack of memory into a UserError."""
+    height, width, _ = inputs.observed.shape
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            raise UserError(
+                "image",
+                f"{width}x{height}",
+                f"does not fit the device's memory with --preset={command.preset.name}; take "
+                "--tile=512, a narrower preset or a smaller picture",
+            ) from error
+        raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignores Ctrl-C and the end of a queue's time while results are written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _enlarge_alpha(alpha: np.ndarray | None, image: np.ndarray) -> np.ndarray | None:
+    """Returns the alpha channel, repeated to the size of an enlarged picture."""
+    if alpha is None or alpha.shape == image.shape[:2]:
+        return alpha
+    factor = image.shape[0] // alpha.shape[0]
+    return alpha.repeat(factor, 0).repeat(factor, 1)

@@ -1,0 +1,162 @@
+"""What is said of a run: its scores, its record, its lines in the terminal."""
+
+import datetime
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import dip_jax
+from dip_jax.app.cli.flags import Command
+from dip_jax.app.cli.inputs import Inputs
+from dip_jax.app.errors import printable
+from dip_jax.app.files import psnr_8_bit
+from dip_jax.app.files.trace import final_values
+from dip_jax.app.recipe import AUTO, RULES, TaskSpec
+from dip_jax.app.restore import Restoration
+from dip_jax.noise import LEVELS, NoiseModel
+
+LUMA_BORDER = 4
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "dm-pix", "numpy", "pillow", "scikit-image")
+Scores = dict[str, dict[str, float]]
+
+
+def shown_before(inputs: Inputs, task: TaskSpec) -> tuple[str, np.ndarray]:
+    """Returns name and picture that the restoration is compared with."""
+    return task.shown_as, task.enlarge(inputs.observed)
+
+
+def make_scores(inputs: Inputs, result: Restoration) -> Scores:
+    """Returns the PSNR of the 8-bit pictures, and of the luma where that is usual."""
+    if inputs.reference is None:
+        return {}
+    task = result.preset.task
+    name, picture = shown_before(inputs, task)
+    pictures = {name: picture, "restored": result.image}
+    if task.raw_as:
+        pictures[task.raw_as] = result.raw
+    scores = {
+        name: {"psnr": psnr_8_bit(picture, inputs.reference)} for name, picture in pictures.items()
+    }
+    if task.scores_luma:
+        for name, picture in pictures.items():
+            luma = dip_jax.metrics.psnr_luma(
+                jnp.asarray(picture), jnp.asarray(inputs.reference), LUMA_BORDER
+            )
+            scores[name]["psnr_luma"] = float(luma)
+    return scores
+
+
+def make_record(
+    command: Command, inputs: Inputs, result: Restoration, scores: Scores, device: str
+) -> dict[str, Any]:
+    """Returns what ``run.json`` holds."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "flags": command.flags,
+        "settings": result.preset.as_data(),
+        "picture": {
+            "name": inputs.name,
+            "shape": inputs.observed.shape,
+            "damage": inputs.damage,
+            "noise": None if result.noise is None else result.noise._asdict(),
+            "noise_estimated": result.noise is not None and inputs.noise is None,
+        },
+        "versions": {name: version(name) for name in _PACKAGES}
+        | {"dip_jax": dip_jax.__version__, "python": platform.python_version()},
+        "device": device,
+        "seconds": {"compile": result.compile_seconds, "fit": result.fit_seconds},
+        "steps": len(result.trace["loss"]),
+        "chosen_steps": final_values(result.trace, "chosen"),
+        "members": result.members,
+        "interrupted": result.interrupted,
+        "restores": sum(final_values(result.trace, "restores")),
+        "scores": _without_infinity(scores),
+        "uncertainty_rank_correlation": _rank_correlation(inputs, result),
+    }
+
+
+def describe_inputs(inputs: Inputs) -> str:
+    """Returns a line on the picture."""
+    height, width, channels = inputs.observed.shape
+    colours = "grey" if channels == 1 else "RGB"
+    damage = f", {inputs.damage}" if inputs.damage else ""
+    return f"{printable(inputs.name)}: {width}x{height}, {colours}{damage}"
+
+
+def note_unused(command: Command, inputs: Inputs) -> list[str]:
+    """Returns what is to be said of a noise level that the run makes no use of."""
+    notes = []
+    method, stop = command.preset.method, command.preset.stop
+    rule = RULES[command.task.default_rule if stop == AUTO else stop]
+    needed = method.feeds_noise or rule.needs_noise
+    # Values that were held out, or hidden, are blended in again by their noise.
+    used = needed or method.hides_pixels or rule.least_pixels
+    for name in LEVELS.values():
+        given = command.options.get(name) is not None
+        if given and not used and "steps" not in command.given:
+            notes.append(f"the number of steps does not follow --{name}; choose it with --steps")
+    if command.kind == "poisson" and inputs.noise is None and not needed:
+        notes.append("--noise=poisson is of use with a --gain here; without, it changes nothing")
+    return notes
+
+
+def report_lines(record: dict[str, Any], result: Restoration) -> Iterator[str]:
+    """Yields the lines on a run that has ended."""
+    steps = len(result.trace["loss"])
+    ended = "interrupted after" if result.interrupted else "done:"
+    yield (
+        f"{ended} {steps} steps in {result.fit_seconds:.1f} s, "
+        f"and {result.compile_seconds:.1f} s to compile"
+    )
+    if result.interrupted:
+        yield "the same command with this --out and --resume goes on"
+    if result.members > 1 or result.preset.counts.members > 1:
+        yield f"the picture is the mean of {result.members} fits"
+    yield from result.preset.method.remarks()
+    chosen = final_values(result.trace, "chosen")
+    if chosen:
+        numbers = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)
+        yield f"stopping rule {result.preset.stop}: the picture is that of step {numbers}"
+    if result.noise is not None:
+        estimated = record["picture"]["noise_estimated"]
+        yield _describe_noise(result.noise, estimated=estimated)
+    restores = record["restores"]
+    if restores:
+        yield (
+            f"the fit diverged and was taken back {restores} times; "
+            "the steps counted are those that were kept"
+        )
+    scores = record["scores"]
+    width = max((len(name) for name in scores), default=0)
+    for name, row in scores.items():
+        cells = [f"{float(value):6.2f} dB {key.replace('_', ' ')}" for key, value in row.items()]
+        yield f"  {name.ljust(width)}  {'   '.join(cells)}"
+    correlation = record["uncertainty_rank_correlation"]
+    if correlation is not None:
+        yield f"  uncertainty and true error, over 8x8 pixels: rank correlation {correlation:.2f}"
+
+
+def _describe_noise(noise: NoiseModel, *, estimated: bool) -> str:
+    name = LEVELS[noise.kind]
+    origin = f"estimated; --{name} sets it" if estimated else "as given"
+    where = "white" if noise.kind == "poisson" else "black and white"
+    clipped = f", clipped at {where}" if noise.clipped else ""
+    return f"noise: {noise.kind}, {name} {noise.level:.1f} of 255 ({origin}){clipped}"
+
+
+def _rank_correlation(inputs: Inputs, result: Restoration) -> float | None:
+    if inputs.reference is None or result.uncertainty is None:
+        return None
+    return dip_jax.metrics.rank_correlation(result.uncertainty, result.image, inputs.reference)
+
+
+def _without_infinity(scores: Scores) -> dict[str, dict[str, float | str]]:
+    """Returns scores as JSON can hold them: infinity, the PSNR of equal pictures, as a word."""
+    return {
+        name: {key: value if np.isfinite(value) else str(value) for key, value in row.items()}
+        for name, row in scores.items()
+    }

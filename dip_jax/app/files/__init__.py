@@ -1,0 +1,25 @@
+"""Bytes on disk: pictures, results, checkpoints, locks."""
+
+from dip_jax.app.files.atomic import replacing
+from dip_jax.app.files.checkpoint import Checkpoint
+from dip_jax.app.files.pictures import (
+    MAX_PIXELS,
+    psnr_8_bit,
+    read_mask,
+    read_picture,
+    to_uint8,
+    write_picture,
+)
+from dip_jax.app.files.sheet import comparison
+
+__all__ = [
+    "MAX_PIXELS",
+    "Checkpoint",
+    "comparison",
+    "psnr_8_bit",
+    "read_mask",
+    "read_picture",
+    "replacing",
+    "to_uint8",
+    "write_picture",
+]

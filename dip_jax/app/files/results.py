@@ -1,0 +1,159 @@
+"""A run's folder: the restored picture, the comparison, the trace, the settings."""
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import write_picture, write_pixels
+from dip_jax.app.files.sheet import comparison
+from dip_jax.app.files.trace import number_steps
+
+FULL_DEPTH = "restored.npy"
+UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
+PARTIAL = ".partial-"
+RECORD = "run.json"
+# In the order of writing: where there is a record, the rest is complete.
+FILES = ("restored.png", "comparison.png", "trace.csv", RECORD)
+
+
+@contextlib.contextmanager
+def claim_folder(
+    wanted: str | None, default: str, *, overwrite: bool, resume: bool
+) -> Iterator[Path]:
+    """Creates and checks the output folder up front, so that a long run cannot fail at the end.
+
+    Without ``wanted`` it is ``dip-jax-results/<default>``, numbered if that exists. Folders
+    created here are removed if nothing is written to them.
+
+    Raises:
+      UserError: if ``wanted`` holds something and neither ``overwrite`` nor ``resume`` is set,
+        if it is a file, or can't be written; for ``resume`` without ``wanted``.
+    """
+    if resume and wanted is None:
+        raise UserError("--resume", True, "needs the --out of the run to go on with")
+    shown = wanted or "dip-jax-results"
+    try:
+        folder, made = _make_folder(Path(wanted)) if wanted else _make_numbered(default)
+        if not (overwrite or resume) and any(folder.iterdir()):
+            mend = "name another folder, or pass --resume or --overwrite"
+            raise UserError("--out", shown, f"holds files; {mend}")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileExistsError as error:
+        raise UserError("--out", shown, "is a file; name a folder") from error
+    except OSError as error:
+        raise UserError("--out", shown, f"can't be written ({_reason(error)})") from error
+    try:
+        yield folder
+    finally:
+        for path in made:  # innermost first; one that holds something stays
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+def _make_folder(folder: Path) -> tuple[Path, list[Path]]:
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, made
+
+
+def _make_numbered(default: str) -> tuple[Path, list[Path]]:
+    """A new folder under ``dip-jax-results``; two runs at once get two."""
+    base = Path("dip-jax-results")
+    made = [] if base.exists() else [base]
+    base.mkdir(exist_ok=True)
+    # A file system allows 255 bytes, of which a letter may take four.
+    stem = default.encode()[-200:].decode(errors="ignore")
+    for number in itertools.count(1):
+        folder = base / (stem if number == 1 else f"{stem}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder, [folder, *made]
+    raise AssertionError("unreachable")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def write_results(
+    folder: Path,
+    *,
+    restored: np.ndarray,
+    full_depth: bool,
+    alpha: np.ndarray | None,
+    panels: list[tuple[str, np.ndarray]],
+    uncertainty: np.ndarray | None,
+    trace: dict[str, np.ndarray],
+    record: dict[str, Any],
+) -> list[Path]:
+    """Writes the folder's files, all of them or none.
+
+    Args:
+      folder: from :func:`claim_folder`. Only files that a run writes are replaced, or removed
+        if this run has none.
+      restored: float ``[h, w, 1 | 3]``.
+      full_depth: whether to write it as ``restored.npy``, float32, too.
+      alpha: uint8 ``[h, w]`` or None.
+      panels: label and picture of each panel of the comparison.
+      uncertainty: float ``[h, w]``, written as ``uncertainty.npy``, and as a grey picture
+        in which white is the largest value; or None.
+      trace: one value for each step and name.
+      record: what ``run.json`` holds.
+
+    Returns:
+      The paths written.
+
+    Raises:
+      UserError: if the disk or the folder refuses.
+    """
+    try:
+        for left in folder.glob(f"{PARTIAL}*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as partial:
+            stage = Path(partial)
+            write_picture(stage / "restored.png", restored, alpha)
+            write_pixels(stage / "comparison.png", comparison(panels))
+            _write_trace(stage / "trace.csv", trace)
+            text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+            (stage / RECORD).write_text(text, encoding="utf-8")
+            if full_depth:
+                np.save(stage / FULL_DEPTH, restored.astype(np.float32))
+            if uncertainty is not None:
+                np.save(stage / UNCERTAINTY[0], uncertainty.astype(np.float32))
+                shown = uncertainty[:, :, None] / max(float(uncertainty.max()), 1e-9)
+                write_picture(stage / UNCERTAINTY[1], shown)
+            names = [
+                *([FULL_DEPTH] if full_depth else []),
+                *(UNCERTAINTY if uncertainty is not None else []),
+                *FILES,
+            ]
+            # A kill between two renames must not leave a record.
+            (folder / RECORD).unlink(missing_ok=True)
+            for name in names:
+                os.replace(stage / name, folder / name)
+            for name in {FULL_DEPTH, *UNCERTAINTY} - {*names}:  # of an earlier run
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError("--out", folder, f"can't be written ({_reason(error)})") from error
+    return [folder / name for name in names]
+
+
+def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", *trace])
+        for step, values in zip(
+            number_steps(trace), zip(*trace.values(), strict=True), strict=True
+        ):
+            writer.writerow([step, *(f"{value:.7g}" for value in values)])

@@ -1,0 +1,81 @@
+"""What a run is, as records: presets of a task, a method, a network, a stopping rule."""
+
+from dip_jax.app.recipe import degrade
+from dip_jax.app.recipe.build import build_algorithm, describe_program
+from dip_jax.app.recipe.methods import (
+    METHODS,
+    BlindSpot,
+    ByHoles,
+    Method,
+    Plain,
+    Recorrupted,
+    Sure,
+)
+from dip_jax.app.recipe.networks import NETWORKS, Network, pairs
+from dip_jax.app.recipe.noise import given_noise
+from dip_jax.app.recipe.optimizer import Adam
+from dip_jax.app.recipe.preset import LEAST_TILE, Counts, Preset, change
+from dip_jax.app.recipe.presets import CATALOGUE, PRESETS, find_preset, list_presets
+from dip_jax.app.recipe.records import suggest
+from dip_jax.app.recipe.rules import AUTO, RULES, Rule, Split, choose_rule, split
+from dip_jax.app.recipe.tasks import (
+    DEFAULT_TASK,
+    TASKS,
+    Arrays,
+    Data,
+    Degraded,
+    Denoise,
+    Flag,
+    Inpaint,
+    Options,
+    Reconstruct,
+    SuperResolve,
+    TaskSpec,
+    find_task,
+)
+
+__all__ = [
+    "AUTO",
+    "CATALOGUE",
+    "DEFAULT_TASK",
+    "LEAST_TILE",
+    "METHODS",
+    "NETWORKS",
+    "PRESETS",
+    "RULES",
+    "TASKS",
+    "Adam",
+    "Arrays",
+    "BlindSpot",
+    "ByHoles",
+    "Counts",
+    "Data",
+    "Degraded",
+    "Denoise",
+    "Flag",
+    "Inpaint",
+    "Method",
+    "Network",
+    "Options",
+    "Plain",
+    "Preset",
+    "Reconstruct",
+    "Recorrupted",
+    "Rule",
+    "Split",
+    "SuperResolve",
+    "Sure",
+    "TaskSpec",
+    "build_algorithm",
+    "change",
+    "choose_rule",
+    "degrade",
+    "describe_program",
+    "find_preset",
+    "find_task",
+    "given_noise",
+    "list_presets",
+    "pairs",
+    "split",
+    "suggest",
+]

@@ -1,0 +1,51 @@
+"""From a preset to its algorithm: the library's public pieces, put together."""
+
+import functools
+from typing import Any
+
+import dip_jax
+from dip_jax.app.recipe.methods import Method
+from dip_jax.app.recipe.optimizer import Adam
+from dip_jax.app.recipe.preset import Preset
+from dip_jax.app.recipe.rules import Rule
+from dip_jax.base import Algorithm, Image, Scalar
+
+
+def build_algorithm(preset: Preset, rule: Rule, generator: Any) -> Algorithm:
+    """Returns the algorithm; the same object for presets of the same program."""
+    return _algorithm(*program_key(preset, rule, generator))
+
+
+def describe_program(preset: Preset, rule: Rule, generator: Any) -> str:
+    """Returns words that tell the algorithm from all others, in any process."""
+    return repr(program_key(preset, rule, generator))
+
+
+def program_key(preset: Preset, rule: Rule, generator: Any) -> tuple:
+    """Returns all that decides the program of a fit; what is left out is data, or the host's."""
+    # Where the generator does not learn from the picture, total variation is part of the task.
+    penalty = preset.tv if preset.method.feeds_picture else 0.0
+    return (
+        generator,
+        preset.method,
+        preset.optimizer,
+        preset.average_decay,
+        rule,
+        penalty,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _algorithm(
+    generator: Any, method: Method, optimizer: Adam, decay: float, rule: Rule, tv: float
+) -> Algorithm:
+    penalty = functools.partial(_penalize_variation, tv) if tv else None
+    fit = method.build(dip_jax.Flat(generator), optimizer.build(), penalty)
+    fit = dip_jax.measured(rule.watch(fit))
+    fit = dip_jax.measured(dip_jax.average(fit, decay), "average_")
+    return dip_jax.backtrack(rule.stop(fit, method.patience), **method.guard)
+
+
+def _penalize_variation(weight: float, image: Image) -> Scalar:
+    """Returns ``weight`` times the mean total variation of the canvas."""
+    return weight * dip_jax.metrics.total_variation(image) / image.size

@@ -1,0 +1,55 @@
+"""The generator as a denoiser, from one noisier copy of the picture to another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optax
+
+import dip_jax
+from dip_jax.app.errors import UserError
+from dip_jax.app.recipe.methods.base import Method
+from dip_jax.app.recipe.rules import Split
+from dip_jax.app.recipe.tasks import TaskSpec
+from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
+from dip_jax.methods import NoisyInput
+
+
+@dataclass(frozen=True)
+class Recorrupted(Method):
+    """Recorrupted-to-recorrupted; see :func:`dip_jax.recorrupted`."""
+
+    name = "recorrupted"
+    feeds_picture = True
+    feeds_noise = True
+
+    noise_share: float = 0.5
+    """A larger share adds more noise to the input and less to the target."""
+
+    def check(self) -> None:
+        if not 0 < self.noise_share < 1:
+            raise UserError("noise_share", self.noise_share, "must be above 0 and below 1")
+
+    def suits(self, task: TaskSpec) -> bool:
+        return task.measures_pixels and task.takes_noise
+
+    def make_input(
+        self, split: Split, picture: Callable[[], Array], size: tuple[int, int], key: Key
+    ) -> NoisyInput:
+        del size, key
+        return noisy_input(split, picture)
+
+    def build(
+        self,
+        generator: Generator,
+        optimizer: optax.GradientTransformation,
+        penalty: Callable[[Image], Scalar] | None,
+    ) -> Algorithm:
+        return dip_jax.recorrupted(
+            generator, optimizer, noise_share=self.noise_share, penalty=penalty
+        )
+
+
+def noisy_input(split: Split, picture: Callable[[], Array]) -> NoisyInput:
+    """Returns the input of a method that is fed the noisy picture."""
+    assert split.sigma is not None
+    return NoisyInput(picture(), split.sigma, split.clipped)

@@ -1,0 +1,35 @@
+"""The noise that the user gives: its kind, and perhaps its level."""
+
+import numbers
+
+from dip_jax.app.errors import UserError
+from dip_jax.app.recipe.records import suggest
+from dip_jax.app.recipe.tasks import TaskSpec
+from dip_jax.noise import LEVELS, NoiseModel
+
+LEAST = 0.001  # 8-bit levels: less does not matter, and no photon is so dim
+
+
+def given_noise(
+    kind: str, task: TaskSpec, sigma: float | None, gain: float | None
+) -> NoiseModel | None:
+    """Returns the noise if its level is given; None otherwise.
+
+    Raises:
+      UserError: for a level that is out of range, or belongs to another kind or task.
+    """
+    if kind not in LEVELS:
+        raise UserError("noise", kind, "is unknown; " + suggest(str(kind), LEVELS))
+    found = None
+    for name, value in (("sigma", sigma), ("gain", gain)):
+        if value is None:
+            continue
+        if not task.takes_noise:
+            raise UserError(name, value, f"has no meaning for {task.name}; drop it")
+        if not (isinstance(value, numbers.Real) and LEAST <= value <= 255):
+            raise UserError(name, value, f"must be from {LEAST} to 255 levels")
+        if LEVELS[kind] != name:
+            wanted = f"has no meaning for {kind} noise; give {LEVELS[kind]}"
+            raise UserError(name, value, wanted)
+        found = NoiseModel(kind, float(value))
+    return found

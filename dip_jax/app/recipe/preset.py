@@ -1,0 +1,185 @@
+"""The preset: everything that a fit needs besides the picture and its noise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dip_jax.app.errors import UserError
+from dip_jax.app.recipe.methods import METHODS, BlindSpot, ByHoles, Method, Plain
+from dip_jax.app.recipe.networks import NETWORKS, Network
+from dip_jax.app.recipe.optimizer import Adam
+from dip_jax.app.recipe.records import Record, check_at_least_0, check_integer, suggest
+from dip_jax.app.recipe.rules import AUTO, check_rule
+from dip_jax.app.recipe.tasks import TASKS, TaskSpec
+
+LEAST_TILE = 64
+MAX_STEPS = 10**9
+# Names of settings up to 0.3, and what they are called now.
+RENAMED = {
+    "alpha": "noise_share",
+    "extra": "extra_noise",
+    "decay": "average_decay",
+    "lobes": "lanczos_lobes",
+    "every": "chunk_steps",
+    "b2": "adam_b2",
+}
+
+
+@dataclass(frozen=True)
+class Counts(Record):
+    """How much of everything."""
+
+    steps: int
+    """Steps of optimisation, at most."""
+    chunk_steps: int = 10
+    """Steps between looks at the fit."""
+    members: int = 1
+    """Fits with different seeds, whose mean is the result."""
+    tile: int = 0
+    """Side in pixels of overlapping squares in which the picture is restored; 0: whole."""
+
+    def check(self) -> None:
+        for name in ("steps", "chunk_steps", "members"):
+            check_integer(name, getattr(self, name), 1, MAX_STEPS)
+        check_integer("tile", self.tile, 0, MAX_STEPS)
+        if 0 != self.tile < LEAST_TILE:
+            raise UserError("tile", self.tile, f"must be 0, or at least {LEAST_TILE} pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset(Record):
+    """A recipe for one task."""
+
+    name: str
+    task: TaskSpec
+    counts: Counts
+    network: Network = field(default_factory=Network)
+    method: Method = field(default_factory=Plain)
+    optimizer: Adam = field(default_factory=Adam)
+    stop: str = AUTO
+    """When to stop: "auto" or a name of :data:`.rules.RULES`."""
+    average_decay: float = 0.99
+    """Of the exponential average of the outputs."""
+    tv: float = 0.0
+    """Weight of the picture's mean total variation in the loss."""
+
+    def check(self) -> None:
+        if not self.method.suits(self.task):
+            problem = f"does not suit the task {self.task.name}"
+            raise UserError("method", self.method.name, problem)
+        feeds = self.method.feeds_picture
+        check_rule(self.stop, self.task, feeds_picture=feeds, preset=self.name)
+        check_at_least_0("tv", self.tv)
+        if not 0 <= self.average_decay < 1:
+            raise UserError("average_decay", self.average_decay, "must be at least 0 and below 1")
+
+
+def change(preset: Preset, **settings: Any) -> Preset:
+    """Returns the preset with some settings changed.
+
+    A setting goes to the record that has a field of that name: ``steps`` to the counts,
+    ``learning_rate`` to the optimiser, ``factor`` to the task. A setting of another method than the
+    preset's selects that method: ``hide=0.5`` means ``method=BlindSpot(hide=0.5)``, and
+    ``hide=0`` the preset's method without hidden pixels. A generator brings its own options and
+    learning rate, unless these are given too. Whole records may be given as well.
+
+    Raises:
+      UserError: for an unknown setting, one that means nothing for this task or method, or a
+        value out of range.
+    """
+    for name, value in settings.items():
+        if name in RENAMED:
+            raise UserError(name, value, f"is now called {RENAMED[name]}")
+    if "generator" in settings:
+        preset = _with_generator(preset, settings)
+    changes: dict[str, dict[str, Any]] = {"": {}}
+    methods: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in ("generator", "options"):
+            continue
+        if any(name in method.fields() for method in METHODS):
+            methods[name] = value
+        else:
+            changes.setdefault(_owner(preset, name, value), {})[name] = value
+    for owner, fields in changes.items():
+        if owner:
+            record = changes[""].get(owner, getattr(preset, owner))
+            changes[""][owner] = record.replace(**fields)
+    if methods:
+        method = changes[""].get("method", preset.method)
+        changes[""]["method"] = _with_method(preset, method, methods)
+    if "options" in settings and "generator" not in settings:
+        changes[""]["network"] = preset.network.replace(options=settings["options"])
+    return preset.replace(**changes[""])
+
+
+_RECORDS = ("task", "counts", "optimizer")
+
+
+def _owner(preset: Preset, name: str, value: Any) -> str:
+    """Returns the preset's record with that setting, "" for the preset itself."""
+    if name in Preset.fields() and name not in ("name", "task"):
+        return ""
+    for owner in _RECORDS:
+        if name in getattr(preset, owner).fields():
+            return owner
+    owners = [task.name for task in TASKS.values() if name in task.fields()]
+    if owners:
+        problem = f"has no meaning for {preset.task.name}; it belongs to {' and '.join(owners)}"
+        raise UserError(name, value, problem)
+    raise UserError(name, value, "is no setting; " + suggest(name, setting_names()))
+
+
+def setting_names() -> list[str]:
+    """Returns the names of all settings that :func:`change` takes."""
+    records = [Preset, Counts, Adam, Network, *METHODS, *TASKS.values()]
+    names = [name for record in records for name in record.fields()]
+    return [name for name in dict.fromkeys(names) if name not in ("name", "task")]
+
+
+def _with_generator(preset: Preset, settings: Mapping[str, Any]) -> Preset:
+    """Returns the preset with another network and what comes with it."""
+    network = Network(settings["generator"])
+    kind = NETWORKS[network.generator]
+    if network.generator == preset.network.generator:
+        options = settings.get("options", preset.network.options)
+        return preset.replace(network=network.replace(options=options))
+    network = network.replace(options=settings.get("options", kind.options))
+    rates = {name: value for name, value in kind.settings.items() if name in Adam.fields()}
+    changes: dict[str, Any] = {"network": network, "optimizer": preset.optimizer.replace(**rates)}
+    if "fixed_input" in kind.settings:
+        changes["method"] = Plain(**kind.settings["fixed_input"])
+    return preset.replace(**changes)
+
+
+def _with_method(preset: Preset, method: Method, settings: Mapping[str, Any]) -> Method:
+    """Returns the method that settings of methods mean."""
+    settings = dict(settings)
+    if "hide" in settings:
+        hide = settings.pop("hide")
+        if hide is not None and hide != 0:
+            if settings:
+                name, value = next(iter(settings.items()))
+                raise UserError(name, value, _fed("drop it, or take hide=0"))
+            if not BlindSpot().suits(preset.task):
+                raise UserError("hide", hide, f"must be 0 for the task {preset.task.name}")
+            return BlindSpot(hide=hide, fill_first=preset.task.has_holes)
+        if isinstance(method, ByHoles):
+            method = method.areas
+        if hide == 0 and isinstance(method, BlindSpot):
+            method = Plain()
+    for name in settings:
+        if isinstance(method, ByHoles) and name in Plain.fields():
+            method = method.areas
+        if name in method.fields():
+            continue
+        if name in Plain.fields():
+            raise UserError(name, settings[name], _fed("drop it, or take preset=paper"))
+        method = next(other for other in METHODS if name in other.fields())()
+        if not method.suits(preset.task):
+            raise UserError(name, settings[name], f"has no meaning for {preset.task.name}")
+    return method.replace(**settings)
+
+
+def _fed(mend: str) -> str:
+    return f"has no meaning where the network is fed the picture; {mend}"

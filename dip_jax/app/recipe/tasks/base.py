@@ -1,0 +1,235 @@
+"""What a task is to a recipe: its data, its damage, its loss and its finishing."""
+
+import abc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from dip_jax.app.errors import UserError
+from dip_jax.app.recipe.records import Record
+from dip_jax.base import Array, Image, Task
+from dip_jax.noise import NoiseModel
+
+Options = Mapping[str, Any]
+"""The values of a task's flags, by name."""
+Arrays = dict[str, np.ndarray]
+"""A task's data by name, each as its ``check_data`` returns it."""
+
+
+class Flag(NamedTuple):
+    """A flag of the command."""
+
+    name: str
+    kind: Any
+    """``str``, ``int``, ``float``, ``bool``, or a tuple of choices."""
+    default: Any
+    help: str
+
+
+class Data(NamedTuple):
+    """An array that a task needs beside the picture.
+
+    From it follow the flag, the partners by name in a folder, the digest for ``--resume``.
+    """
+
+    flag: Flag
+    read: Callable[[str, np.ndarray, Options], tuple[np.ndarray, list[str]]]
+    """``(what the flag says, the picture, the flags) -> the array, remarks to the user``."""
+    check: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """``(array, picture) -> the array as the task needs it``, or a UserError."""
+    hint: str
+    """What to do if it is missing."""
+    per_pixel: bool = True
+    """Whether it is ``[h, w, c]`` like the picture, so that tiles take their part of it, and a
+    folder may hold one for each picture."""
+
+    @property
+    def name(self) -> str:
+        """The name of the flag and of the argument."""
+        return self.flag.name
+
+
+class Degraded(NamedTuple):
+    """A clean picture, damaged for a demonstration."""
+
+    observed: np.ndarray
+    reference: np.ndarray
+    """The clean picture, perhaps cropped at its right and bottom."""
+    damage: str
+    """What was done, in words."""
+    data: Arrays = {}  # noqa: RUF012
+    noise: NoiseModel | None = None
+    """What was added."""
+
+
+NOISE = Flag("noise", ("gaussian", "poisson"), "gaussian", "The kind of noise.")
+SIGMA = Flag(
+    "sigma",
+    float,
+    None,
+    "Level of Gaussian noise in 8-bit levels, if known; in a demonstration, of the noise added.",
+)
+GAIN = Flag(
+    "gain",
+    float,
+    None,
+    "Poisson noise: 8-bit levels per photon, if known; in a demonstration, of the noise added [5].",
+)
+KEEP_KNOWN = Flag(
+    "keep_known",
+    bool,
+    True,
+    "For inpaint: put known pixels back into the result, and make what fills the holes join them. "
+    "For super_resolve: make the result agree with the picture when it is made small again; turn "
+    "off if that is noisy, or was made by skipping pixels.",
+)
+
+
+@dataclass(frozen=True)
+class TaskSpec(Record, abc.ABC):
+    """What is done to a picture. A record's fields are the task's settings."""
+
+    data: ClassVar[tuple[Data, ...]] = ()
+    """The arrays that it needs."""
+    flags: ClassVar[tuple[Flag, ...]] = ()
+    """Its flags, besides those of its data."""
+    default_rule: ClassVar[str] = "none"
+    """The stopping rule that "auto" means."""
+    takes_noise: ClassVar[bool] = False
+    """Whether the picture has noise, whose kind and level may be given."""
+    measures_pixels: ClassVar[bool] = True
+    """Whether each measured value is one pixel's, so that the picture itself can be an input."""
+    independent_pixels: ClassVar[bool] = True
+    """Whether the damage is independent from pixel to pixel, so that held-out pixels tell."""
+    has_holes: ClassVar[bool] = False
+    """Whether pixels are missing; its data then tell where, see :meth:`known`."""
+    on_canvas: ClassVar[bool] = True
+    """Whether the picture lies on the generator's canvas. If not, it is compared with a crop."""
+    shown_as: ClassVar[str] = "degraded"
+    """The name of what the result is compared with."""
+    raw_as: ClassVar[str] = ""
+    """The name of the fit's own estimate in the scores, where finishing changes it much."""
+    scores_luma: ClassVar[bool] = False
+    """Whether the luma is scored too, without the border."""
+
+    @property
+    def factor(self) -> int:
+        """How many times larger the result is."""
+        return 1
+
+    @abc.abstractmethod
+    def make(
+        self,
+        y: Array,
+        known: Array,
+        data: Arrays,
+        reference: Image | None = None,
+        region: Array | None = None,
+    ) -> Task:
+        """Returns the task for ``y``.
+
+        Args:
+          y: ``[h, w, c]``, on the canvas unless ``on_canvas`` is false.
+          known: weights of its values.
+          data: the task's arrays that are not ``per_pixel``.
+          reference: the clean picture, of the canvas's size, for reports.
+          region: ``[h, w, 1]``, where that counts.
+        """
+
+    def degrade(
+        self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
+    ) -> Degraded | None:
+        """Damages a clean picture as the flags say; None if they say nothing.
+
+        Args:
+          image: ``[h, w, c]``.
+          options: the task's flags.
+          seed: decides random damage.
+          demonstration: whether there is no picture of the user's, so that damage is needed.
+        """
+        del image, options, seed, demonstration
+        return None
+
+    def makes_data(self, options: Options) -> bool:
+        """Whether the flags ask for damage that brings the task's data with it."""
+        del options
+        return False
+
+    def check_options(self, options: Options) -> None:
+        """Checks flags before any file is read.
+
+        Raises:
+          UserError: for values out of range, or that do not go together.
+        """
+        del options
+
+    def check_picture(self, y: np.ndarray) -> None:
+        """Raises a UserError if the task can't be done to such a picture."""
+        del y
+
+    def check_data(self, y: np.ndarray, given: Mapping[str, np.ndarray | None]) -> Arrays:
+        """Returns the arrays of the task for the picture ``y``, checked.
+
+        Raises:
+          UserError: for one that is missing or wrong.
+        """
+        arrays = {}
+        for data in self.data:
+            array = given.get(data.name)
+            if array is None:
+                raise UserError(data.name, None, f"is needed for {self.name}; {data.hint}")
+            arrays[data.name] = data.check(array, y)
+        return arrays
+
+    def known(self, data: Arrays) -> np.ndarray | None:
+        """Returns ``[h, w, 1]``, 1 where the picture is known; None if all is."""
+        del data
+        return None
+
+    def margin(self, data: Arrays) -> int:
+        """Returns the pixels by which the canvas must exceed the picture on each side."""
+        del data
+        return 0
+
+    def enlarge(self, y: np.ndarray) -> np.ndarray:
+        """Returns the picture at the size of the result."""
+        return y
+
+    def join(
+        self,
+        filled: np.ndarray,
+        y: np.ndarray,
+        known: np.ndarray,
+        held: np.ndarray,
+        *,
+        hides_pixels: bool,
+    ) -> np.ndarray:
+        """Finishes a fit's estimate on the canvas by what is known of the picture.
+
+        Args:
+          filled: ``[h, w, c]``.
+          y: the measurement, of its shape.
+          known: ``[h, w, 1]``, 1 where ``y`` was measured.
+          held: ``[h, w, 1]``, 1 where the fit did not see a known value.
+          hides_pixels: whether the method predicts pixels from their neighbours.
+        """
+        del y, known, held, hides_pixels
+        return filled
+
+    def exact(self, data: Arrays) -> np.ndarray | None:
+        """Returns ``[h, w, 1]``, 1 where the result is the picture, to the bit; None if nowhere."""
+        del data
+        return None
+
+    def finish(self, image: np.ndarray, y: np.ndarray, data: Arrays) -> np.ndarray:
+        """Returns the whole restored picture, finished.
+
+        Args:
+          image: ``[h, w, c]``, the mean of members and tiles.
+          y: the picture as measured.
+          data: the task's arrays.
+        """
+        del y, data
+        return image

@@ -1,0 +1,61 @@
+"""Removing noise."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import dip_jax
+from dip_jax.app.recipe import degrade
+from dip_jax.app.recipe.tasks.base import (
+    GAIN,
+    NOISE,
+    SIGMA,
+    Arrays,
+    Degraded,
+    Flag,
+    Options,
+    TaskSpec,
+)
+from dip_jax.base import Array, Image, Task
+from dip_jax.noise import NoiseModel
+
+
+@dataclass(frozen=True)
+class Denoise(TaskSpec):
+    """Fits a noisy picture itself, or learns from it."""
+
+    name = "denoise"
+    default_rule = "held_out"
+    takes_noise = True
+    flags = (
+        NOISE,
+        SIGMA,
+        GAIN,
+        Flag("add_noise", bool, False, "Demonstration: --image is clean; add noise to it first."),
+    )
+
+    def make(
+        self,
+        y: Array,
+        known: Array,
+        data: Arrays,
+        reference: Image | None = None,
+        region: Array | None = None,
+    ) -> Task:
+        del data
+        return dip_jax.denoise(y, known=known, reference=reference, region=region)
+
+    def degrade(
+        self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
+    ) -> Degraded | None:
+        if not (demonstration or options["add_noise"]):
+            return None
+        if options["noise"] == "poisson":
+            gain = 5.0 if options["gain"] is None else options["gain"]
+            observed = degrade.add_poisson_noise(image, gain, seed)
+            words = f"with Poisson noise of gain {gain:g} added"
+            return Degraded(observed, image, words, noise=NoiseModel("poisson", gain))
+        sigma = 25.0 if options["sigma"] is None else options["sigma"]
+        observed = degrade.add_noise(image, sigma, seed)
+        words = f"with noise of sigma {sigma:g} added"
+        return Degraded(observed, image, words, noise=NoiseModel("gaussian", sigma))

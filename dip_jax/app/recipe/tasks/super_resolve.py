@@ -1,0 +1,88 @@
+"""Enlarging."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import dip_jax
+from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import MAX_PIXELS
+from dip_jax.app.recipe import degrade
+from dip_jax.app.recipe.records import check_integer
+from dip_jax.app.recipe.tasks.base import KEEP_KNOWN, Arrays, Degraded, Flag, Options, TaskSpec
+from dip_jax.base import Array, Image, Task
+from dip_jax.operators import lanczos_taps
+from dip_jax.projection import project_onto_small_picture
+
+MAX_FACTOR = 16
+
+
+@dataclass(frozen=True)
+class SuperResolve(TaskSpec):
+    """Finds a larger picture that gives the small one when it is downsampled."""
+
+    name = "super_resolve"
+    measures_pixels = False
+    on_canvas = False
+    shown_as = "bicubic"
+    raw_as = "restored, as fitted"
+    scores_luma = True
+    flags = (
+        KEEP_KNOWN,
+        Flag("factor", int, None, "For super_resolve: how many times larger [the preset's]."),
+        Flag("downsample", bool, False, "Demonstration: shrink --image by --factor first."),
+    )
+
+    factor: int = 4
+    """How many times larger the result is."""
+    lanczos_lobes: int = 2
+    """Of the Lanczos filter taken to have made the picture small: 3 is that of Pillow and most
+    programs, 2 that of the paper's loss."""
+    keep_known: bool = True
+    """Whether the result is made to agree with the small picture."""
+
+    def check(self) -> None:
+        check_integer("factor", self.factor, 2, MAX_FACTOR)
+        if self.lanczos_lobes not in (2, 3):
+            raise UserError("lanczos_lobes", self.lanczos_lobes, "must be 2 or 3")
+
+    def check_picture(self, y: np.ndarray) -> None:
+        if y.shape[0] * y.shape[1] * self.factor**2 > MAX_PIXELS:
+            problem = "would make more than 64 megapixels; take a smaller one"
+            raise UserError("factor", self.factor, problem)
+
+    def make(
+        self,
+        y: Array,
+        known: Array,
+        data: Arrays,
+        reference: Image | None = None,
+        region: Array | None = None,
+    ) -> Task:
+        del data, region
+        taps = lanczos_taps(self.factor, self.lanczos_lobes)
+        return dip_jax.super_resolve(y, self.factor, taps=taps, known=known, reference=reference)
+
+    def degrade(
+        self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
+    ) -> Degraded | None:
+        del seed
+        if not (demonstration or options["downsample"]):
+            return None
+        if min(image.shape[:2]) < self.factor:
+            problem = "the picture has fewer pixels than that; take a smaller one"
+            raise UserError("factor", self.factor, problem)
+        rows, columns = (size - size % self.factor for size in image.shape[:2])
+        reference = image[:rows, :columns]
+        observed = np.clip(degrade.shrink(reference, self.factor), 0, 1)
+        words = f"shrunk to {observed.shape[1]}x{observed.shape[0]}"
+        return Degraded(observed, reference, words)
+
+    def enlarge(self, y: np.ndarray) -> np.ndarray:
+        return degrade.enlarge(y, self.factor)
+
+    def finish(self, image: np.ndarray, y: np.ndarray, data: Arrays) -> np.ndarray:
+        del data
+        if not self.keep_known:
+            return image
+        return project_onto_small_picture(image, y, self.factor, self.lanczos_lobes)

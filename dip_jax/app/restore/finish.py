@@ -1,0 +1,154 @@
+"""What is done to a restoration after its fits: one list of steps, in their order."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from dip_jax.app.recipe import Arrays, Preset
+from dip_jax.app.restore.canvas import Problem
+from dip_jax.app.restore.result import Restoration
+from dip_jax.compilation import jit
+from dip_jax.noise import NoiseModel, blend_unseen_pixels, clipped_mean, invert_clipped_mean
+
+_invert_clipped_mean = jit(invert_clipped_mean)  # as one program
+_clipped_mean = jit(clipped_mean)
+
+
+class Scene(NamedTuple):
+    """What the finishing steps know."""
+
+    preset: Preset
+    noise: NoiseModel | None
+    y: np.ndarray
+    """The picture, as measured."""
+    data: Arrays
+    """The task's arrays, for the picture."""
+    problem: Problem | None = None
+    """A tile on its canvas, for its steps."""
+    held: np.ndarray | None = None
+    """``[h, w, 1]``, 1 where a fit did not see a known value of the canvas, for its steps."""
+
+
+class Step(NamedTuple):
+    """One step of finishing."""
+
+    scope: str
+    """What it is done to: each "fit", whose result a checkpoint keeps; each "member" once more;
+    the mean of a "tile"; the whole "picture"."""
+    applies: Callable[[Scene], bool]
+    apply: Callable[[np.ndarray, Scene], np.ndarray]
+    keeps_raw: bool = False
+    """Whether ``raw``, the fit's own estimate, stays as it is."""
+
+
+def finish(outcome: Restoration, scope: str, scene: Scene) -> Restoration:
+    """Applies the steps of a scope to a restoration."""
+    for step in STEPS:
+        if step.scope == scope and step.applies(scene):
+            image = step.apply(outcome.image, scene)
+            raw = outcome.raw if step.keeps_raw else image
+            outcome = outcome._replace(image=image, raw=raw)
+    return outcome
+
+
+def _always(scene: Scene) -> bool:
+    del scene
+    return True
+
+
+def _redraws_clipped(scene: Scene) -> bool:
+    """Whether the fit knew nothing of clipping, so that its result is the unclipped mean."""
+    noise, method = scene.noise, scene.preset.method
+    return noise is not None and bool(noise.clipped) and method.feeds_noise
+
+
+def _blends_each_fit(scene: Scene) -> bool:
+    return scene.noise is not None and not scene.preset.method.hides_pixels
+
+
+def _blends_mean(scene: Scene) -> bool:
+    return scene.noise is not None and scene.preset.method.hides_pixels
+
+
+def _to_clipped_mean(image: np.ndarray, scene: Scene) -> np.ndarray:
+    assert scene.noise is not None
+    return np.asarray(_clipped_mean(scene.noise.clipping_model(), image))
+
+
+def _blend_held_out(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Blends in the values that were held out from this fit, and inverts clipping."""
+    assert scene.held is not None
+    return _blend(image, scene, scene.held)
+
+
+def _blend_all(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Blends in every value, since the method predicts each from its neighbours.
+
+    Done to the mean: the members' errors differ, while the noise of a pixel's own value is one.
+    """
+    assert scene.problem is not None
+    return _blend(image, scene, scene.problem.known)
+
+
+def _blend(image: np.ndarray, scene: Scene, unseen: np.ndarray) -> np.ndarray:
+    assert scene.problem is not None
+    assert scene.noise is not None
+    crop = scene.problem.window.crop
+    image = blend_unseen_pixels(image, crop(scene.problem.y), crop(unseen), scene.noise)
+    if not scene.noise.clipped:
+        return image
+    return np.asarray(_invert_clipped_mean(scene.noise.clipping_model(), image))
+
+
+def _join_known(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Lets the task join the estimate to what is known.
+
+    On the canvas, like the fit: pictures of many sizes share the program.
+    """
+    problem = scene.problem
+    assert problem is not None
+    assert scene.held is not None
+    method = scene.preset.method
+    joined = scene.preset.task.join(
+        problem.window.pad(image),
+        problem.y,
+        problem.known,
+        scene.held,
+        hides_pixels=method.hides_pixels,
+    )
+    return problem.window.crop(joined)
+
+
+def _put_back_known(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Puts known pixels back, to the bit, into the mean of tiles and members too."""
+    exact = scene.preset.task.exact(scene.data)
+    return image if exact is None else exact * scene.y + (1 - exact) * image
+
+
+def _finish_task(image: np.ndarray, scene: Scene) -> np.ndarray:
+    return scene.preset.task.finish(image, scene.y, scene.data)
+
+
+def _clip(image: np.ndarray, scene: Scene) -> np.ndarray:
+    del scene
+    return np.clip(image, 0, 1)
+
+
+def mask_uncertainty(uncertainty: np.ndarray | None, scene: Scene) -> np.ndarray | None:
+    """Returns the uncertainty with 0 where known pixels were put back."""
+    exact = scene.preset.task.exact(scene.data)
+    if uncertainty is None or exact is None:
+        return uncertainty
+    return uncertainty * (1 - exact[:, :, 0])
+
+
+STEPS = (
+    Step("fit", _redraws_clipped, _to_clipped_mean),
+    Step("fit", _blends_each_fit, _blend_held_out),
+    Step("member", _always, _join_known, keeps_raw=True),
+    Step("tile", _blends_mean, _blend_all),
+    Step("picture", _always, _put_back_known, keeps_raw=True),
+    Step("picture", _always, _finish_task, keeps_raw=True),
+    Step("picture", _always, _clip, keeps_raw=True),
+)

@@ -1,0 +1,62 @@
+"""What a restoration returns, for one fit or several put together."""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dip_jax.app.files.trace import concatenate_traces
+from dip_jax.app.recipe import Preset
+from dip_jax.members import combine
+from dip_jax.noise import NoiseModel
+
+
+class Restoration(NamedTuple):
+    """What :func:`dip_jax.app.restore` returns."""
+
+    image: np.ndarray
+    """float32 ``[h, w, c]`` in [0, 1]."""
+    raw: np.ndarray
+    """The fit's own estimate, before what is known was put back (inpainting, super-resolution)."""
+    trace: dict[str, np.ndarray]
+    """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
+    ``average_psnr`` of the average; ``restores`` after a divergence; for a stopping rule, its
+    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1, among those
+    that no divergence took back) that it would return. Several members follow one another, with
+    their number ``member``, and so do tiles, with ``tile``."""
+    preset: Preset
+    """The settings in force, with nothing left open; ``preset.stop`` is the stopping rule."""
+    noise: NoiseModel | None
+    """The noise of the picture: as given, or estimated where that was needed."""
+    uncertainty: np.ndarray | None
+    """With two members and more: float32 ``[h, w]``, their standard deviation; 0 where known
+    pixels were put back. For enlarged pictures, before they were made to agree with the small
+    one."""
+    members: int
+    """Fits that ``image`` is the mean of."""
+    compile_seconds: float
+    """From the call until the first step was done."""
+    fit_seconds: float
+    """All other steps."""
+    interrupted: bool
+
+
+def combine_members(done: list[Restoration], *, interrupted: bool) -> Restoration:
+    """Returns the mean of the members' restorations, one or more."""
+    if len(done) == 1:
+        return done[0]._replace(interrupted=interrupted)
+    # Outliers show in what was fitted: the results' known pixels are all the same.
+    fitted = combine(jnp.stack([outcome.raw for outcome in done]))
+    kept = np.flatnonzero(fitted.kept)
+    ensemble = combine(jnp.stack([done[i].image for i in (kept if kept.size else [0])]), math.inf)
+    return done[0]._replace(
+        image=np.asarray(ensemble.image),
+        raw=np.asarray(fitted.image),
+        trace=concatenate_traces([outcome.trace for outcome in done], "member"),
+        uncertainty=np.asarray(ensemble.deviation) if kept.size > 1 else None,
+        members=kept.size,
+        fit_seconds=sum(outcome.compile_seconds + outcome.fit_seconds for outcome in done)
+        - done[0].compile_seconds,
+        interrupted=interrupted,
+    )

@@ -1,0 +1,110 @@
+"""From a picture and a preset to a restored picture."""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from dip_jax.app.files.checkpoint import Checkpoint
+from dip_jax.app.recipe import Preset
+from dip_jax.app.restore.finish import finish, mask_uncertainty
+from dip_jax.app.restore.fit import Progress
+from dip_jax.app.restore.plan import make_plan
+from dip_jax.app.restore.result import Restoration, combine_members
+from dip_jax.app.restore.session import PictureRun
+from dip_jax.app.restore.tiles import join_tiles
+from dip_jax.noise import NoiseModel
+
+
+def restore(
+    picture: np.ndarray,
+    *,
+    task: str | None = None,
+    preset: str | Preset = "fast",
+    noise: str | NoiseModel = "gaussian",
+    sigma: float | None = None,
+    gain: float | None = None,
+    reference: np.ndarray | None = None,
+    seed: int = 0,
+    progress: Progress = True,
+    checkpoint: Checkpoint | None = None,
+    fit_memory: bool = False,
+    **settings: Any,
+) -> Restoration:
+    """Restores one picture with a preset's settings and a progress bar.
+
+    A second picture of the same size, channels and settings starts without compiling. An
+    interrupt (Ctrl-C, or a notebook's stop button) ends the fit with the picture so far.
+
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).random((40, 30, 3), np.float32)
+    >>> restore(noisy, steps=2, progress=False).image.shape
+    (40, 30, 3)
+
+    Args:
+      picture: uint8, or float in [0, 1], ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``, of any
+        size.
+      task: a name of :data:`dip_jax.app.recipe.TASKS`, such as "denoise" or "inpaint"; when absent,
+        the first that the preset is for ("denoise" for most).
+      preset: a name of ``dip-jax --list_presets``, or a preset of your own.
+      noise: for tasks with noise, "gaussian" or "poisson" (few photons), or its model.
+      sigma: standard deviation of Gaussian noise in 8-bit levels. Where the method or the
+        stopping rule needs it, it is estimated when absent; so is ``gain``.
+      gain: of Poisson noise, the 8-bit levels per photon.
+      reference: the true picture, if it is known; reported, never fitted.
+      seed: decides everything random; from 0 to 2**32 - 1.
+      progress: whether a bar is shown; or a function that gets, after each chunk, the share of
+        the whole run that it was, and ends the run, like Ctrl-C, by returning something true.
+      checkpoint: keeps the fit as it goes, and resumes it where an earlier call was killed.
+      fit_memory: whether a picture too large for the memory is restored in tiles that fit.
+      **settings: the task's arrays, such as ``mask`` for inpainting (``[h, w]``: 1 known, 0 to
+        be filled); and settings of the preset to change, such as ``steps=200``, ``stop="none"``,
+        ``members=4`` (fits with the seeds from ``seed`` on, averaged), ``generator="unet"``,
+        ``hide=0.5``, or ``factor=2`` for super-resolution: see
+        :func:`dip_jax.app.recipe.change`. ``keep_known`` says whether what is known is put back
+        into the result: for inpainting the known pixels, which the holes are made to join; for
+        super-resolution the result is made to give ``picture`` when made small again.
+
+    Raises:
+      UserError: a ValueError that names the argument, its value and the mend.
+    """
+    started: float | None = time.perf_counter()
+    plan = make_plan(
+        picture,
+        task=task,
+        preset=preset,
+        noise=noise,
+        sigma=sigma,
+        gain=gain,
+        reference=reference,
+        seed=seed,
+        settings=settings,
+    )
+    run = PictureRun(plan, progress, checkpoint, fit_memory=fit_memory)
+    tiles: list[Restoration] = []
+    for tile, crop in enumerate(run.crops):
+        problem = run.problem(crop)
+        members: list[Restoration] = []
+        interrupted = False
+        while len(members) < run.preset.counts.members and not interrupted:
+            try:
+                outcome = run.run_member(tile, len(members), problem, started=started)
+            except KeyboardInterrupt:
+                if not members:
+                    raise
+                interrupted = True
+                break
+            started, interrupted = None, outcome.interrupted
+            if not (interrupted and members):  # an unfinished one would only spoil the others
+                members.append(outcome)
+        combined = combine_members(members, interrupted=interrupted)
+        tiles.append(finish(combined, "tile", run.scene(problem)))
+        if interrupted and len(run.crops) > 1:
+            raise KeyboardInterrupt  # a picture with missing tiles is no picture
+    outcome = join_tiles(tiles, [plan.enlarge(crop) for crop in run.crops])
+    scene = run.scene()
+    return finish(outcome, "picture", scene)._replace(
+        preset=run.preset,
+        noise=plan.noise,
+        uncertainty=mask_uncertainty(outcome.uncertainty, scene),
+    )

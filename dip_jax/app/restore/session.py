@@ -1,0 +1,215 @@
+"""All fits of one picture: each member of each tile, shown, checkpointed and resumed."""
+
+import functools
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+import dip_jax
+from dip_jax.app.errors import UserError
+from dip_jax.app.files.checkpoint import Arrays, Checkpoint
+from dip_jax.app.machine import memory
+from dip_jax.app.recipe import Preset, Split, split
+from dip_jax.app.recipe.rules import Measurement
+from dip_jax.app.restore.canvas import Problem, put_on_canvas
+from dip_jax.app.restore.finish import Scene, finish
+from dip_jax.app.restore.fit import FitSpec, Progress, run_fit
+from dip_jax.app.restore.plan import Plan
+from dip_jax.app.restore.result import Restoration
+from dip_jax.app.restore.tiles import cut_tiles
+from dip_jax.base import Task
+from dip_jax.loop import needed_bytes
+from dip_jax.noise import invert_clipped_mean
+from dip_jax.operators import Crop
+
+
+class PictureRun:
+    """The fits of a picture, counted tile by tile and member by member."""
+
+    def __init__(
+        self, plan: Plan, progress: Progress, checkpoint: Checkpoint | None, *, fit_memory: bool
+    ):
+        self._progress = progress
+        self._checkpoint = checkpoint
+        self._kept = None if checkpoint is None else checkpoint.load()
+        self._finished = _finished_fits(self._kept, plan.preset)
+        self._plan = plan
+        # A run that goes on keeps its tiles: there may be more memory now, or less.
+        tile = int(self._kept["tile"]) if self._kept else self._largest_tile(allowed=fit_memory)
+        counts = plan.preset.counts.replace(tile=tile)
+        self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
+        self.crops = cut_tiles(*plan.y.shape[:2], tile)
+        known = plan.known
+        if known is not None and not all(crop(known).any() for crop in self.crops):
+            problem = "leaves a tile without a known pixel, in a large hole; take larger ones, or 0"
+            raise UserError("tile", tile, problem)
+
+    @property
+    def preset(self) -> Preset:
+        """The settings in force."""
+        return self._plan.preset
+
+    def scene(self, problem: Problem | None = None, held: np.ndarray | None = None) -> Scene:
+        """Returns what the finishing steps know of the picture, a tile, a fit."""
+        plan = self._plan
+        return Scene(plan.preset, plan.noise, plan.y, plan.data, problem, held)
+
+    def problem(self, crop: Crop) -> Problem:
+        """Returns a tile on its canvas."""
+        plan = self._plan
+        task, known, truth = plan.preset.task, plan.known, plan.reference
+        return put_on_canvas(
+            task,
+            crop(plan.y),
+            None if known is None else crop(known),
+            None if truth is None else plan.enlarge(crop)(truth),
+            plan.generator.stride,
+            task.margin(plan.data),
+        )
+
+    def run_member(
+        self, tile: int, member: int, problem: Problem, *, started: float | None = None
+    ) -> Restoration:
+        """Returns the restoration of a tile by one member, from a checkpoint if it is there.
+
+        Args:
+          tile: its number.
+          member: its number.
+          problem: the tile on its canvas.
+          started: as for :func:`.run_fit`, now when absent.
+        """
+        members = self.preset.counts.members
+        index, count = tile * members + member, len(self.crops) * members
+        part = self._split(member, problem)
+        scene = self.scene(problem, problem.known - np.asarray(part.known))
+        if index == len(self._finished):
+            progress = self._progress
+            if callable(progress):
+                progress = functools.partial(_report_share, progress, count)
+            outcome = run_fit(
+                self._fit_spec(member, problem, part, f"{index + 1} of {count}, " * (count > 1)),
+                started=time.perf_counter() if started is None else started,
+                progress=progress,
+                kept=self._kept if self._kept and index == int(self._kept["index"]) else None,
+                offer=self._offer,
+            )
+            self._finished.append(finish(outcome, "fit", scene))
+        return finish(self._finished[index], "member", scene)
+
+    def _key(self, member: int) -> jax.Array:
+        return jax.random.key((self._plan.seed + member) % 2**32)
+
+    def _split(self, member: int, problem: Problem) -> Split:
+        """Returns what a member fits, and what validates it."""
+        plan, method = self._plan, self.preset.method
+        rule = plan.rule.resolve(
+            self.preset.task, problem.y, plan.noise, hides_pixels=method.hides_pixels
+        )
+        data = Measurement(problem.y, problem.known, problem.mirror)
+        key = jax.random.fold_in(self._key(member), 2)
+        return split(rule, data, plan.noise, key, feeds_noise=method.feeds_noise)
+
+    def _fit_spec(self, member: int, problem: Problem, part: Split, label: str) -> FitSpec:
+        plan, window, spec = self._plan, problem.window, self.preset.task
+
+        def picture() -> jax.Array:
+            if spec.on_canvas:
+                return part.y
+            return jnp.asarray(window.pad(spec.enlarge(np.asarray(part.y))))
+
+        return FitSpec(
+            algorithm=plan.algorithm,
+            program=plan.program,
+            task=self._task(problem, part),
+            key=self._key(member),
+            make_input=functools.partial(
+                self.preset.method.make_input, part, picture, (window.height, window.width)
+            ),
+            preset=self.preset,
+            crop=window.crop,
+            label=label,
+        )
+
+    def _task(self, problem: Problem, part: Split) -> Task:
+        plan, preset = self._plan, self.preset
+        spec, method, data = preset.task, preset.method, plan.fit_data
+        region = jnp.asarray(problem.region)
+        truth = None if problem.reference is None else jnp.asarray(problem.reference)
+        # Weighted so that the loss is a mean over the picture alone.
+        task = spec.make(part.y, part.known / jnp.sqrt(jnp.mean(region)), data, truth, region)
+        if preset.tv and not method.feeds_picture:
+            task = dip_jax.total_variation(task, preset.tv)
+        validation = plan.rule.validate(
+            part,
+            lambda y, weight: spec.make(y, weight, data),
+            plan.noise,
+            feeds_noise=method.feeds_noise,
+        )
+        if validation is not None:
+            task = dip_jax.validate(task, validation)
+        if plan.noise is not None and method.feeds_picture and truth is not None:
+            # Scored as it will be in the end; by the same program where nothing was clipped.
+            noise = plan.noise._replace(clipped=plan.noise.clipped and not method.feeds_noise)
+            final = Partial(invert_clipped_mean, noise.clipping_model())
+            task = task._replace(metrics=dip_jax.precompose(final, task).metrics)
+        return task if spec.on_canvas else dip_jax.precompose(problem.window.crop, task)
+
+    def _largest_tile(self, *, allowed: bool) -> int:
+        """Returns the side of tiles for which a fit has enough memory; see ``machine.memory``."""
+        y, tile = self._plan.y, self.preset.counts.tile
+        problem = self.problem(cut_tiles(*y.shape[:2], tile)[0])
+        pixels = problem.window.height * problem.window.width
+        if not memory.may_not_fit(pixels):
+            return tile
+        fit = self._fit_spec(0, problem, self._split(0, problem), "")
+        z = jax.eval_shape(fit.make_input, fit.key)
+        needed = needed_bytes(fit.algorithm, fit.key, fit.task, z, jax.default_backend())
+        factor = self.preset.task.factor
+        return memory.largest_tile(tile, factor, pixels, needed, allowed=allowed)
+
+    def _offer(self, arrays: Callable[[], Arrays], at_once: bool) -> None:
+        if self._checkpoint is not None:
+            rest = {"tile": np.array(self.preset.counts.tile)} | _arrays_of(self._finished)
+            self._checkpoint.offer(lambda: arrays() | rest, at_once)
+
+
+def _report_share(progress: Callable[[float], object], fits: int, share: float) -> object:
+    """Reports the share of all fits that ``share`` of one is."""
+    return progress(share / fits)
+
+
+def _arrays_of(fits: list[Restoration]) -> Arrays:
+    """Returns what a checkpoint holds of fits that have ended, and the index of the next one."""
+    arrays = {
+        f"{number:04d}": {
+            "raw": fit.raw,
+            "trace": fit.trace,
+            "seconds": np.array([fit.compile_seconds, fit.fit_seconds]),
+        }
+        for number, fit in enumerate(fits)
+    }
+    return {"index": np.array(len(fits))} | ({"finished": arrays} if arrays else {})
+
+
+def _finished_fits(kept: Arrays | None, preset: Preset) -> list[Restoration]:
+    """Returns the restorations of the fits that a checkpoint holds as ended."""
+    arrays = (kept or {}).get("finished", {})
+    return [
+        Restoration(
+            image=fit["raw"],
+            raw=fit["raw"],
+            trace=fit["trace"],
+            preset=preset,
+            noise=None,
+            uncertainty=None,
+            members=1,
+            compile_seconds=float(fit["seconds"][0]),
+            fit_seconds=float(fit["seconds"][1]),
+            interrupted=False,
+        )
+        for _, fit in sorted(arrays.items())
+    ]

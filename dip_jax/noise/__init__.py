@@ -1,0 +1,35 @@
+"""The noise of a picture: its model, its estimate, and what can be done knowing it."""
+
+from dip_jax.noise.blending import blend_unseen_pixels
+from dip_jax.noise.clipping import clipped_chance, clipped_moments, invert_clipping, redraw_clipped
+from dip_jax.noise.estimate import estimate_noise
+from dip_jax.noise.model import (
+    LEVELS,
+    NoiseModel,
+    VarianceModel,
+    clipped_mean,
+    invert_clipped_mean,
+    outside_flat_areas,
+    where_model_holds,
+)
+from dip_jax.noise.splitting import fill_held_out, hold_out, recorrupt, thin
+
+__all__ = [
+    "LEVELS",
+    "NoiseModel",
+    "VarianceModel",
+    "blend_unseen_pixels",
+    "clipped_chance",
+    "clipped_mean",
+    "clipped_moments",
+    "estimate_noise",
+    "fill_held_out",
+    "hold_out",
+    "invert_clipped_mean",
+    "invert_clipping",
+    "outside_flat_areas",
+    "recorrupt",
+    "redraw_clipped",
+    "thin",
+    "where_model_holds",
+]
