@@ -15,8 +15,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import numpy as np
 
 Array = jax.Array
+ArrayLike = jax.Array | np.ndarray
 Image = jax.Array
 """float32 ``[height, width, channels]``, values in [0, 1]."""
 Scalar = jax.Array

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dip_jax.base import Array, Image
+from dip_jax.base import Array, ArrayLike, Image
 from dip_jax.compilation import jit
 
 _SCALES = 6  # of the blur, each twice as wide as the one before: it reaches 63 pixels
@@ -16,7 +16,7 @@ _PRIOR_PIXELS = 100  # held-out pixels that the usual weight is worth
 _STEP, _MOMENTUM = 1 / 50, 0.8  # the squared Laplacian's curvature is 64 at most
 
 
-def interpolate(y: Image, known: Array) -> Image:
+def interpolate(y: ArrayLike, known: ArrayLike) -> Image:
     """``y`` with smooth values in its holes.
 
     First each hole gets the mean of the known pixels around it, taken over the smallest blur
@@ -57,7 +57,9 @@ def interpolate(y: Image, known: Array) -> Image:
     return jnp.moveaxis(image, 0, -1)
 
 
-def complete(image: Image, y: Image, known: Array, weight: float | Array = 1.0) -> Image:
+def complete(
+    image: ArrayLike, y: ArrayLike, known: ArrayLike, weight: float | ArrayLike = 1.0
+) -> Image:
     """``y`` where it is known, and ``image`` in holes, without the seams.
 
     What ``image`` misses at the known pixels it misses beside them too. So this is interpolated
@@ -105,7 +107,7 @@ def _neighbours(planes: Array, reach: int, axis: int) -> tuple[Array, Array]:
 
 
 def join_known(
-    filled: Image, y: Image, known: Array, held: Array, *, predicted: bool
+    filled: ArrayLike, y: ArrayLike, known: ArrayLike, held: ArrayLike, *, predicted: bool
 ) -> np.ndarray:
     """Returns ``y`` where it is known and ``filled`` in holes, moved to join it.
 
@@ -122,13 +124,13 @@ def join_known(
         of this by itself.
     """
     there = np.asarray(held)[:, :, 0] == 1
-    moved = np.asarray(_complete(filled, y, known - held, np.float32(1.0)))
+    moved = np.asarray(_complete(filled, y, known - held, np.asarray(1.0, np.float32)))
     change, wanted = (moved - filled)[there], (y - filled)[there]
     found = np.sum(change * wanted) / max(np.sum(change**2), 1e-12)
     count = np.count_nonzero(there)
     usual = _PREDICTED if predicted else 1.0
     share = (count * found + _PRIOR_PIXELS * usual) / (count + _PRIOR_PIXELS)
-    weight = np.float32(np.clip(share, 0, 1))
+    weight = np.asarray(np.clip(share, 0, 1), np.float32)
     return np.asarray(_complete(filled, y, known, weight))
 
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jax.scipy.stats import norm
 
-from dip_jax.base import Array, Image, Key
+from dip_jax.base import Array, ArrayLike, Image, Key
 
 _LEAST = 1e-6  # smallest standard deviation to divide by
 _NEVER = 30.0  # standard deviations, beyond which the probability is 0
@@ -29,7 +29,7 @@ _RAREST = 1e-6  # of the tail's probability, to draw
 
 
 def clipped_moments(
-    image: Image, sigma: Array | float, black: Array | bool = True
+    image: ArrayLike, sigma: Array | float, black: Array | bool = True
 ) -> tuple[Image, Image]:
     """Returns mean and standard deviation of ``clip(x + n, 0, 1)``, n of N(0, sigma^2).
 
@@ -52,7 +52,7 @@ def clipped_moments(
 
 
 def invert_clipping(
-    mean: Image,
+    mean: ArrayLike,
     sigma: Array | float | Callable[[Array], Array],
     black: Array | bool = True,
 ) -> Image:
@@ -76,7 +76,7 @@ def invert_clipping(
 
 
 def clipped_chance(
-    y: Image, image: Image, sigma: Array | float, black: Array | bool = True
+    y: Image, image: ArrayLike, sigma: Array | float, black: Array | bool = True
 ) -> Array:
     """Returns which values were clipped, and how likely that was.
 

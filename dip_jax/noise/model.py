@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.stats import norm
 
+from dip_jax.base import ArrayLike
 from dip_jax.compilation import jit
 from dip_jax.noise import clipping
 
@@ -30,15 +30,15 @@ class NoiseModel(NamedTuple):
     """Whether it was clipped at 1, and Gaussian noise at 0 too; see
     :mod:`dip_jax.noise.clipping`."""
 
-    def standard_deviation(self, y: jax.Array) -> jax.Array:
+    def standard_deviation(self, y: ArrayLike) -> jax.Array:
         """Returns that of the noise of each value of the noisy picture ``y``, in its units."""
         return self.standard_deviation_at(smooth(y))
 
-    def standard_deviation_at(self, mean: jax.Array | np.ndarray) -> jax.Array:
+    def standard_deviation_at(self, mean: ArrayLike) -> jax.Array:
         """Returns that of the noise where measured values have this ``mean``, of any shape."""
         return _standard_deviation_at(self._variance_model(), self.clipped, mean)
 
-    def before_clipping(self, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def before_clipping(self, y: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """Returns the standard deviation before clipping, and :func:`.clipped_chance`.
 
         Poisson noise is taken for Gaussian there. Where a photon is worth 50 levels or more, the
@@ -54,7 +54,7 @@ class NoiseModel(NamedTuple):
             return self._variance_model()
         return VarianceModel(jnp.float32(0), jnp.float32(0), jnp.array(True))
 
-    def detect_clipping(self, y: np.ndarray) -> "NoiseModel":
+    def detect_clipping(self, y: ArrayLike) -> "NoiseModel":
         """Returns the model with ``clipped`` set if ``y`` has enough values of 0 and 1 for it.
 
         Half of the expected number is enough, since the brightness is only known roughly. Noise
@@ -88,23 +88,23 @@ class VarianceModel(NamedTuple):
     black: jax.Array
     """Whether it goes below 0 and was clipped there too."""
 
-    def standard_deviation(self, brightness: jax.Array) -> jax.Array:
+    def standard_deviation(self, brightness: ArrayLike) -> jax.Array:
         """Returns that of each value of an image without noise."""
         variance = self.constant**2 + self.gain * jnp.maximum(brightness, 0)
         return jnp.sqrt(jnp.maximum(variance, _LEAST_VARIANCE))
 
 
-def clipped_mean(model: VarianceModel, image: jax.Array) -> jax.Array:
+def clipped_mean(model: VarianceModel, image: ArrayLike) -> jax.Array:
     """Returns the mean of noisy, clipped measurements of an image, of any shape."""
     return clipping.clipped_moments(image, model.standard_deviation(image), model.black)[0]
 
 
-def invert_clipped_mean(model: VarianceModel, mean: jax.Array) -> jax.Array:
+def invert_clipped_mean(model: VarianceModel, mean: ArrayLike) -> jax.Array:
     """Returns the image in [0, 1] whose noisy, clipped measurements have that ``mean``."""
     return clipping.invert_clipping(mean, model.standard_deviation, model.black)
 
 
-def outside_flat_areas(y: jax.Array, black: jax.Array | bool = True) -> jax.Array:
+def outside_flat_areas(y: ArrayLike, black: jax.Array | bool = True) -> jax.Array:
     """Returns 0 in areas of 5x5 or more pixels of pure black or white, where no noise is; else 1.
 
     ``black`` is false for Poisson noise: few photons leave such areas too.
@@ -114,7 +114,7 @@ def outside_flat_areas(y: jax.Array, black: jax.Array | bool = True) -> jax.Arra
     return (smooth(flat) == 0).astype(y.dtype)  # out of reach of a flat area's centre
 
 
-def where_model_holds(y: jax.Array, noise: NoiseModel) -> jax.Array:
+def where_model_holds(y: ArrayLike, noise: NoiseModel) -> jax.Array:
     """Returns 1 where the noise is as its model says, 0 where there is none or it was clipped.
 
     A Poisson variable may well be 0. Where hardly any value is left, all count.
@@ -129,7 +129,7 @@ def where_model_holds(y: jax.Array, noise: NoiseModel) -> jax.Array:
 
 # Each as one program: so many single operations would take seconds to compile.
 @functools.partial(jit, static_argnums=1)
-def _standard_deviation_at(model: VarianceModel, clipped: bool, mean: jax.Array) -> jax.Array:
+def _standard_deviation_at(model: VarianceModel, clipped: bool, mean: ArrayLike) -> jax.Array:
     if not clipped:
         return model.standard_deviation(mean)
     brightness = invert_clipped_mean(model, mean)
@@ -139,14 +139,14 @@ def _standard_deviation_at(model: VarianceModel, clipped: bool, mean: jax.Array)
 
 
 @jit
-def _before_clipping(model: VarianceModel, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _before_clipping(model: VarianceModel, y: ArrayLike) -> tuple[jax.Array, jax.Array]:
     brightness = invert_clipped_mean(model, smooth(y))
     sigma = model.standard_deviation(brightness)
     return sigma, clipping.clipped_chance(y, brightness, sigma, model.black)
 
 
 @jit
-def _shares_beyond(model: VarianceModel, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _shares_beyond(model: VarianceModel, y: ArrayLike) -> tuple[jax.Array, jax.Array]:
     """Returns the shares of values at 0 or 1, and of those that noise would take beyond."""
     brightness = invert_clipped_mean(model, smooth(y))
     s = model.standard_deviation(brightness)
@@ -157,7 +157,7 @@ def _shares_beyond(model: VarianceModel, y: jax.Array) -> tuple[jax.Array, jax.A
 
 
 @jit
-def smooth(y: jax.Array) -> jax.Array:
+def smooth(y: ArrayLike) -> jax.Array:
     """Returns a rough estimate of the brightness without noise: the mean of 5x5 pixels."""
     padded = jnp.pad(y, ((2, 2), (2, 2), (0, 0)), mode="symmetric")
     rows, columns = y.shape[:2]

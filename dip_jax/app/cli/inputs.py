@@ -69,7 +69,8 @@ def read_inputs(command: Command, files: Files) -> Inputs:
 
 def _read_image(files: Files, task: TaskSpec) -> tuple[str, np.ndarray, np.ndarray | None]:
     if files.image is not None:
-        return Path(files.image).stem, *read_picture(files.image)
+        image, alpha = read_picture(files.image)
+        return Path(files.image).stem, image, alpha
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
     for name, path in (partners | {"reference": files.reference}).items():
         if path is not None:

@@ -68,6 +68,7 @@ def restore_file(
             checkpoint.clear()  # a kill may have come between the results and this
         if finished is not None:
             return Outcome(finished, [])
+        arrays: dict[str, Any] = dict(inputs.data)
         with _explaining_memory(command, inputs):
             result = restore(
                 inputs.observed,
@@ -78,7 +79,7 @@ def restore_file(
                 progress=progress,
                 checkpoint=checkpoint,
                 fit_memory=command.fit_memory,
-                **inputs.data,
+                **arrays,
             )
         if not (np.isfinite(result.image).all() and np.isfinite(result.raw).all()):
             checkpoint.clear()

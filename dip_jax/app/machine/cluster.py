@@ -90,7 +90,7 @@ def find_place(cluster: Cluster) -> Place:
 
 
 def _check(cluster: Cluster) -> None:
-    host, _, port = cluster.coordinator.rpartition(":")
+    host, _, port = str(cluster.coordinator).rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise UserError("--coordinator", cluster.coordinator, "must be HOST:PORT of process 0")
     if cluster.processes is None or cluster.process is None:

@@ -51,13 +51,13 @@ def check_integer(name: str, value: Any, least: int, most: int) -> None:
     """Raises a UserError unless ``value`` is an integer in that range."""
     if not isinstance(value, numbers.Integral):
         raise UserError(name, value, "must be an integer")
-    if not least <= value <= most:
+    if not least <= int(value) <= most:
         raise UserError(name, value, f"must be at least {least} and at most {most}")
 
 
 def check_at_least_0(name: str, value: Any) -> None:
     """Raises a UserError unless ``value`` is a finite number of at least 0."""
-    if not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
+    if not isinstance(value, numbers.Real) or not 0 <= float(value) < math.inf:
         raise UserError(name, value, "must be a number of at least 0")
 
 

@@ -99,7 +99,9 @@ def make_plan(
     kind = noise if isinstance(noise, str) else noise.kind
     model = given_noise(kind, spec, sigma, gain) if isinstance(noise, str) else noise
     known = spec.known(data)
-    given_sigma = model.level if model is not None and model.kind == "gaussian" else None
+    given_sigma = None
+    if model is not None and model.kind == "gaussian":
+        given_sigma = float(model.level)
     method = preset.method.resolve(known, given_sigma)
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise

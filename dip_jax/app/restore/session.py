@@ -42,7 +42,7 @@ class PictureRun:
         tile = int(self._kept["tile"]) if self._kept else self._largest_tile(allowed=fit_memory)
         counts = plan.preset.counts.replace(tile=tile)
         self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
-        self.crops = cut_tiles(*plan.y.shape[:2], tile)
+        self.crops = cut_tiles(plan.y.shape[0], plan.y.shape[1], tile)
         known = plan.known
         if known is not None and not all(crop(known).any() for crop in self.crops):
             problem = "leaves a tile without a known pixel, in a large hole; take larger ones, or 0"
@@ -161,7 +161,7 @@ class PictureRun:
     def _largest_tile(self, *, allowed: bool) -> int:
         """Returns the side of tiles for which a fit has enough memory; see ``machine.memory``."""
         y, tile = self._plan.y, self.preset.counts.tile
-        problem = self.problem(cut_tiles(*y.shape[:2], tile)[0])
+        problem = self.problem(cut_tiles(y.shape[0], y.shape[1], tile)[0])
         pixels = problem.window.height * problem.window.width
         if not memory.may_not_fit(pixels):
             return tile

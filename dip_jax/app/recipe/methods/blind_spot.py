@@ -91,7 +91,8 @@ class ByHoles(Method):
     def make_input(self, *_: Any) -> Any:
         raise TypeError("resolve the method first")
 
-    build = make_input
+    def build(self, *_: Any) -> Any:
+        raise TypeError("resolve the method first")
 
 
 def are_scattered(known: np.ndarray) -> bool:

@@ -23,11 +23,11 @@ LEAST_NOISE = 0.1  # 8-bit levels of sigma at white; less than a file's own roun
 class Measurement(NamedTuple):
     """A picture as measured, on its canvas."""
 
-    y: Array
+    y: Any
     """``[h, w, c]``."""
-    known: Array
+    known: Any
     """``[h, w, 1]``: 1 where ``y`` was measured."""
-    mirror: Array
+    mirror: Any
     """int32 ``[h, w]``: the pixel that each one repeats, counted by rows; its own number except
     in margins."""
 
@@ -140,7 +140,7 @@ def _split(
     clipped: bool,
     feeds_noise: bool,
     data: Measurement,
-    level: Array,
+    level: float | Array,
     key: Array,
 ) -> Split:
     noise = None if kind is None else NoiseModel(kind, level, clipped)
