@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from dip_jax import metrics
+from dip_jax.app.files import psnr_8_bit, read_mask, read_picture
 from dip_jax.app.recipe import degrade
-from dip_jax.app.files import read_mask, read_picture
-from dip_jax.app.files import psnr_8_bit
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,10 @@ from skimage import data
 from tqdm.auto import tqdm
 
 import dip_jax
-from dip_jax.app.recipe import degrade
-from dip_jax.app.machine import choose_device
 from dip_jax.app import UserError
-from dip_jax.app.files import replacing
-from dip_jax.app.files import read_picture
+from dip_jax.app.files import read_picture, replacing
+from dip_jax.app.machine import choose_device
+from dip_jax.app.recipe import degrade
 from dip_jax.base import Algorithm
 from experiments.program import define_backend, run_program
 from experiments.quality.noise_resistance_report import (

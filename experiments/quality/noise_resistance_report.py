@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dip_jax.app import UserError
-from dip_jax.app.files import replacing
-from dip_jax.app.files import comparison
+from dip_jax.app.files import comparison, replacing
 
 NAME = "noise_resistance"
 LABELS = {

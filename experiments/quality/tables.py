@@ -12,13 +12,10 @@ import numpy as np
 from absl import flags
 
 import dip_jax
-from dip_jax.app import presets, settings
-from dip_jax.app import UserError
-from dip_jax.app import restore
+from dip_jax.app import Restoration, UserError, presets, restore, settings
 from dip_jax.app.files import to_uint8
-from dip_jax.app import Restoration
-from dip_jax.metrics import rank_correlation
 from dip_jax.app.recipe import Preset
+from dip_jax.metrics import rank_correlation
 from experiments.program import define_backend
 from experiments.quality.grid import Row, fill
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from dip_jax.app import restore
 from dip_jax.app.files import Checkpoint
 from dip_jax.app.machine import choose_device
-from dip_jax.app import restore
 from dip_jax.app.recipe import Preset
 from experiments.program import Table, define_common, publish, run_program
 from experiments.speed.subject import find_denoising_preset

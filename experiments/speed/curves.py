@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from dip_jax.app.recipe.degrade import add_noise
 from dip_jax.app import UserError
-from dip_jax.app.files import replacing
-from dip_jax.app.files import read_picture
+from dip_jax.app.files import read_picture, replacing
 from dip_jax.app.recipe import find_preset
+from dip_jax.app.recipe.degrade import add_noise
 from experiments.pictures import crop_centre
 from experiments.program import define_backend, describe, require, run_program
 
@@ -106,8 +105,8 @@ def read_origin(path: Path) -> dict[str, Any]:
 def _run_ours(
     truth: np.ndarray, y: np.ndarray, values: flags.FlagValues, started: float
 ) -> tuple[str, list]:
-    from dip_jax.app.machine import choose_device
     from dip_jax.app import restore
+    from dip_jax.app.machine import choose_device
 
     device = choose_device(values.backend)
     preset = find_preset(values.method, "denoise")

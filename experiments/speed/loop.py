@@ -24,8 +24,8 @@ import numpy as np
 from absl import flags
 
 import dip_jax
-from dip_jax.app.machine import choose_devices
 from dip_jax.app import UserError
+from dip_jax.app.machine import choose_devices
 from dip_jax.layout import canonical
 from experiments.program import Table, define_common, publish, run_program
 from experiments.speed.subject import (

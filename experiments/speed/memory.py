@@ -21,8 +21,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from dip_jax.app.machine import choose_device
-from dip_jax.app.machine import available_bytes
+from dip_jax.app.machine import available_bytes, choose_device
 from experiments.program import Table, define_common, parse_integers, publish, run_program
 from experiments.speed.process import run_code
 from experiments.speed.subject import (

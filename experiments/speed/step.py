@@ -27,10 +27,9 @@ import optax
 from absl import flags
 
 import dip_jax
-from dip_jax.app.machine import choose_device
 from dip_jax.app import UserError
-from dip_jax.app.recipe import find_preset
-from dip_jax.app.recipe import Preset
+from dip_jax.app.machine import choose_device
+from dip_jax.app.recipe import Preset, find_preset
 from experiments.program import (
     Table,
     define_common,

@@ -9,8 +9,7 @@ import optax
 
 import dip_jax
 from dip_jax.app import UserError
-from dip_jax.app.recipe import find_preset
-from dip_jax.app.recipe import Preset
+from dip_jax.app.recipe import Preset, find_preset
 
 
 class Subject(NamedTuple):

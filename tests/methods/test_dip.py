@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from dip_jax.clipping import cut_off
 
 import dip_jax
-from dip_jax.clipping import cut_off
 from tests.toy import Toy, picture
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")

@@ -3,15 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import ndimage
-
-from dip_jax import filling, operators
-from dip_jax.app import correction, problem
 from dip_jax.app.correction import agreeing, completed, corrected, regained
 from dip_jax.app.degrade import add_noise
 from dip_jax.app.fitting import restore
 from dip_jax.app.noise import Noise
 from dip_jax.app.presets import find_preset
+from scipy import ndimage
+
+from dip_jax import filling, operators
+from dip_jax.app import correction, problem
 
 RNG = np.random.default_rng(0)
 TRUTH = np.full((64, 64, 3), 0.5, np.float32)

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dip_jax.app.fitting import restore
+from dip_jax.app.noise import Noise, estimate_noise, given_noise, measured, undone
+from dip_jax.app.pictures import write_picture
 from skimage.restoration import estimate_sigma
 
 from dip_jax import clipping
 from dip_jax.app import command, degrade, programs
 from dip_jax.app.errors import UserError
-from dip_jax.app.fitting import restore
-from dip_jax.app.noise import Noise, estimate_noise, given_noise, measured, undone
-from dip_jax.app.pictures import write_picture
 
 
 def level(picture, kind="gaussian"):

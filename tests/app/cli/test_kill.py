@@ -11,9 +11,8 @@ import sys
 import time
 
 import numpy as np
-from PIL import Image
-
 from dip_jax.app.checkpoint import FOLDER
+from PIL import Image
 
 KILLS = int(os.environ.get("DIP_JAX_KILLS", "2"))
 # The command with a small network, in a process of its own.

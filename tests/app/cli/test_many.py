@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
-from dip_jax.app import checkpoint, command, folder, process, resuming, running
 from dip_jax.app.checkpoint import FOLDER
-from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.listing import list_pictures, names_many, spare_partners
 from dip_jax.app.results import FILES
 from dip_jax.app.summary import write_summary
+from PIL import Image
+
+from dip_jax.app import checkpoint, command, folder, process, resuming, running
+from dip_jax.app.errors import FitError, UserError
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from dip_jax.app.sheet import comparison
 
 

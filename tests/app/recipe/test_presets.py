@@ -3,11 +3,11 @@ import json
 import jax
 import numpy as np
 import pytest
+from dip_jax.app.presets import PRESETS, find_preset
 
 import dip_jax
 from dip_jax.app import presets, settings
 from dip_jax.app.errors import UserError
-from dip_jax.app.presets import PRESETS, find_preset
 
 # Which of the original's networks (tests/golden/param_counts.json) each preset builds.
 COUNTED = {

@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
-
-from dip_jax.app import command, fits, restoration
-from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.pictures import write_picture
 from dip_jax.app.results import UNCERTAINTY, rank_correlation
+
+from dip_jax.app import command, fits, restoration
+from dip_jax.app.errors import UserError
 
 PICTURE = np.random.default_rng(0).random((12, 17, 3), np.float32)
 OPTIONS = {"steps": 3, "progress": False}

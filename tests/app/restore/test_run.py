@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from skimage import data
-
-from dip_jax import operators
-from dip_jax.app import settings, stopping
-from dip_jax.app.errors import UserError
 from dip_jax.app.fitting import restore
 from dip_jax.app.presets import find_preset
 from dip_jax.app.problem import canvas, make_task, place
 from dip_jax.app.programs import compilations
 from dip_jax.app.settings import changed
+from skimage import data
+
+from dip_jax import operators
+from dip_jax.app import settings, stopping
+from dip_jax.app.errors import UserError
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))

@@ -7,14 +7,14 @@ import jax
 import numpy as np
 import optax
 import pytest
+from dip_jax.app.fitting import restore
+from dip_jax.app.restoration import at_the_end, in_order, steps_of
+from dip_jax.app.tiles import OVERLAP, blend, tiles
 from PIL import Image
 
 import dip_jax
 from dip_jax.app import command, memory
 from dip_jax.app.errors import UserError
-from dip_jax.app.fitting import restore
-from dip_jax.app.restoration import at_the_end, in_order, steps_of
-from dip_jax.app.tiles import OVERLAP, blend, tiles
 from dip_jax.loop import needed_bytes
 
 PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)

@@ -4,12 +4,12 @@ import csv
 
 import numpy as np
 import pytest
+from dip_jax.app.assembly import _algorithm
 
 from dip_jax.app import stopping
-from dip_jax.app.assembly import _algorithm
-from dip_jax.noise import NoiseModel
 from dip_jax.app.files import write_picture
 from dip_jax.app.recipe import find_preset
+from dip_jax.noise import NoiseModel
 from experiments.quality import stopping_table, tables
 from experiments.quality.denoising_table import load_pair
 from experiments.quality.stopping_table import (
