@@ -4,8 +4,8 @@ Run it before and after a change of structure:
 
     python -m experiments.compare_checkouts --before=../old --after=. --out=/tmp/compared
 
-The pictures are 64 to 96 pixels wide, crops of scikit-image's astronaut with damage added here. Each
-command takes a few steps. What ``--out`` holds already is not computed again, so remove its
+The pictures are crops of scikit-image's astronaut, 64 to 96 pixels wide, with damage. Each command
+takes a few steps. What ``--out`` holds already is not computed again, so remove its
 ``after`` folder when the code changes. The exit code is 1 if a file differs or a command fails.
 """
 
@@ -48,7 +48,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("tile", "--image={pictures}/wide.png --steps=6 --tile=64"),
     ("tile_enlarge", "--task=super_resolve --image={pictures}/wide.png --factor=2 --tile=64 "
      "--steps=3"),
-    ("demonstration", "--task=inpaint --missing=60 --image={pictures}/clean.png --steps=4 --seed=3"),
+    ("demonstration", "--task=inpaint --missing=60 --image={pictures}/clean.png --steps=4 "
+     "--seed=3"),
     ("folder", "--image={pictures}/many --steps=6"),
 )  # fmt: skip
 

@@ -14,7 +14,8 @@ import jax
 import pytest
 
 from dip_jax import compilation, loop
-from dip_jax.app import presets, programs
+from dip_jax.app.machine import programs
+from dip_jax.app.recipe import Plain, presets
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell has its background jobs ignore Ctrl-C, which some tests send.
@@ -107,11 +108,13 @@ def small_presets(monkeypatch):
             values["skip_widths"] = min(values["skip_widths"], 4)
         return tuple(values.items())
 
-    monkeypatch.setattr(
-        presets,
-        "PRESETS",
-        tuple(
-            preset._replace(options=small(preset.options), depth=min(preset.depth, 4))
-            for preset in presets.PRESETS
-        ),
-    )
+    def shrink(preset):
+        method = preset.method
+        if isinstance(method, Plain):
+            method = method.replace(depth=min(method.depth, 4))
+        network = preset.network.replace(options=small(preset.network.options))
+        return preset.replace(network=network, method=method)
+
+    entries = tuple(entry._replace(preset=shrink(entry.preset)) for entry in presets.CATALOGUE)
+    monkeypatch.setattr(presets, "CATALOGUE", entries)
+    monkeypatch.setattr(presets, "PRESETS", tuple(entry.preset for entry in entries))

@@ -130,7 +130,8 @@ def _compute_row(
         start = time.perf_counter()
         raw = enlarge(small, FACTOR)
         record = {"seconds": f"{time.perf_counter() - start:.1f}"}
-        image = agreeing(raw, small, find_preset("fast", "super_resolve"))
+        task = find_preset("fast", "super_resolve").task
+        image = project_onto_small_picture(raw, small, FACTOR, task.lanczos_lobes)
     else:
         preset = find_method(method, "super_resolve")
         result, record = run_method(preset, small, seed, truth, factor=FACTOR)
