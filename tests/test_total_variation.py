@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dip_jax.app.fitting import restore
+from dip_jax.app import restore
 
 import dip_jax
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dip_jax.app.presets import PRESETS
-from dip_jax.app.results import FILES, claimed_folder
+from dip_jax.app.recipe import PRESETS
+from dip_jax.app.files.results import FILES, claim_folder
 from PIL import Image
 
 from dip_jax.app import command, fitting, job, process, running, settings
@@ -225,8 +225,8 @@ def test_ctrl_c_while_writing_loses_nothing(small_presets, tmp_path, capsys, mon
 def test_two_runs_at_once_take_two_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with (
-        claimed_folder(None, "name", overwrite=False, resume=False) as first,
-        claimed_folder(None, "name", overwrite=False, resume=False) as second,
+        claim_folder(None, "name", overwrite=False, resume=False) as first,
+        claim_folder(None, "name", overwrite=False, resume=False) as second,
     ):
         assert first != second
         assert first.is_dir()
@@ -235,7 +235,7 @@ def test_two_runs_at_once_take_two_folders(tmp_path, monkeypatch):
 
 def test_a_folder_of_a_long_name_in_letters_of_several_bytes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with claimed_folder(None, 90 * "字", overwrite=False, resume=False) as folder:
+    with claim_folder(None, 90 * "字", overwrite=False, resume=False) as folder:
         assert folder.name == 66 * "字"
 
 

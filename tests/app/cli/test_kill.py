@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from dip_jax.app.checkpoint import FOLDER
+from dip_jax.app.files.checkpoint import FOLDER
 from PIL import Image
 
 KILLS = int(os.environ.get("DIP_JAX_KILLS", "2"))

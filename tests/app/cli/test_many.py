@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dip_jax.app.checkpoint import FOLDER
-from dip_jax.app.listing import list_pictures, names_many, spare_partners
-from dip_jax.app.results import FILES
-from dip_jax.app.summary import write_summary
+from dip_jax.app.files.checkpoint import FOLDER
+from dip_jax.app.cli.listing import list_pictures, names_many, spare_partners
+from dip_jax.app.files.results import FILES
+from dip_jax.app.files.summary import write_summary
 from PIL import Image
 
 from dip_jax.app import checkpoint, command, folder, process, resuming, running

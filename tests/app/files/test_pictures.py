@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from dip_jax.app.pictures import read_mask, read_picture, to_uint8, write_picture
+from dip_jax.app.files.pictures import read_mask, read_picture, to_uint8, write_picture
 from PIL import Image
 
 from dip_jax.app.errors import UserError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dip_jax.app.sheet import comparison
+from dip_jax.app.files.sheet import comparison
 
 
 def dark_runs(pixels):

@@ -123,7 +123,7 @@ def test_two_processes_share_a_folder(photos, tmp_path):
 
 
 def test_a_coordinator_out_of_reach_is_one_line(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("dip_jax.app.cluster.WAIT", 1)
+    monkeypatch.setattr("dip_jax.app.machine.cluster.WAIT", 1)
     flags = [f"--image={photos}", f"--out={tmp_path / 'out'}"]
     flags += [f"--coordinator=127.0.0.1:{free_port()}", "--processes=2", "--process=1"]
     assert command.main(flags) == 2

@@ -26,8 +26,8 @@ PROCESS = """
 import sys
 import numpy as np
 from dip_jax import loop
-from dip_jax.app.device import choose_device
-from dip_jax.app.fitting import restore
+from dip_jax.app.machine.device import choose_device
+from dip_jax.app import restore
 
 def no_tracing(*args):
     raise AssertionError("traced")

@@ -3,7 +3,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from dip_jax.app.presets import PRESETS, find_preset
+from dip_jax.app.recipe import PRESETS, find_preset
 
 import dip_jax
 from dip_jax.app import presets, settings
@@ -57,7 +57,7 @@ def test_presets_are_hashable_and_named_once():
 
 
 def test_table_shows_all():
-    lines = presets.table().splitlines()
+    lines = list_presets().splitlines()
     for preset, line, below in zip(PRESETS, lines[::2], lines[1::2], strict=True):
         assert line.startswith(preset.name)
         assert str(preset.steps) in line
@@ -67,8 +67,8 @@ def test_table_shows_all():
 
 
 def test_task_follows_from_a_preset_with_one():
-    assert find_preset("vase", None).task == "inpaint"
-    assert find_preset("paper", None).task == "denoise"
+    assert find_preset("vase").task == "inpaint"
+    assert find_preset("paper").task == "denoise"
 
 
 @pytest.mark.parametrize(

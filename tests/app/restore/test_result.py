@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from dip_jax.app.fitting import restore
-from dip_jax.app.pictures import write_picture
-from dip_jax.app.results import UNCERTAINTY, rank_correlation
+from dip_jax.app import restore
+from dip_jax.app.files.pictures import write_picture
+from dip_jax.app.files.results import UNCERTAINTY, rank_correlation
 
 from dip_jax.app import command, fits, restoration
 from dip_jax.app.errors import UserError

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from dip_jax.app.fitting import restore
-from dip_jax.app.presets import find_preset
-from dip_jax.app.problem import canvas, make_task, place
-from dip_jax.app.programs import compilations
-from dip_jax.app.settings import changed
+from dip_jax.app import restore
+from dip_jax.app.recipe import find_preset
+from dip_jax.app.restore.canvas import canvas, make_task, place
+from dip_jax.app.machine.programs import compilations
+from dip_jax.app.recipe import changed
 from skimage import data
 
 from dip_jax import operators
@@ -51,7 +51,7 @@ def test_uint8_grey_and_rank_two():
 
 
 def test_task_follows_from_a_preset_record():
-    preset = find_preset("vase", None)
+    preset = find_preset("vase")
     result = restore(PICTURE, mask=MASK, preset=preset, steps=2, progress=False)
     np.testing.assert_array_equal(result.image[0], PICTURE[0])
     assert np.any(result.raw[0] != PICTURE[0])
@@ -83,7 +83,7 @@ def test_task_follows_from_a_preset_record():
         ({"sigma": -1}, "sigma=-1: must be from 0.001"),
         ({"sigma": "25"}, "sigma=25: must be from 0.001"),
         ({"reference": PICTURE[1:]}, "the restored picture's shape"),
-        ({"preset": find_preset("vase", None), "task": "denoise"}, "the preset is for inpaint"),
+        ({"preset": find_preset("vase"), "task": "denoise"}, "the preset is for inpaint"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):
@@ -298,7 +298,7 @@ def test_an_input_that_would_not_be_fed_is_refused():
     with pytest.raises(UserError, match="hide=0"):
         restore(picture, mask=scattered, **options)
     assert restore(picture, mask=scattered, hide=0.0, **options).image.shape == picture.shape
-    assert changed(find_preset("vase", None), generator="deep_decoder").input == "noise"
+    assert changed(find_preset("vase"), generator="deep_decoder").input == "noise"
 
 
 def test_settings_may_be_lists_as_a_report_holds_them():

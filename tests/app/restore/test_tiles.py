@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import optax
 import pytest
-from dip_jax.app.fitting import restore
-from dip_jax.app.restoration import at_the_end, in_order, steps_of
-from dip_jax.app.tiles import OVERLAP, blend, tiles
+from dip_jax.app import restore
+from dip_jax.app.restore.result import final_values, in_order, number_steps
+from dip_jax.app.restore.tiles import OVERLAP, blend, tiles
 from PIL import Image
 
 import dip_jax
@@ -58,7 +58,7 @@ def test_a_tiled_picture_is_its_tiles_blended():
     alone = [restore(np.ascontiguousarray(crop(PICTURE)), **options).image for crop in crops]
     np.testing.assert_allclose(result.image, blend(alone, crops), atol=1e-6)
     assert result.trace["tile"].tolist() == sorted([*range(len(crops))] * 3)
-    assert steps_of(result.trace).tolist() == [1, 2, 3] * len(crops)
+    assert number_steps(result.trace).tolist() == [1, 2, 3] * len(crops)
     with pytest.raises(UserError, match="tile=40: must be 0, or at least 64"):
         restore(PICTURE, tile=40)
 
@@ -82,16 +82,16 @@ def test_tiles_of_every_task():
     assert (filled.uncertainty > 0).tolist() == (mask == 0).tolist()
     large = restore(PICTURE, task="super_resolve", factor=2, **options)
     assert large.image.shape == (140, 300, 3)
-    assert at_the_end(large.trace, "restores") == [0] * 2 * len(tiles(70, 150, 64))
+    assert final_values(large.trace, "restores") == [0] * 2 * len(tiles(70, 150, 64))
 
 
 def test_steps_are_counted_in_each_fit():
     one = {"loss": np.zeros(3)}
     two = in_order([one, {"loss": np.zeros(2)}], "member")
-    assert steps_of(two).tolist() == [1, 2, 3, 1, 2]
+    assert number_steps(two).tolist() == [1, 2, 3, 1, 2]
     tiled = in_order([two, one | {"member": np.zeros(3)}], "tile")
-    assert steps_of(tiled).tolist() == [1, 2, 3, 1, 2, 1, 2, 3]
-    assert steps_of(one).tolist() == [1, 2, 3]
+    assert number_steps(tiled).tolist() == [1, 2, 3, 1, 2, 1, 2, 3]
+    assert number_steps(one).tolist() == [1, 2, 3]
 
 
 def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypatch):
