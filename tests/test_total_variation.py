@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from dip_jax.app import restore
 
 import dip_jax
+from dip_jax.app import restore
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+import dip_jax
+
 
 class Toy(NamedTuple):
     """The image is ``sigmoid(params)``, plus a little of z; parameters are pixels."""
@@ -23,3 +25,20 @@ def picture(height: int = 12, width: int = 10, channels: int = 1):
     y, x = jnp.meshgrid(jnp.linspace(0, 1, height), jnp.linspace(0, 1, width), indexing="ij")
     planes = [0.1 + 0.4 * x * y + 0.4 * (x > y + 0.1 * c) for c in range(channels)]
     return jnp.stack(planes, axis=-1)
+
+
+class Gain:
+    """A generator that multiplies the picture's contrast by one parameter."""
+
+    def init(self, key, z):
+        del key, z
+        return {"gain": jnp.ones(())}
+
+    def apply(self, params, z):
+        return 0.5 + params["gain"] * z
+
+
+def noise_around_grey(sigma):
+    """Grey with noise, and the input that says how much."""
+    y = 0.5 + sigma * jax.random.normal(jax.random.key(3), (64, 64, 3))
+    return y, dip_jax.NoisyInput(y, jnp.full(y.shape, sigma))
