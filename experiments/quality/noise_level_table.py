@@ -60,7 +60,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
                 lines.append([label, method, *summarise(noise.level, levels)])
         names = [shorten(name) for name in values.pictures]
         columns = ["added", "estimate", *names, "mean", "error, root mean square"]
-        title = f"NoiseModel level, {size}x{size}" if size else "NoiseModel level, whole"
+        title = f"Noise level, {size}x{size}" if size else "Noise level, whole"
         tables.append(Table(title, columns, lines, describe_crop(size)))
     publish(tables, f"experiments.quality.{NAME}", argv, device, values.out)
 

@@ -37,7 +37,7 @@ from absl import flags
 from dip_jax.app import UserError
 from dip_jax.app.files import psnr_8_bit
 from dip_jax.app.machine import choose_device
-from dip_jax.app.recipe import Preset, find_preset
+from dip_jax.app.recipe import Preset, change, find_preset
 from dip_jax.noise import LEVELS, NoiseModel
 from experiments.program import Table, publish, run_program
 from experiments.quality.denoising_table import PICTURES, load_pair
@@ -91,7 +91,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     device = choose_device(values.backend)
     # Finish one picture before the next, so that an unfinished table can be compared.
     keys = [
-        (name, values.size, noise, method.preset.steps, label, seed)
+        (name, values.size, noise, method.preset.counts.steps, label, seed)
         for seed in range(values.seeds)
         for name in values.pictures
         for noise in noises
@@ -146,7 +146,9 @@ def parse_noises(texts: Sequence[str], *, estimated: bool = False) -> dict[str, 
 def make_plain_preset(steps: int) -> Preset:
     """Makes the paper's method on the network of ``fast``: only a rule stops it."""
     paper, fast = (find_preset(name, "denoise") for name in ("paper", "fast"))
-    return paper._replace(name="plain", steps=steps, stop="auto", options=fast.options)
+    return change(
+        paper.replace(name="plain"), steps=steps, stop="auto", options=fast.network.options
+    )
 
 
 def find_methods(labels: Sequence[str], plain_steps: int) -> dict[str, Method]:

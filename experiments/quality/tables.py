@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 
 import dip_jax
-from dip_jax.app import Restoration, UserError, presets, restore, settings
+from dip_jax.app import Restoration, UserError, recipe, restore
 from dip_jax.app.files import to_uint8
 from dip_jax.app.recipe import Preset
 from dip_jax.metrics import rank_correlation
@@ -95,13 +95,16 @@ def find_method(
     if match is None:
         raise UserError(flag, method, "is not a method; write fast, fast:wmv or fast*4")
     name, stop, members = match.groups()
-    names = [*own, *(preset.name for preset in presets.PRESETS)]
+    names = [*own, *(preset.name for preset in recipe.PRESETS)]
     if name not in names:
-        raise UserError(flag, name, "is unknown; " + settings.nearest(name, names))
-    preset = own[name] if name in own else presets.find_preset(name, task, flag=flag)
+        raise UserError(flag, name, "is unknown; " + recipe.suggest(name, names))
     changes = {} if stop is None else {"stop": stop}
-    preset = settings.changed(preset, flag + " ", **changes)
-    return Method(preset, int(members or preset.members))
+    try:
+        preset = own[name] if name in own else recipe.find_preset(name, task)
+        preset = recipe.change(preset, **changes)
+    except UserError as error:
+        raise UserError(f"{flag} {error.name}", error.value, error.problem_and_mend) from error
+    return Method(preset, int(members or preset.counts.members))
 
 
 def run_method(
@@ -148,7 +151,7 @@ def _describe_choice(result: Restoration, reference: np.ndarray) -> dict[str, An
     return {
         "rule": result.preset.stop,
         "steps": steps,
-        "limit": result.preset.steps,
+        "limit": result.preset.counts.steps,
         "chosen": chosen,
         "chosen_psnr": f"{chosen_psnr:.3f}",
         "oracle": int(np.nanargmax(curve)) + 1,

@@ -18,7 +18,7 @@ from absl import flags
 from dip_jax.app import restore
 from dip_jax.app.files import Checkpoint
 from dip_jax.app.machine import choose_device
-from dip_jax.app.recipe import Preset
+from dip_jax.app.recipe import Preset, change
 from experiments.program import Table, define_common, publish, run_program
 from experiments.speed.subject import find_denoising_preset
 
@@ -48,7 +48,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     device = choose_device(values.backend)
     rows = []
     for named in presets:
-        preset = named._replace(stop="none", steps=values.steps, every=values.every, members=1)
+        preset = change(named, stop="none", steps=values.steps, chunk_steps=values.every, members=1)
         rows.append([preset.name, *make_row(measure(preset, values.size, values.rounds))])
     columns = [
         "preset",

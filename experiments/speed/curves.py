@@ -111,7 +111,7 @@ def _run_ours(
     device = choose_device(values.backend)
     preset = find_preset(values.method, "denoise")
     # A learning curve may exceed the steps of "paper", but not those of the schedule of "fast".
-    most = preset.steps if values.method == "fast" else values.steps
+    most = preset.counts.steps if values.method == "fast" else values.steps
     result = restore(
         y,
         reference=truth,
@@ -142,18 +142,20 @@ def _run_peer(
     import torch
 
     from experiments.speed import peer
+    from experiments.speed.subject import find_fixed_input
 
     preset = find_preset("paper", "denoise")
+    method = find_fixed_input(preset)
     where = peer.choose_device(values.backend)
     torch.manual_seed(values.seed)
     net = peer.make_network(preset, truth.shape[2])
-    z = 0.1 * torch.rand(1, preset.depth, *y.shape[:2])
+    z = 0.1 * torch.rand(1, method.depth, *y.shape[:2])
     fit = peer.Fit(
-        peer.TorchSkip(net, preset.depth).to(where),
+        peer.TorchSkip(net, method.depth).to(where),
         z.to(where),
         peer.to_tensor(y).to(where),
-        learning_rate=preset.learning_rate,
-        jitter=preset.jitter,
+        learning_rate=preset.optimizer.learning_rate,
+        jitter=method.jitter,
     )
     target = peer.to_tensor(truth).to(where)
     average, rows, done, best = None, [], 0, (-np.inf, 0)

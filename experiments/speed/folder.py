@@ -76,7 +76,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     ways = [way for way, name in zip(WAYS, NAMES, strict=True) if name in values.ways]
     preset = find_denoising_preset(values.preset, "--preset")
     device = choose_device(values.backend)
-    steps = values.steps or preset.steps
+    steps = values.steps or preset.counts.steps
     settings = [f"--backend={values.backend}", f"--preset={preset.name}", f"--sigma={SIGMA}"]
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="dip_jax-folder-") as place:

@@ -113,7 +113,7 @@ def convert_name(path: str) -> str:
 
 def make_network(preset: Preset, channels: int) -> Skip:
     """Makes a preset's Flax network, which describes the peer's."""
-    return Skip(channels=channels, **dict(preset.options))
+    return Skip(channels=channels, **dict(preset.network.options))
 
 
 class Fit:

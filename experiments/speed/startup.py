@@ -29,7 +29,7 @@ TARGET = 0.2
 FIRST_STEP = """
 import json, sys, time
 import dip_jax
-from dip_jax.app import command
+from dip_jax.app.cli import command
 backend, preset, out = json.loads(sys.argv[1])
 inner, ends = dip_jax.advance, []
 def advance(*arguments, **options):

@@ -29,7 +29,7 @@ from absl import flags
 import dip_jax
 from dip_jax.app import UserError
 from dip_jax.app.machine import choose_device
-from dip_jax.app.recipe import Preset, find_preset
+from dip_jax.app.recipe import Preset, change, find_preset
 from experiments.program import (
     Table,
     define_common,
@@ -38,7 +38,7 @@ from experiments.program import (
     require,
     run_program,
 )
-from experiments.speed.subject import check_size
+from experiments.speed.subject import check_size, find_fixed_input
 
 NAME = "step"
 NETWORKS = ("paper", "nearest", "fast")
@@ -139,24 +139,26 @@ def find_network_preset(network: str) -> Preset:
     preset = find_preset("fast" if network == "fast" else "paper", "denoise")
     if network != "nearest":
         return preset
-    return preset._replace(options=(*dict(preset.options, upsampling="nearest").items(),))
+    options = dict(preset.network.options) | {"upsampling": "nearest"}
+    return change(preset, options=options)
 
 
 def make_ours(network: str, size: int, *, steps: int, dtype: str, parts: bool) -> Subject:
     """Makes our step as :func:`dip_jax.run` takes it, and its parts as separate programs."""
     preset = find_network_preset(network)
+    fixed = find_fixed_input(preset)
     half = None if dtype == "float32" else dtype
-    generator = dip_jax.Flat(dip_jax.Skip(**dict(preset.options), dtype=half))
-    adam = optax.adam(preset.learning_rate)
-    algorithm = dip_jax.dip(generator, adam, jitter=preset.jitter)
+    generator = dip_jax.Flat(dip_jax.Skip(**dict(preset.network.options), dtype=half))
+    adam = optax.adam(preset.optimizer.learning_rate)
+    algorithm = dip_jax.dip(generator, adam, jitter=fixed.jitter)
     task = dip_jax.denoise(jax.random.uniform(jax.random.key(1), (size, size, 3)))
-    z = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
+    z = dip_jax.inputs.uniform(jax.random.key(2), size, size, fixed.depth)
     jit = functools.partial(
         jax.jit, compiler_options=dip_jax.compilation.compiler_options(jax.default_backend())
     )
 
     def loss(params: Any, key: jax.Array) -> jax.Array:
-        jitter = preset.jitter * jax.random.normal(key, z.shape)
+        jitter = fixed.jitter * jax.random.normal(key, z.shape)
         return task.loss(generator.apply(params, z + jitter))
 
     def update(grads: Any, state: Any, params: Any) -> Any:
@@ -196,16 +198,17 @@ def make_peer(network: str, size: int, *, steps: int, compiled: bool, parts: boo
     from experiments.speed import peer
 
     preset = find_network_preset(network)
+    fixed = find_fixed_input(preset)
     where = peer.choose_device(jax.default_backend())
     torch.manual_seed(0)
-    net = peer.TorchSkip(peer.make_network(preset, 3), preset.depth).to(where)
+    net = peer.TorchSkip(peer.make_network(preset, 3), fixed.depth).to(where)
     fit = peer.Fit(
         # Forget earlier compilations: PyTorch would generalise from their sizes.
         _compile(net) if compiled else net,
-        (0.1 * torch.rand(1, preset.depth, size, size)).to(where),
+        (0.1 * torch.rand(1, fixed.depth, size, size)).to(where),
         torch.rand(1, 3, size, size).to(where),
-        learning_rate=preset.learning_rate,
-        jitter=preset.jitter,
+        learning_rate=preset.optimizer.learning_rate,
+        jitter=fixed.jitter,
     )
 
     def wait(_: Any) -> None:

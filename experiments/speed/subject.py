@@ -9,7 +9,7 @@ import optax
 
 import dip_jax
 from dip_jax.app import UserError
-from dip_jax.app.recipe import Preset, find_preset
+from dip_jax.app.recipe import Plain, Preset, Recorrupted, find_preset
 
 
 class Subject(NamedTuple):
@@ -29,7 +29,10 @@ def find_denoising_preset(name: str, flag: str) -> Preset:
     Raises:
       UserError: if there is none.
     """
-    return find_preset(name, "denoise", flag=flag)
+    try:
+        return find_preset(name, "denoise")
+    except UserError as error:
+        raise UserError(flag, error.value, error.problem_and_mend) from error
 
 
 def make_subject(preset: Preset, size: int) -> Subject:
@@ -41,20 +44,24 @@ def make_subject(preset: Preset, size: int) -> Subject:
     Raises:
       UserError: if the preset has an extra method.
     """
-    if preset.extra:
+    generator, method = preset.network.build(3), preset.method
+    if not isinstance(method, Plain | Recorrupted):
         raise UserError("--preset", preset.name, "has a method that is not timed here")
-    generator = dip_jax.Skip(**dict(preset.options))
-    flat = dip_jax.Flat(generator)
-    adam = optax.adam(preset.learning_rate, b2=preset.b2)
+    adam = optax.adam(preset.optimizer.learning_rate, b2=preset.optimizer.adam_b2)
     y = jax.random.uniform(jax.random.key(1), (size, size, 3))
-    if preset.alpha:
-        fit = dip_jax.recorrupted(flat, adam, alpha=preset.alpha, clipped=True)
-        z, example = jnp.concatenate([y, jnp.full(y.shape, 0.1), 0 * y], axis=2), y
+    fit = method.build(dip_jax.Flat(generator), adam, None)
+    if isinstance(method, Recorrupted):
+        z, example = dip_jax.NoisyInput(y, jnp.full(y.shape, 0.1), 0 * y), y
     else:
-        fit = dip_jax.dip(flat, adam, jitter=preset.jitter)
-        z = example = dip_jax.inputs.uniform(jax.random.key(2), size, size, preset.depth)
-    fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit, preset.decay)))
+        z = example = dip_jax.inputs.uniform(jax.random.key(2), size, size, method.depth)
+    fit = dip_jax.backtrack(dip_jax.measured(dip_jax.average(fit, preset.average_decay)))
     return Subject(generator, fit, dip_jax.denoise(y, reference=y), z, example)
+
+
+def find_fixed_input(preset: Preset) -> Plain:
+    """Returns the preset's method if it fits a fixed input, else one for the same network."""
+    method = preset.method
+    return method if isinstance(method, Plain) else Plain(depth=16, jitter=0.01)
 
 
 def check_size(flag: str, size: int, preset: Preset) -> None:
@@ -63,7 +70,7 @@ def check_size(flag: str, size: int, preset: Preset) -> None:
     Raises:
       UserError: if it does not.
     """
-    stride = dip_jax.Skip(**dict(preset.options)).stride
+    stride = preset.network.build(3).stride
     if size % stride:
         raise UserError(flag, size, f"must be a multiple of {stride} for {preset.name}")
 
