@@ -3,7 +3,7 @@
 ``fast``, ``paper``, ... are presets; ``fast:r2r`` is a preset with another stopping rule;
 ``fast*4`` is the mean over four seeds. No method sees the clean picture; it serves the reported
 curve only. ``bm3d_unclipped`` is BM3D's result after undoing the clipping of the noise, as our
-presets do (:mod:`dip_jax.clipping`).
+presets do (:mod:`dip_jax.noise`).
 """
 
 import time
@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dip_jax import clipping
+from dip_jax.noise import invert_clipping
 from experiments.program import require
 from experiments.quality.tables import find_method, run_method
 
@@ -59,7 +59,7 @@ def _denoise_classically(method: str, y: np.ndarray, sigma: float) -> np.ndarray
         return np.clip(image, 0, 1).reshape(y.shape)  # bm3d drops a single channel
     if method == "bm3d_unclipped":  # to isolate the gain from knowing the clipping
         return np.asarray(
-            clipping.unclip(jnp.asarray(_denoise_classically("bm3d", y, sigma)), sigma)
+            invert_clipping(jnp.asarray(_denoise_classically("bm3d", y, sigma)), sigma)
         )
     if method == "nlm":
         from skimage.restoration import denoise_nl_means

@@ -33,6 +33,7 @@ from dip_jax.app.files import read_picture
 from dip_jax.app.machine import choose_device
 from dip_jax.app.recipe import find_preset
 from dip_jax.app.recipe.degrade import enlarge, shrink
+from dip_jax.projection import project_onto_small_picture
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, run_program
 from experiments.quality.tables import (

@@ -4,11 +4,11 @@ import csv
 
 import numpy as np
 import pytest
-from dip_jax.app.assembly import _algorithm
 
-from dip_jax.app import stopping
 from dip_jax.app.files import write_picture
-from dip_jax.app.recipe import find_preset
+from dip_jax.app.recipe import Plain, build, find_preset
+from dip_jax.app.recipe.methods.base import Method
+from dip_jax.app.recipe.rules import moving
 from dip_jax.noise import NoiseModel
 from experiments.quality import stopping_table, tables
 from experiments.quality.denoising_table import load_pair
@@ -36,11 +36,13 @@ def data(tmp_path):
 @pytest.fixture
 def impatient(small_presets, monkeypatch):
     """Small networks and rules that soon end a run; the kept algorithms have other constants."""
-    monkeypatch.setattr(stopping, "PATIENCE", {"patience": 0.0, "at_least": 2})
-    monkeypatch.setattr(stopping, "WARM_UP", 3)
-    _algorithm.cache_clear()
+    hasty = {"patience": 0.0, "at_least": 2}
+    monkeypatch.setattr(Method, "patience", hasty)
+    monkeypatch.setattr(moving.MovingVariance, "_patience", hasty)
+    monkeypatch.setattr(moving, "_WARM_UP", 3)
+    build._algorithm.cache_clear()
     yield
-    _algorithm.cache_clear()
+    build._algorithm.cache_clear()
 
 
 def run(data, *flags):
@@ -79,12 +81,12 @@ def test_noises_are_read_once_each():
 
 def test_plain_is_the_papers_method_on_the_network_of_fast():
     preset = make_plain_preset(700)
-    assert preset.options == find_preset("fast", "denoise").options
-    assert preset.steps == 700
-    assert preset.alpha == preset.warmup == 0
-    assert preset.final_learning_rate is None
-    assert (preset.learning_rate, preset.decay) == (0.01, 0.99)
-    assert (preset.jitter, preset.jitter_strong) == (1 / 30, 1 / 20)
+    assert preset.network == find_preset("fast", "denoise").network
+    assert preset.counts.steps == 700
+    assert preset.optimizer.warmup == 0
+    assert preset.optimizer.final_learning_rate is None
+    assert (preset.optimizer.learning_rate, preset.average_decay) == (0.01, 0.99)
+    assert preset.method == Plain(jitter=1 / 30, jitter_strong=1 / 20)
 
 
 def test_every_method_brings_its_run_without_a_rule():
@@ -92,7 +94,7 @@ def test_every_method_brings_its_run_without_a_rule():
     assert list(found) == ["plain:none", "plain:wmv", "fast:none", "fast", "plain:emv", "paper"]
     stops = [method.preset.stop for method in found.values()]
     assert stops == ["none", "wmv", "none", "auto", "emv", "none"]
-    assert found["plain:none"].preset._replace(stop="wmv") == found["plain:wmv"].preset
+    assert found["plain:none"].preset.replace(stop="wmv") == found["plain:wmv"].preset
 
 
 def test_a_grid_end_to_end(data, impatient, monkeypatch, capsys):

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from dip_jax.prior import DipState, dip
 
 from dip_jax import Skip
+from dip_jax.methods import DipState, dip
 from dip_jax.tasks import denoise
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra bench)")

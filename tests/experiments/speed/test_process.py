@@ -13,4 +13,4 @@ def test_a_process_returns_json_and_passes_errors_on():
     with pytest.raises(ChildProcessError, match="ZeroDivisionError"):
         process.run_code("1 / 0")
     with pytest.raises(UserError, match="--x=3: is wrong"):
-        process.run_code("from dip_jax.app.errors import *; raise UserError('--x', 3, 'is wrong')")
+        process.run_code("from dip_jax.app import UserError; raise UserError('--x', 3, 'is wrong')")
