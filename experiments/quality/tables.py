@@ -103,7 +103,8 @@ def find_method(
         preset = own[name] if name in own else recipe.find_preset(name, task)
         preset = recipe.change(preset, **changes)
     except UserError as error:
-        raise UserError(f"{flag} {error.name}", error.value, error.problem_and_mend) from error
+        named = flag if error.name == "preset" else f"{flag} {error.name}"
+        raise UserError(named, error.value, error.problem_and_mend) from error
     return Method(preset, int(members or preset.counts.members))
 
 
