@@ -64,7 +64,9 @@ def _redraws_clipped(scene: Scene) -> bool:
 
 
 def _blends_each_fit(scene: Scene) -> bool:
-    return scene.noise is not None and not scene.preset.method.hides_pixels
+    preset = scene.preset
+    blends = scene.noise is not None and preset.task.measures_pixels
+    return blends and not preset.method.hides_pixels
 
 
 def _blends_mean(scene: Scene) -> bool:

@@ -145,7 +145,7 @@ class PictureRun:
             task = dip_jax.total_variation(task, preset.tv)
         validation = plan.rule.validate(
             part,
-            lambda y, weight: spec.make(y, weight, data),
+            lambda y, weight: spec.compare(y, weight, data),
             plan.noise,
             feeds_noise=method.feeds_noise,
         )

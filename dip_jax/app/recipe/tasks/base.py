@@ -138,6 +138,10 @@ class TaskSpec(Record, abc.ABC):
           region: ``[h, w, 1]``, where that counts.
         """
 
+    def compare(self, y: Array, known: Array, data: Arrays) -> Task:
+        """Returns the task that validates: as :meth:`make`, where its loss is no plain error."""
+        return self.make(y, known, data)
+
     def degrade(
         self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
     ) -> Degraded | None:
