@@ -14,10 +14,10 @@ NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
 SMALL = """
 SIZE, SIGMA, WIDTHS, STEPS = 32, 25, (4,), 2
 
-from dip_jax.app import presets
+from dip_jax.app.recipe import change, presets
 
 presets.PRESETS = tuple(
-    preset._replace(options=(("widths", (4,)),), steps=2) for preset in presets.PRESETS
+    change(preset, options=(("widths", (4,)),), steps=2) for preset in presets.PRESETS
 )
 """
 # After the last cell.
