@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import clipping, splitting
+from dip_jax.noise import clipping, splitting
 
 LEVELS = jnp.array([0.0, 0.02, 0.1, 0.5, 0.85, 1.0])
 
@@ -38,12 +38,12 @@ def test_black_is_brightened_by_known_shares_of_the_noise():
 def test_unclip_is_the_inverse(deviation):
     levels = jnp.linspace(0, 1, 57).reshape(3, 19)
     mean, _ = clipping.clipped_moments(levels, deviation)
-    np.testing.assert_allclose(clipping.unclip(mean, deviation), levels, atol=1e-4)
+    np.testing.assert_allclose(clipping.invert_clipping(mean, deviation), levels, atol=1e-4)
 
 
 def test_unclip_stays_in_range():
     np.testing.assert_array_equal(
-        clipping.unclip(jnp.array([-0.3, 0.0, 1.0, 1.2]), 0.2), [0, 0, 1, 1]
+        clipping.invert_clipping(jnp.array([-0.3, 0.0, 1.0, 1.2]), 0.2), [0, 0, 1, 1]
     )
 
 
@@ -53,10 +53,10 @@ def test_drawn_again_noise_is_gaussian_as_if_never_clipped(level):
     keys = jax.random.split(jax.random.key(0))
     image = jnp.full((200_000,), level)
     y = jnp.clip(image + sigma * jax.random.normal(keys[0], image.shape), 0, 1)
-    cut = clipping.cut_off(y, image, sigma)
+    cut = clipping.clipped_chance(y, image, sigma)
     beyond = {0.0: 0.5, 0.05: 0.309, 0.5: 0.0, 0.93: 0.242, 1.0: 0.5}[level]
     assert float(jnp.mean(cut != 0)) == pytest.approx(beyond, abs=0.005)
-    drawn = clipping.redraw(keys[1], y, sigma, cut)
+    drawn = clipping.redraw_clipped(keys[1], y, sigma, cut)
     np.testing.assert_array_equal(drawn[cut == 0], y[cut == 0])
     noise = (drawn - image) / sigma
     for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
@@ -65,16 +65,16 @@ def test_drawn_again_noise_is_gaussian_as_if_never_clipped(level):
 
 def test_a_value_is_drawn_beyond_the_limit_whatever_the_estimate():
     y = jnp.array([0.0, 0.0, 0.3, 1.0, 1.0])
-    cut = clipping.cut_off(y, jnp.array([-0.2, 0.9, 0.9, 0.1, 1.4]), 0.1)
+    cut = clipping.clipped_chance(y, jnp.array([-0.2, 0.9, 0.9, 0.1, 1.4]), 0.1)
     np.testing.assert_allclose(cut, [-0.5, -0.02275, 0, 0.02275, 0.5], atol=1e-4)
     for seed in range(20):
-        drawn = clipping.redraw(jax.random.key(seed), y, 0.1, cut)
+        drawn = clipping.redraw_clipped(jax.random.key(seed), y, 0.1, cut)
         assert (drawn[:2] < 0).all()
         assert drawn[2] == y[2]
         assert (drawn[3:] > 1).all()
         assert (jnp.abs(drawn - y) < 0.6).all()
-    still = clipping.cut_off(y, y, 0.0)
-    np.testing.assert_array_equal(clipping.redraw(jax.random.key(0), y, 0.0, still), y)
+    still = clipping.clipped_chance(y, y, 0.0)
+    np.testing.assert_array_equal(clipping.redraw_clipped(jax.random.key(0), y, 0.0, still), y)
 
 
 def test_drawn_again_two_copies_tell_nothing_of_each_other():
@@ -82,7 +82,7 @@ def test_drawn_again_two_copies_tell_nothing_of_each_other():
     sigma, ones = 0.1, jnp.ones((400_000,))
     keys = jax.random.split(jax.random.key(1), 3)
     y = jnp.minimum(ones + sigma * jax.random.normal(keys[0], ones.shape), 1)
-    again = clipping.redraw(keys[1], y, sigma, clipping.cut_off(y, ones, sigma))
+    again = clipping.redraw_clipped(keys[1], y, sigma, clipping.clipped_chance(y, ones, sigma))
     told = []
     for copy, deviation in ((y, clipping.clipped_moments(ones, sigma)[1]), (again, sigma)):
         first, second = splitting.recorrupt(keys[2], copy, deviation, 0.5)

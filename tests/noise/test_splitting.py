@@ -3,21 +3,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import splitting
+from dip_jax.noise import splitting
 from tests.toy import picture
 
 KEY = jax.random.key(5)
 
 
 def test_recorrupted_copies_have_independent_noises_of_the_stated_size():
-    truth, s, alpha = picture(128, 128, 3), 0.1, 0.2
+    truth, s, share = picture(128, 128, 3), 0.1, 0.2
     y = truth + s * jax.random.normal(jax.random.key(1), truth.shape)
-    n1, n2 = (np.ravel(copy - truth) for copy in splitting.recorrupt(KEY, y, s, alpha))
-    np.testing.assert_allclose(n1.std(), s / (1 - alpha) ** 0.5, rtol=0.02)
-    np.testing.assert_allclose(n2.std(), s / alpha**0.5, rtol=0.02)
+    n1, n2 = (np.ravel(copy - truth) for copy in splitting.recorrupt(KEY, y, s, share))
+    np.testing.assert_allclose(n1.std(), s / (1 - share) ** 0.5, rtol=0.02)
+    np.testing.assert_allclose(n2.std(), s / share**0.5, rtol=0.02)
     assert abs(np.corrcoef(n1, n2)[0, 1]) < 0.02
     # The noise of y itself is in both: without the right w they would be correlated.
-    plain = [np.ravel(c - truth) for c in splitting.recorrupt(KEY, y, 0.0, alpha)]
+    plain = [np.ravel(c - truth) for c in splitting.recorrupt(KEY, y, 0.0, share)]
     assert np.corrcoef(*plain)[0, 1] > 0.9
 
 
@@ -31,12 +31,12 @@ def test_the_deviation_may_vary_over_the_picture():
 
 
 def test_thinned_counts_are_independent_and_keep_the_brightness():
-    truth, gain, alpha = picture(128, 128, 3), 0.05, 0.3
+    truth, gain, share = picture(128, 128, 3), 0.05, 0.3
     y = gain * jax.random.poisson(jax.random.key(1), truth / gain)
-    y1, y2 = splitting.thin(KEY, y, gain, alpha)
+    y1, y2 = splitting.thin(KEY, y, gain, share)
     # Nothing is lost in the sharing.
-    np.testing.assert_allclose((1 - alpha) * y1 + alpha * y2, y, atol=1e-5)
-    for part, its_gain in ((y1, gain / (1 - alpha)), (y2, gain / alpha)):
+    np.testing.assert_allclose((1 - share) * y1 + share * y2, y, atol=1e-5)
+    for part, its_gain in ((y1, gain / (1 - share)), (y2, gain / share)):
         noise = np.asarray(part - truth)
         assert abs(noise.mean()) < 0.01
         np.testing.assert_allclose(noise.var(), its_gain * truth.mean(), rtol=0.05)
@@ -51,11 +51,11 @@ def test_thinning_keeps_the_brightness_by_a_gain_that_is_not_quite_right(told):
     np.testing.assert_allclose(y1.mean(), y.mean(), rtol=0.01)
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_alpha_out_of_range(alpha):
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_out_of_range_is_refused(share):
     for split in (splitting.recorrupt, splitting.thin):
-        with pytest.raises(ValueError, match=f"alpha={alpha}"):
-            split(KEY, picture(), 0.1, alpha)
+        with pytest.raises(ValueError, match=f"share={share}"):
+            split(KEY, picture(), 0.1, share)
 
 
 def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
@@ -73,8 +73,10 @@ def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
 
 def test_filling_forgets_the_held_out_value():
     y, held = picture(21, 15, 3), splitting.hold_out(KEY, 21, 15)
-    filled = splitting.fill(y, held)
-    np.testing.assert_array_equal(filled, splitting.fill(jnp.where(held == 1, 7.0, y), held))
+    filled = splitting.fill_held_out(y, held)
+    np.testing.assert_array_equal(
+        filled, splitting.fill_held_out(jnp.where(held == 1, 7.0, y), held)
+    )
     np.testing.assert_array_equal(jnp.where(held == 1, 0, filled), jnp.where(held == 1, 0, y))
 
 
@@ -82,19 +84,21 @@ def test_no_guess_is_beyond_the_picture():
     """Not beyond what is seen of it, that is, whatever was held out."""
     checks = jnp.asarray(np.kron(np.indices((9, 9)).sum(0) % 2, np.ones((4, 4)))[..., None])
     held = splitting.hold_out(KEY, *checks.shape[:2], spacing=3)
-    filled = splitting.fill(checks, held)
+    filled = splitting.fill_held_out(checks, held)
     assert jnp.sum((filled == 1) & (held == 1)) > jnp.sum((checks == 1) & (held == 1)) / 4
     assert (filled.min(), filled.max()) == (0, 1)
     for strange in (-7.0, 7.0):
-        other = splitting.fill(jnp.where(held == 1, strange, checks), held)
+        other = splitting.fill_held_out(jnp.where(held == 1, strange, checks), held)
         np.testing.assert_array_equal(filled, other)
 
 
 def test_held_out_values_take_no_part_beside_one_another():
     """As in margins, where they are repeated."""
     y, held = picture(12, 12, 1), jnp.zeros((12, 12, 1)).at[4:7, 5:7].set(1)
-    filled = splitting.fill(y, held)
-    np.testing.assert_array_equal(filled, splitting.fill(jnp.where(held == 1, 7.0, y), held))
+    filled = splitting.fill_held_out(y, held)
+    np.testing.assert_array_equal(
+        filled, splitting.fill_held_out(jnp.where(held == 1, 7.0, y), held)
+    )
 
 
 def test_weights_are_those_of_least_squares():
@@ -102,7 +106,7 @@ def test_weights_are_those_of_least_squares():
     y[..., 1] = np.cumsum(y[..., 1], axis=1)
     y -= y.mean(axis=(0, 1))
     places = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)]
-    weights = splitting._foreseeing(jnp.asarray(y, jnp.float32), jnp.array(places))
+    weights = splitting._predict_weights(jnp.asarray(y, jnp.float32), jnp.array(places))
     padded = np.pad(y, ((4, 4), (4, 4), (0, 0)))  # all that is foreseen, zeros around it too
     for channel in range(2):
         plane = padded[..., channel]
@@ -113,7 +117,7 @@ def test_weights_are_those_of_least_squares():
 
 def filling_error(y, truth, spacing=7):
     held = splitting.hold_out(KEY, *y.shape[:2], spacing=spacing)
-    return np.sqrt(np.mean((splitting.fill(y, held) - truth)[held[..., 0] == 1] ** 2))
+    return np.sqrt(np.mean((splitting.fill_held_out(y, held) - truth)[held[..., 0] == 1] ** 2))
 
 
 def test_filling_follows_texture_and_averages_noise():
@@ -127,8 +131,10 @@ def test_filling_follows_texture_and_averages_noise():
     # Each channel by weights of its own.
     assert filling_error(colours[..., :1], checks) < 0.15
     for index in range(3):
-        alone = splitting.fill(colours[..., index : index + 1], splitting.hold_out(KEY, 70, 70))
-        together = splitting.fill(colours, splitting.hold_out(KEY, 70, 70))[..., index]
+        alone = splitting.fill_held_out(
+            colours[..., index : index + 1], splitting.hold_out(KEY, 70, 70)
+        )
+        together = splitting.fill_held_out(colours, splitting.hold_out(KEY, 70, 70))[..., index]
         low, high = colours[..., index].min(), colours[..., index].max()
         np.testing.assert_allclose(
             alone[..., 0], jnp.clip(together, low, high), atol=1e-4, err_msg=str(index)
@@ -137,4 +143,6 @@ def test_filling_follows_texture_and_averages_noise():
 
 def test_filling_a_flat_picture():
     y = jnp.full((40, 30, 3), 0.3).at[..., 2].set(0)
-    np.testing.assert_allclose(splitting.fill(y, splitting.hold_out(KEY, 40, 30)), y, atol=1e-6)
+    np.testing.assert_allclose(
+        splitting.fill_held_out(y, splitting.hold_out(KEY, 40, 30)), y, atol=1e-6
+    )

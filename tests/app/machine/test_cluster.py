@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import command, device
+from dip_jax.app.cli import command, many
 from dip_jax.app.errors import UserError
+from dip_jax.app.machine import device
 
 # The command with the small presets of conftest.py, in a process of its own.
 CODE = """
 import sys
-from dip_jax.app import command, presets
+from dip_jax.app.cli import command
+from dip_jax.app.recipe import change, presets
 
 def small(preset):
-    options = dict(preset.options) | {"widths": (4,), "skip_widths": 4}
-    return preset._replace(options=tuple(options.items()), depth=4)
+    return change(preset, options=dict(preset.network.options) | {"widths": (4,), "skip_widths": 4})
 
 presets.PRESETS = tuple(small(preset) for preset in presets.PRESETS[:1])
 sys.exit(command.main(sys.argv[1:]))
@@ -59,23 +60,22 @@ def test_two_devices_make_the_same_pictures(photos, tmp_path, small_presets, cap
 def test_an_interrupt_ends_both_and_leaves_what_is_done(
     photos, tmp_path, small_presets, monkeypatch
 ):
-    from dip_jax.app import folder
 
-    progress, calls = folder.Run._progress, []
+    progress, calls = many.Run._progress, []
 
     def stop_later(self, entry, share):
         calls.append(share)
         self.interrupted = len(calls) > 4
         return progress(self, entry, share)
 
-    monkeypatch.setattr(folder.Run, "_progress", stop_later)
+    monkeypatch.setattr(many.Run, "_progress", stop_later)
     out = tmp_path / "out"
     flags = [f"--image={photos}", "--steps=6", "--every=2", f"--out={out}"]
     assert command.main([*flags, "--devices=2"]) == 130
     assert set(rows(out).values()) > {"done"} or "not done" in rows(out).values()
     # Kept at the interrupt itself: the next checkpoint would have been due after 30 s.
     assert list(out.rglob("settings.json"))
-    monkeypatch.setattr(folder.Run, "_progress", progress)
+    monkeypatch.setattr(many.Run, "_progress", progress)
     assert command.main([*flags, "--resume"]) == 0
     assert command.main([*flags[:3], f"--out={tmp_path / 'whole'}"]) == 0
     assert pictures(out) == pictures(tmp_path / "whole")

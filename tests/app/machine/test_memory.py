@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from dip_jax.app import memory
+from dip_jax.app.machine import memory
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def group(tmp_path, monkeypatch):
 )
 def test_the_least_limit_of_all_groups_counts(group, limits, free):
     group(**limits)
-    assert memory._of_group() == free
+    assert memory._free_in_group() == free
 
 
 def test_a_device_without_an_account_has_no_limit(monkeypatch):
@@ -56,9 +56,9 @@ def test_a_device_without_an_account_has_no_limit(monkeypatch):
 def test_devices_of_a_cpu_share_what_is_free_and_what_they_have(monkeypatch):
     monkeypatch.setattr(memory.jax, "default_backend", lambda: "cpu")
     for free, own in ((8000, 0), (5000, 3000)):  # before a fit, and beside it
-        monkeypatch.setattr(memory, "_of_machine", lambda free=free: free)
-        monkeypatch.setattr(memory, "_of_group", lambda: sys.maxsize)
-        monkeypatch.setattr(memory, "_own", lambda own=own: own)
+        monkeypatch.setattr(memory, "_free_on_machine", lambda free=free: free)
+        monkeypatch.setattr(memory, "_free_in_group", lambda: sys.maxsize)
+        monkeypatch.setattr(memory, "_held_bytes", lambda own=own: own)
         monkeypatch.setattr(memory.jax, "local_device_count", lambda: 2)
         assert memory.available_bytes() == 4000
         monkeypatch.setattr(memory.jax, "local_device_count", lambda: 1)

@@ -12,7 +12,7 @@ import pytest
 
 import dip_jax
 from dip_jax import loop
-from dip_jax.app import programs
+from dip_jax.app.machine import programs
 from tests.toy import Toy, picture
 
 Y = picture(16, 16)
@@ -77,7 +77,7 @@ def files(folder):
 @pytest.mark.parametrize("fit", [FIT, CONVOLUTIONS], ids=["toy", "convolutions"])
 def test_what_is_kept_gives_the_same_bits(folder, monkeypatch, fit):
     plain = fitted(None, fit=fit)
-    first = fitted(programs.kept("one"), fit=fit)
+    first = fitted(programs.cached_program("one"), fit=fit)
     assert len(files(folder)) == 1
     traced, take_steps = [], loop.take_steps
 
@@ -86,11 +86,11 @@ def test_what_is_kept_gives_the_same_bits(folder, monkeypatch, fit):
         return take_steps(*args)
 
     monkeypatch.setattr(loop, "take_steps", counted)
-    second = fitted(programs.kept("one"), fit=fit)
+    second = fitted(programs.cached_program("one"), fit=fit)
     assert not traced
     jax.tree.map(np.testing.assert_array_equal, plain, first)
     jax.tree.map(np.testing.assert_array_equal, plain, second)
-    fitted(programs.kept("another"), fit=fit)
+    fitted(programs.cached_program("another"), fit=fit)
     assert len(traced) == 1
 
 
@@ -114,7 +114,7 @@ def test_another_process_traces_nothing(tmp_path):
 
 
 def test_one_program_for_all_calls(folder):
-    program = programs.kept("toy")
+    program = programs.cached_program("toy")
     fitted(program)
     assert len(files(folder)) == 1
     before = programs.compilations("cpu")
@@ -129,7 +129,7 @@ def test_one_program_for_all_calls(folder):
 
 
 def test_what_decides_the_program_decides_the_name(folder, monkeypatch):
-    program = programs.kept("toy")
+    program = programs.cached_program("toy")
     fitted(program)
     fitted(program, dip_jax.denoise(Y))  # other records
     assert len(files(folder)) == 2
@@ -144,7 +144,7 @@ def test_what_decides_the_program_decides_the_name(folder, monkeypatch):
     fitted(program)
     assert len(files(folder)) == 6
     monkeypatch.setattr(programs, "_SOURCES", ())  # none that could be told from others
-    fitted(programs.kept("another"))
+    fitted(programs.cached_program("another"))
     assert len(files(folder)) == 6
 
 
@@ -154,7 +154,7 @@ def _halved(*args):
 
 def test_a_changed_setting_changes_the_program_in_use(folder):
     """As it does that of jit."""
-    program, task = programs.kept("toy"), dip_jax.denoise(Y)
+    program, task = programs.cached_program("toy"), dip_jax.denoise(Y)
     losses = {}
     for partitionable in (True, False):
         with jax.threefry_partitionable(partitionable):
@@ -169,11 +169,11 @@ def test_a_changed_setting_changes_the_program_in_use(folder):
 
 @pytest.mark.parametrize("keep", [0, 10, -1])
 def test_a_damaged_file_is_written_again(folder, keep):
-    first = fitted(programs.kept("toy"))
+    first = fitted(programs.cached_program("toy"))
     (path,) = folder.glob("dip_jax-*")
     whole = path.read_bytes()
     path.write_bytes(whole[:keep])
-    second = fitted(programs.kept("toy"))
+    second = fitted(programs.cached_program("toy"))
     jax.tree.map(np.testing.assert_array_equal, first, second)
     assert len(path.read_bytes()) == len(whole)
 
@@ -181,7 +181,7 @@ def test_a_damaged_file_is_written_again(folder, keep):
 def test_a_function_without_a_name_keeps_nothing(folder):
     task = dip_jax.denoise(Y)
     nameless = task._replace(loss=jax.tree_util.Partial(lambda x: jnp.mean((x - Y) ** 2)))
-    fitted(programs.kept("toy"), nameless)
+    fitted(programs.cached_program("toy"), nameless)
     assert not files(folder)
 
 
@@ -193,7 +193,7 @@ def test_what_jax_cannot_write_still_runs(folder, monkeypatch):
 
     plain = fitted(None)
     monkeypatch.setattr(programs.export.Exported, "serialize", fails)
-    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.kept("toy")))
+    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.cached_program("toy")))
     assert not files(folder)
 
 
@@ -203,9 +203,9 @@ def test_where_nothing_can_be_written_it_still_runs(folder, monkeypatch):
 
     plain = fitted(None)
     monkeypatch.setattr(programs, "replacing", full)
-    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.kept("toy")))
+    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.cached_program("toy")))
     assert not files(folder)
     jax.config.update("jax_compilation_cache_dir", None)
-    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.kept("toy")))
+    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.cached_program("toy")))
     jax.config.update("jax_compilation_cache_dir", str(folder / "absent"))
-    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.kept("toy")))
+    jax.tree.map(np.testing.assert_array_equal, plain, fitted(programs.cached_program("toy")))
