@@ -15,7 +15,7 @@ import pytest
 
 from dip_jax import compilation, loop
 from dip_jax.app.machine import programs
-from dip_jax.app.recipe import Plain, presets
+from dip_jax.app.recipe import ByHoles, presets
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell has its background jobs ignore Ctrl-C, which some tests send.
@@ -108,10 +108,13 @@ def small_presets(monkeypatch):
             values["skip_widths"] = min(values["skip_widths"], 4)
         return tuple(values.items())
 
+    def shallow(method):
+        if isinstance(method, ByHoles):
+            return method.replace(areas=shallow(method.areas))
+        return method.replace(depth=4) if getattr(method, "depth", 0) > 4 else method
+
     def shrink(preset):
-        method = preset.method
-        if isinstance(method, Plain):
-            method = method.replace(depth=min(method.depth, 4))
+        method = shallow(preset.method)
         network = preset.network.replace(options=small(preset.network.options))
         return preset.replace(network=network, method=method)
 

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
+from dip_jax import filling
 from dip_jax.filling import complete, interpolate
 from tests.toy import picture
 
@@ -84,3 +86,55 @@ def test_where_nothing_is_known_a_filled_picture_stays():
     y = picture(64, 48, 3)
     known = jnp.zeros((64, 48, 1))
     np.testing.assert_allclose(complete(y, jnp.full_like(y, jnp.nan), known), y, atol=1e-6)
+
+
+TRUTH = np.full((64, 64, 3), 0.5, np.float32)
+
+
+def _as_mask(known):
+    return known[:, :, None].astype(np.float32)
+
+
+@pytest.mark.parametrize("predicted", [False, True])
+@pytest.mark.parametrize(
+    ("width", "least", "most"),
+    [(1, 0.9, 1.15), (16, 0.0, 0.2)],  # pixels that an error reaches, and what is left of it
+)
+def test_the_pixels_held_out_tell_how_far_a_filled_picture_moves(width, least, most, predicted):
+    """A fit off by what varies slowly is put right by its neighbours; off by noise it is not."""
+    rng = np.random.default_rng(1)
+    known = rng.random((64, 64)) < 0.5
+    held = (known & (rng.random((64, 64)) < 0.4))[:, :, None].astype(np.float32)
+    error = rng.standard_normal((64 // width, 64 // width, 3)) * 0.05
+    error = ndimage.zoom(error, (width, width, 1), order=1).astype(np.float32)
+    image = filling.join_known(TRUTH + error, TRUTH, _as_mask(known), held, predicted=predicted)
+    np.testing.assert_array_equal(image[known], TRUTH[known])
+    left = np.std((image - TRUTH)[~known]) / np.std(error[~known])
+    assert least <= left <= most
+
+
+def _letters(height=64, width=64):
+    known = np.ones((height, width), bool)
+    known[10:50, 20:23] = known[30:33, 5 : width - 4] = False
+    return known
+
+
+@pytest.mark.parametrize("size", [(64, 64), (60, 50)])
+def test_a_fit_shown_all_pixels_moves_all_the_way(size):
+    known, truth = _letters(*size), np.full((*size, 3), 0.5, np.float32)
+    filled = truth + np.linspace(0, 0.2, size[0], dtype=np.float32)[:, None, None]
+    held = np.zeros((*size, 1), np.float32)
+    image = filling.join_known(filled, truth, _as_mask(known), held, predicted=False)
+    np.testing.assert_allclose(image, truth, atol=2e-3)
+    wanted = filling.complete(filled, truth, _as_mask(known))
+    np.testing.assert_allclose(image, wanted, atol=2e-3)
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.3, 0.0, 0.03), (0.0, 0.06, 1.0)])
+def test_noise_of_known_pixels_stays_out_of_holes_if_some_are_held_out(share, least, most):
+    known, rng = _letters(), np.random.default_rng(1)
+    noisy = (TRUTH + 0.1 * rng.standard_normal(TRUTH.shape)).astype(np.float32)
+    held = (rng.random((64, 64, 1)) < share) * known[:, :, None].astype(np.float32)
+    image = filling.join_known(TRUTH, noisy, _as_mask(known), held, predicted=False)
+    error = image - TRUTH
+    assert least <= np.std(error[~known]) <= most

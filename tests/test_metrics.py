@@ -6,6 +6,7 @@ from skimage import color
 from skimage import metrics as skimage_metrics
 
 from dip_jax import metrics
+from dip_jax.metrics import rank_correlation
 from tests.toy import picture
 
 
@@ -44,3 +45,14 @@ def test_total_variation_of_a_flat_image_has_a_finite_gradient():
     value, gradient = jax.value_and_grad(metrics.total_variation)(jnp.full((5, 4, 2), 0.3))
     assert value == 0
     assert not np.any(gradient)
+
+
+def test_rank_correlation_is_of_blocks():
+    rng = np.random.default_rng(0)
+    scale = np.repeat(np.repeat(rng.random((8, 8)), 8, 0), 8, 1)
+    reference = np.zeros((64, 64, 3))
+    image = scale[:, :, None] * rng.normal(size=reference.shape)
+    assert rank_correlation(scale, image, reference) > 0.95
+    assert rank_correlation(1 - scale, image, reference) < -0.95
+    assert rank_correlation(np.ones((64, 64)), image, reference) == 0
+    assert abs(rank_correlation(scale[:5, :60], image[:5, :60], reference[:5, :60])) <= 1

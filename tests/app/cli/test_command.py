@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dip_jax.app.recipe import PRESETS
-from dip_jax.app.files.results import FILES, claim_folder
 from PIL import Image
 
 from dip_jax.app import command, fitting, job, process, running, settings
 from dip_jax.app.errors import FitError
+from dip_jax.app.files.results import FILES, claim_folder
+from dip_jax.app.recipe import PRESETS
 
 
 def smooth(height=20, width=27, channels=3):

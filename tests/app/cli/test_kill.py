@@ -11,8 +11,9 @@ import sys
 import time
 
 import numpy as np
-from dip_jax.app.files.checkpoint import FOLDER
 from PIL import Image
+
+from dip_jax.app.files.checkpoint import FOLDER
 
 KILLS = int(os.environ.get("DIP_JAX_KILLS", "2"))
 # The command with a small network, in a process of its own.

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dip_jax.app.files.checkpoint import FOLDER
-from dip_jax.app.cli.listing import list_pictures, names_many, spare_partners
-from dip_jax.app.files.results import FILES
-from dip_jax.app.files.summary import write_summary
 from PIL import Image
 
 from dip_jax.app import checkpoint, command, folder, process, resuming, running
+from dip_jax.app.cli.listing import list_pictures, names_many, spare_partners
 from dip_jax.app.errors import FitError, UserError
+from dip_jax.app.files.checkpoint import FOLDER
+from dip_jax.app.files.results import FILES
+from dip_jax.app.files.summary import write_summary
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import zlib
 
 import numpy as np
 import pytest
-from dip_jax.app.files.pictures import read_mask, read_picture, to_uint8, write_picture
 from PIL import Image
 
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import read_mask, read_picture, to_uint8, write_picture
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 20), np.uint8)

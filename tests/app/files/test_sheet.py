@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from dip_jax.app.files.sheet import comparison
 
 

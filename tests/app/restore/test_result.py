@@ -5,12 +5,13 @@ import json
 
 import numpy as np
 import pytest
-from dip_jax.app import restore
-from dip_jax.app.files.pictures import write_picture
-from dip_jax.app.files.results import UNCERTAINTY, rank_correlation
 
-from dip_jax.app import command, fits, restoration
+from dip_jax.app import restore
+from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import write_picture
+from dip_jax.app.files.results import UNCERTAINTY
+from dip_jax.app.restore import session
 
 PICTURE = np.random.default_rng(0).random((12, 17, 3), np.float32)
 OPTIONS = {"steps": 3, "progress": False}
@@ -19,6 +20,19 @@ OPTIONS = {"steps": 3, "progress": False}
 @pytest.fixture(autouse=True)
 def small(small_presets):
     pass
+
+
+@pytest.fixture
+def combine(monkeypatch):
+    """Restores with members that are given, in place of fits."""
+
+    def run(fit, members):
+        monkeypatch.setattr(
+            session.PictureRun, "run_member", lambda self, tile, member, *_, **__: fit(member)
+        )
+        return restore(PICTURE, members=members, **OPTIONS)
+
+    return run
 
 
 def test_members_are_the_single_runs_of_the_next_seeds():
@@ -50,7 +64,7 @@ def test_each_member_joins_the_known_pixels_by_itself():
     np.testing.assert_allclose(together.uncertainty, np.sqrt(squares), rtol=1e-3, atol=1e-6)
 
 
-def test_members_that_differ_in_few_pixels_are_kept():
+def test_members_that_differ_in_few_pixels_are_kept(combine):
     """What is fitted tells who went astray, not the hole of one pixel."""
     first = restore(PICTURE, **OPTIONS)
     errors = np.zeros((3, *first.raw.shape), np.float32)
@@ -60,19 +74,19 @@ def test_members_that_differ_in_few_pixels_are_kept():
     def fit(member):
         return first._replace(raw=near[member], image=first.image + errors[member])
 
-    result = restoration.combined(fit, 3)
+    result = combine(fit, 3)
     assert result.members == 3
     np.testing.assert_allclose(result.image, first.image + errors.mean(axis=0), atol=1e-6)
 
 
-def test_members_that_diverged_are_left_out():
+def test_members_that_diverged_are_left_out(combine):
     first = restore(PICTURE, **OPTIONS)
     bad = first._replace(raw=np.full_like(first.raw, np.nan))  # of a tile without holes
 
-    result = restoration.combined(lambda member: (first, bad, first)[member], 3)
+    result = combine(lambda member: (first, bad, first)[member], 3)
     assert result.members == 2
     np.testing.assert_allclose(result.raw, first.raw, rtol=1e-6)
-    lost = restoration.combined(lambda member: bad, 2)
+    lost = combine(lambda member: bad, 2)
     assert lost.members == 0
     assert lost.uncertainty is None
     assert np.isnan(lost.raw).all()
@@ -95,14 +109,14 @@ def test_known_pixels_are_certain():
 
 @pytest.mark.parametrize(("finished", "members"), [(2, 2), (1, 1)])
 def test_an_interrupt_leaves_the_members_that_are_finished(finished, members, monkeypatch):
-    original, calls = fits.run_fit, []
+    original, calls = session.run_fit, []
 
     def fit(*args, **options):
         calls.append(1)
         outcome = original(*args, **options)
         return outcome._replace(interrupted=len(calls) == finished + 1)
 
-    monkeypatch.setattr(fits, "run_fit", fit)
+    monkeypatch.setattr(session, "run_fit", fit)
     result = restore(PICTURE, members=4, **OPTIONS)
     assert result.interrupted
     assert len(calls) == finished + 1
@@ -110,7 +124,7 @@ def test_an_interrupt_leaves_the_members_that_are_finished(finished, members, mo
     assert set(result.trace.get("member", [0])) == set(range(members))
 
 
-def test_an_interrupt_before_the_first_picture_of_a_member(monkeypatch):
+def test_an_interrupt_before_the_first_picture_of_a_member(combine):
     first = restore(PICTURE, **OPTIONS)
 
     def fit(member):
@@ -118,11 +132,11 @@ def test_an_interrupt_before_the_first_picture_of_a_member(monkeypatch):
             raise KeyboardInterrupt
         return first
 
-    result = restoration.combined(fit, 3)
+    result = combine(fit, 3)
     assert result.interrupted
     np.testing.assert_array_equal(result.image, first.image)
     with pytest.raises(KeyboardInterrupt):
-        restoration.combined(lambda member: fit(1), 3)
+        combine(lambda member: fit(1), 3)
 
 
 def test_the_command_writes_the_uncertainty(tmp_path, capsys):
@@ -137,7 +151,7 @@ def test_the_command_writes_the_uncertainty(tmp_path, capsys):
     deviation = np.load(folder / UNCERTAINTY[0])
     assert deviation.shape == PICTURE.shape[:2]
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert record["members"] == record["settings"]["members"] == 3
+    assert record["members"] == record["settings"]["counts"]["members"] == 3
     assert -1 <= record["uncertainty_rank_correlation"] <= 1
     with (folder / "trace.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -149,14 +163,3 @@ def test_the_command_writes_the_uncertainty(tmp_path, capsys):
 def test_members_out_of_range():
     with pytest.raises(UserError, match="members=0: must be at least 1"):
         restore(PICTURE, members=0)
-
-
-def test_rank_correlation_is_of_blocks():
-    rng = np.random.default_rng(0)
-    scale = np.repeat(np.repeat(rng.random((8, 8)), 8, 0), 8, 1)
-    reference = np.zeros((64, 64, 3))
-    image = scale[:, :, None] * rng.normal(size=reference.shape)
-    assert rank_correlation(scale, image, reference) > 0.95
-    assert rank_correlation(1 - scale, image, reference) < -0.95
-    assert rank_correlation(np.ones((64, 64)), image, reference) == 0
-    assert abs(rank_correlation(scale[:5, :60], image[:5, :60], reference[:5, :60])) <= 1

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from dip_jax.app import restore
-from dip_jax.app.recipe import find_preset
-from dip_jax.app.restore.canvas import canvas, make_task, place
-from dip_jax.app.machine.programs import compilations
-from dip_jax.app.recipe import changed
 from skimage import data
 
 from dip_jax import operators
-from dip_jax.app import settings, stopping
+from dip_jax.app import restore, settings, stopping
 from dip_jax.app.errors import UserError
+from dip_jax.app.machine.programs import compilations
+from dip_jax.app.recipe import changed, find_preset
+from dip_jax.app.restore.canvas import canvas, make_task, place
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))

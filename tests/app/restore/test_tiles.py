@@ -7,14 +7,16 @@ import jax
 import numpy as np
 import optax
 import pytest
-from dip_jax.app import restore
-from dip_jax.app.restore.result import final_values, in_order, number_steps
-from dip_jax.app.restore.tiles import OVERLAP, blend, tiles
 from PIL import Image
 
 import dip_jax
-from dip_jax.app import command, memory
+from dip_jax.app import restore
+from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
+from dip_jax.app.machine import memory
+from dip_jax.app.restore import session
+from dip_jax.app.restore.tiles import OVERLAP, blend, cut_tiles
 from dip_jax.loop import needed_bytes
 
 PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
@@ -29,7 +31,7 @@ def small(small_presets):
     ("height", "width", "side"), [(70, 150, 64), (64, 64, 64), (65, 1000, 96), (50, 300, 128)]
 )
 def test_tiles_are_of_one_size_and_overlap(height, width, side):
-    crops = tiles(height, width, side)
+    crops = cut_tiles(height, width, side)
     assert {(crop.height, crop.width) for crop in crops} == {(min(side, height), min(side, width))}
     seen = np.zeros((height, width), int)
     for crop in crops:
@@ -38,15 +40,15 @@ def test_tiles_are_of_one_size_and_overlap(height, width, side):
     assert seen.min() >= 1
     lefts = sorted({crop.left for crop in crops})
     assert all(b - a <= side - OVERLAP for a, b in itertools.pairwise(lefts))
-    assert tiles(height, width, 0) == [(0, 0, height, width)]
+    assert cut_tiles(height, width, 0) == [(0, 0, height, width)]
 
 
 def test_blending_is_exact_where_tiles_agree_and_smooth_where_not():
-    crops = tiles(70, 150, 64)
+    crops = cut_tiles(70, 150, 64)
     whole = blend([crop(PICTURE) for crop in crops], crops)
     np.testing.assert_allclose(whole, PICTURE, atol=1e-6)
-    steps = [np.full((64, 64, 1), float(crop.left > 0)) for crop in tiles(64, 96, 64)]
-    seam = blend(steps, tiles(64, 96, 64))[30, :, 0]
+    steps = [np.full((64, 64, 1), float(crop.left > 0)) for crop in cut_tiles(64, 96, 64)]
+    seam = blend(steps, cut_tiles(64, 96, 64))[30, :, 0]
     assert (seam[0], seam[-1]) == (0, 1)
     assert np.diff(seam).max() < 2 / OVERLAP
 
@@ -54,7 +56,7 @@ def test_blending_is_exact_where_tiles_agree_and_smooth_where_not():
 def test_a_tiled_picture_is_its_tiles_blended():
     options = {"steps": 3, "sigma": 25.0, "progress": False, "stop": "none"}
     result = restore(PICTURE, tile=64, **options)
-    crops = tiles(70, 150, 64)
+    crops = cut_tiles(70, 150, 64)
     alone = [restore(np.ascontiguousarray(crop(PICTURE)), **options).image for crop in crops]
     np.testing.assert_allclose(result.image, blend(alone, crops), atol=1e-6)
     assert result.trace["tile"].tolist() == sorted([*range(len(crops))] * 3)
@@ -82,21 +84,21 @@ def test_tiles_of_every_task():
     assert (filled.uncertainty > 0).tolist() == (mask == 0).tolist()
     large = restore(PICTURE, task="super_resolve", factor=2, **options)
     assert large.image.shape == (140, 300, 3)
-    assert final_values(large.trace, "restores") == [0] * 2 * len(tiles(70, 150, 64))
+    assert final_values(large.trace, "restores") == [0] * 2 * len(cut_tiles(70, 150, 64))
 
 
 def test_steps_are_counted_in_each_fit():
     one = {"loss": np.zeros(3)}
-    two = in_order([one, {"loss": np.zeros(2)}], "member")
+    two = concatenate_traces([one, {"loss": np.zeros(2)}], "member")
     assert number_steps(two).tolist() == [1, 2, 3, 1, 2]
-    tiled = in_order([two, one | {"member": np.zeros(3)}], "tile")
+    tiled = concatenate_traces([two, one | {"member": np.zeros(3)}], "tile")
     assert number_steps(tiled).tolist() == [1, 2, 3, 1, 2, 1, 2, 3]
     assert number_steps(one).tolist() == [1, 2, 3]
 
 
 def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypatch):
     """With a machine of 30 megabytes."""
-    monkeypatch.setattr(memory, "_SUSPECT", 10_000_000)
+    monkeypatch.setattr(memory, "_MOST_PER_PIXEL", 10_000_000)
     image = Image.fromarray((255 * np.tile(PICTURE, (3, 2, 1))).astype(np.uint8))
     image.save(tmp_path / "p.png")
     flags = [f"--image={tmp_path / 'p.png'}", "--steps=2", f"--out={tmp_path / 'out'}"]
@@ -107,7 +109,7 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
         needed.append(needed_bytes(*args))
         return needed[-1]
 
-    monkeypatch.setattr("dip_jax.app.fits.needed_bytes", so_much)
+    monkeypatch.setattr(session, "needed_bytes", so_much)
     monkeypatch.setattr(memory, "available_bytes", lambda: 8_000_000)
     capsys.readouterr()
     assert command.main([*flags, "--overwrite"]) == 2
@@ -117,7 +119,7 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
     assert needed[0] > 210 * 300 * 3 * 4 * 5
     assert command.main([*flags, "--overwrite", "--fit_memory"]) == 0
     record = json.loads((tmp_path / "out" / "run.json").read_text())
-    side = record["settings"]["tile"]
+    side = record["settings"]["counts"]["tile"]
     assert 64 <= side < 210
     assert side**2 * needed[0] / (224 * 300) < 8_000_000
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)

@@ -7,14 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dip_jax.app import restore
-from dip_jax.noise import Noise
-from dip_jax.app.files.pictures import write_picture
-from dip_jax.app.recipe import find_preset
-from dip_jax.app.recipe import STOPS, STOPS_OF
 
-from dip_jax.app import assembly, command, degrade, fits, presets, problem, settings, stopping
+from dip_jax.app import (
+    assembly,
+    command,
+    degrade,
+    fits,
+    presets,
+    problem,
+    restore,
+    settings,
+    stopping,
+)
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import write_picture
+from dip_jax.app.recipe import STOPS, STOPS_OF, find_preset
+from dip_jax.noise import Noise
 
 SIZE = 40
 SIGMA = 25.0

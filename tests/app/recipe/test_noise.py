@@ -1,0 +1,92 @@
+"""The noise as the user gives it, and what it changes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dip_jax.app import restore
+from dip_jax.app.cli import command
+from dip_jax.app.cli.flags import as_flag
+from dip_jax.app.errors import UserError
+from dip_jax.app.files import write_picture
+from dip_jax.app.machine import programs
+from dip_jax.app.recipe import Denoise, Inpaint, degrade, given_noise
+from dip_jax.noise import NoiseModel
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("poisson", Denoise(), 25.0, None), "sigma=25.0: has no meaning for poisson noise"),
+        (("gaussian", Denoise(), None, 5.0), "gain=5.0: has no meaning for gaussian noise"),
+        (("gaussian", Denoise(), 0.0, None), "sigma=0.0: must be from 0.001"),
+        (("poisson", Denoise(), None, 256), "gain=256: must be from 0.001 to 255"),
+        (("poisson", Inpaint(), None, 5.0), "gain=5.0: has no meaning for inpaint"),
+        (("uniform", Denoise(), None, None), "noise=uniform: is unknown; there are gaussian"),
+    ],
+)
+def test_noise_that_makes_no_sense(arguments, words):
+    with pytest.raises(UserError, match=words):
+        given_noise(*arguments)
+    with pytest.raises(UserError) as caught:
+        given_noise(*arguments)
+    assert str(as_flag(caught.value)).startswith("--" + words.split("=", maxsplit=1)[0])
+
+
+def test_given_noise():
+    assert given_noise("poisson", Denoise(), None, 5) == NoiseModel("poisson", 5.0)
+    assert given_noise("gaussian", Denoise(), np.float32(7), None) == NoiseModel("gaussian", 7.0)
+    assert given_noise("gaussian", Inpaint(), None, None) is None
+
+
+@pytest.mark.parametrize("stop", ["r2r", "held_out", "none"])
+def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
+    clean = np.full((40, 36, 3), 0.6)
+    write_picture(tmp_path / "p.png", clean)
+    flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", f"--stop={stop}"]
+    assert command.main([*flags, "--noise=poisson", "--add_noise", "--gain=9", "--steps=60"]) == 0
+    out = capsys.readouterr().out
+    assert "with Poisson noise of gain 9 added" in out
+    assert "noise: poisson, gain 9.0 of 255 (as given), clipped at white" in out
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["picture"]["noise"] == {
+        "kind": "poisson",
+        "level": 9.0,
+        "clipped": True,
+    }
+    assert record["scores"]["restored"]["psnr"] > record["scores"]["degraded"]["psnr"] + 3
+
+
+def test_noise_matters_to_the_fit(small_presets):
+    y = np.random.default_rng(0).random((20, 20, 1), np.float32)
+    options = {"steps": 2, "progress": False}
+    images = [
+        restore(y, **options, **given).image
+        for given in ({"sigma": 20}, {"noise": "poisson", "gain": 9}, {"noise": "poisson"})
+    ]
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[1], images[2])
+
+
+def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
+    less = {"steps": 2, "progress": False}
+    options = less | {"sigma": 25.0}
+    for reference in (None, np.full((40, 40, 1), 0.1, np.float32)):
+        clipped, whole = (
+            degrade.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
+            for grey, sigma in ((0.1, 25.0), (0.5, 5.0))
+        )
+        assert restore(clipped, reference=reference, **options).noise.clipped
+        before = programs.compilations("cpu")
+        assert not restore(whole, reference=reference, **options).noise.clipped
+        restore(whole, noise="poisson", gain=5.0, reference=reference, **less)
+        assert programs.compilations("cpu") == before
+
+
+def test_hiding_assumes_no_noise_level(small_presets):
+    """One that is given is used; an estimate may be of noise of another kind."""
+    y = degrade.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
+    options = {"steps": 2, "progress": False, "hide": 0.5}
+    assert restore(y, **options).noise is None
+    assert restore(y, sigma=60.0, **options).noise.level == 60

@@ -1,0 +1,85 @@
+"""What is done to a restoration after its fits."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax import filling
+from dip_jax.app import restore
+from dip_jax.app.recipe import BlindSpot, find_preset
+from dip_jax.app.recipe.degrade import add_noise
+from dip_jax.app.restore import finish
+from dip_jax.app.restore.canvas import put_on_canvas
+from dip_jax.noise import NoiseModel
+
+RNG = np.random.default_rng(0)
+TRUTH = np.full((64, 64, 3), 0.5, np.float32)
+MEASURED = (TRUTH + 0.02 * RNG.standard_normal(TRUTH.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("stop", ["held_out", "none"])
+@pytest.mark.parametrize("hide", [0.0, 0.5])
+def test_what_the_fit_did_not_see_is_weighed_in(stop, hide, small_presets, monkeypatch):
+    """Held-out values, or all where each was foreseen unseen."""
+    unseen = []
+
+    def spy(restored, y, counts, noise):
+        unseen.append(counts.mean())
+        return restored
+
+    monkeypatch.setattr(finish, "blend_unseen_pixels", spy)
+    options = {"sigma": 5.0, "steps": 2, "progress": False}
+    restore(MEASURED, stop=stop, hide=hide, members=2, **options)
+    if hide:
+        assert unseen == [1.0]  # of the mean
+    else:
+        share = {"held_out": 0.04, "none": 0.0}[stop]
+        assert unseen == pytest.approx([share, share], abs=0.01)  # each member its own
+
+
+def test_clipping_is_undone():
+    """Of a black and white picture whose noise was cut off, the mean is grey."""
+    sigma = 60
+    clean = np.repeat(np.arange(64) < 32, 64).reshape(64, 64, 1).astype(np.float32)
+    y = add_noise(clean, sigma, seed=0)
+    noise = NoiseModel("gaussian", sigma).detect_clipping(y)
+    assert noise.clipped
+    preset = find_preset("fast", "denoise")
+    placed = put_on_canvas(preset.task, y, None, None, 32)
+    scene = finish.Scene(preset, noise, y, {}, placed, np.zeros_like(placed.known))
+    mean = np.where(clean == 1, y[clean == 1].mean(), y[clean == 0].mean()).astype(np.float32)
+    assert np.abs(mean - clean).max() > 0.08
+    assert np.abs(finish._blend_held_out(mean, scene) - clean).max() < 0.02
+
+
+def test_scores_on_the_way_are_those_of_the_corrected_picture(small_presets):
+    clean = np.zeros((40, 40, 1), np.float32)
+    y = add_noise(clean, 60, seed=0)
+    options = {"sigma": 60, "stop": "none", "hide": 0.0, "steps": 30, "progress": False}
+    result = restore(y, reference=clean, **options)
+    assert result.noise == NoiseModel("gaussian", 60.0, clipped=True)
+    psnr = -10 * np.log10(np.mean((result.raw - clean) ** 2))
+    assert result.trace["average_psnr"][-1] == pytest.approx(psnr, abs=0.01)
+
+
+def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_presets):
+    clean = np.full((40, 40, 1), 0.03, np.float32)
+    y = add_noise(clean, 60, seed=0)
+    result = restore(y, sigma=60, stop="none", hide=0.5, steps=400, progress=False)
+    assert result.preset.method == BlindSpot(0.5)
+    assert abs(result.image.mean() - 0.03) < 0.02 < abs(float(jnp.mean(y)) - 0.03)
+
+
+def test_only_what_keeps_known_pixels_moves(small_presets):
+    mask = np.ones((40, 30), np.uint8)
+    mask[10:30, 10:13] = 0
+    picture = np.tile(np.linspace(0.2, 0.8, 30, dtype=np.float32), (40, 1))
+    options = {"task": "inpaint", "mask": mask, "steps": 2, "stop": "none", "progress": False}
+    kept = restore(picture, **options)
+    wanted = filling.complete(kept.raw, picture[:, :, None], mask[:, :, None].astype(np.float32))
+    np.testing.assert_allclose(kept.image, np.clip(wanted, 0, 1), atol=2e-3)
+    moved = (kept.image - kept.raw)[mask == 0]
+    assert np.abs(moved).mean() > 0.05
+    bare = restore(picture, keep_known=False, **options)
+    np.testing.assert_array_equal(bare.raw, kept.raw)
+    np.testing.assert_array_equal(bare.image, np.clip(bare.raw, 0, 1))
