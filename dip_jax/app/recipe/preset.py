@@ -155,29 +155,33 @@ def _with_generator(preset: Preset, settings: Mapping[str, Any]) -> Preset:
 def _with_method(preset: Preset, method: Method, settings: Mapping[str, Any]) -> Method:
     """Returns the method that settings of methods mean."""
     settings = dict(settings)
-    if "hide" in settings:
-        hide = settings.pop("hide")
-        if hide is not None and hide != 0:
-            if settings:
-                name, value = next(iter(settings.items()))
-                raise UserError(name, value, _fed("drop it, or take hide=0"))
-            if not BlindSpot().suits(preset.task):
-                raise UserError("hide", hide, f"must be 0 for the task {preset.task.name}")
-            return BlindSpot(hide=hide, fill_first=preset.task.has_holes)
-        if isinstance(method, ByHoles):
-            method = method.areas
-        if hide == 0 and isinstance(method, BlindSpot):
-            method = Plain()
-    for name in settings:
+    hide = settings.pop("hide", None)
+    if hide is not None and hide != 0:
+        fill_first = settings.pop("fill_first", preset.task.has_holes)
+        if settings:
+            name, value = next(iter(settings.items()))
+            raise UserError(name, value, _fed("drop it, or take hide=0"))
+        if not BlindSpot().suits(preset.task):
+            raise UserError("hide", hide, f"must be 0 for the task {preset.task.name}")
+        return BlindSpot(hide=hide, fill_first=fill_first)
+    if hide is not None and isinstance(method, ByHoles):
+        method = method.areas
+    if hide is not None and isinstance(method, BlindSpot):
+        method = Plain()
+    for name, value in settings.items():
         if isinstance(method, ByHoles) and name in Plain.fields():
             method = method.areas
         if name in method.fields():
             continue
         if name in Plain.fields():
-            raise UserError(name, settings[name], _fed("drop it, or take preset=paper"))
+            Plain(**{name: value})  # a value that is none is the first mistake
+            raise UserError(name, value, _fed("drop it, or take preset=paper"))
         method = next(other for other in METHODS if name in other.fields())()
         if not method.suits(preset.task):
-            raise UserError(name, settings[name], f"has no meaning for {preset.task.name}")
+            raise UserError(name, value, f"has no meaning for {preset.task.name}")
+        for other in settings:
+            if other not in method.fields():
+                raise UserError(name, value, f"does not go with {other}; drop one of them")
     return method.replace(**settings)
 
 

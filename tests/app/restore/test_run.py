@@ -5,11 +5,12 @@ import pytest
 from skimage import data
 
 from dip_jax import operators
-from dip_jax.app import restore, settings, stopping
+from dip_jax.app import restore
 from dip_jax.app.errors import UserError
 from dip_jax.app.machine.programs import compilations
-from dip_jax.app.recipe import changed, find_preset
-from dip_jax.app.restore.canvas import canvas, make_task, place
+from dip_jax.app.recipe import NETWORKS, Adam, BlindSpot, Plain, change, find_preset
+from dip_jax.app.recipe.rules.held_out import HeldOut
+from dip_jax.app.restore.canvas import canvas, put_on_canvas
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))
@@ -25,12 +26,12 @@ def test_a_second_picture_compiles_nothing():
     options = {"steps": 3, "progress": False, "reference": PICTURE}
     first = restore(PICTURE, **options)
     size = compilations("cpu")
-    second = restore(PICTURE[::-1], seed=1, every=2, **options)
+    second = restore(PICTURE[::-1], seed=1, chunk_steps=2, **options)
     assert compilations("cpu") == size
     assert np.any(first.image != second.image)
     restore(PICTURE, **{**options, "steps": 5})
     assert compilations("cpu") == size
-    again = restore(PICTURE, every=1, **options)
+    again = restore(PICTURE, chunk_steps=1, **options)
     np.testing.assert_array_equal(first.image, again.image)
 
 
@@ -65,8 +66,8 @@ def test_task_follows_from_a_preset_record():
         ({"task": "inpaint", "mask": MASK[1:]}, "must be"),
         ({"task": "inpaint", "mask": np.ones((9, 13))}, "nothing is missing"),
         ({"sigma": 25, "task": "reconstruct"}, "sigma=25: has no meaning"),
-        ({"factor": 1, "task": "super_resolve"}, "factor=1: must be from 2"),
-        ({"lobes": 4, "task": "super_resolve"}, "lobes=4: must be 2 or 3"),
+        ({"factor": 1, "task": "super_resolve"}, "factor=1: must be at least 2"),
+        ({"lanczos_lobes": 4, "task": "super_resolve"}, "lanczos_lobes=4: must be 2 or 3"),
         ({"steps": 0}, "steps=0: must be at least 1"),
         ({"step": 10}, "step=10: is no setting; did you mean steps"),
         ({"generator": "unett"}, "did you mean unet"),
@@ -105,17 +106,20 @@ def test_bad_pictures_are_told(picture, words):
 
 
 def test_another_generator_brings_its_own_options():
-    preset = changed(find_preset("fast", "denoise"), generator="resnet")
-    assert settings.GENERATORS["resnet"].items() <= preset._asdict().items()
-    assert changed(preset, options={"blocks": 2}).options == (("blocks", 2),)
+    preset = change(find_preset("fast", "denoise"), generator="resnet")
+    assert preset.network.options == NETWORKS["resnet"].options
+    own = NETWORKS["resnet"].settings
+    assert own.items() <= {name: getattr(preset.optimizer, name) for name in Adam.fields()}.items()
+    assert change(preset, options={"blocks": 2}).network.options == (("blocks", 2),)
 
 
 def test_decoders_are_fed_a_fixed_noise_unless_told_otherwise():
     fast = find_preset("fast", "denoise")
-    preset = changed(fast, generator="deep_decoder")
-    assert fast.alpha > 0
-    assert (preset.alpha, preset.jitter, preset.depth) == (0, 0, dict(preset.options)["width"])
-    assert changed(fast, generator="deep_decoder", jitter=0.1).jitter == 0.1
+    preset = change(fast, generator="deep_decoder")
+    assert fast.method.feeds_picture
+    depth = dict(preset.network.options)["width"]
+    assert preset.method == Plain(input="noise", depth=depth, jitter=0.0)
+    assert change(fast, generator="deep_decoder", jitter=0.1).method.jitter == 0.1
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 64), (64, 64), (65, 96), (100, 128)])
@@ -126,27 +130,32 @@ def test_canvas_holds_the_picture_in_its_middle(size, expected):
     assert 0 <= below - window.crop.top <= 1
 
 
-def test_pictures_of_one_canvas_share_their_programs(small_presets):
+def test_pictures_of_one_canvas_share_their_programs(monkeypatch):
     """63x63 and 64x64 both lie on 64x64."""
+    divide, traced = HeldOut.divide, []
+    monkeypatch.setattr(
+        HeldOut, "divide", lambda *args, **options: traced.append(1) or divide(*args, **options)
+    )
     options = {"steps": 2, "stop": "held_out", "sigma": 25.0, "progress": False}
     draw = np.random.default_rng(0).random
     restore(draw((64, 64, 3), np.float32), **options)
-    split = stopping._split
-    before = compilations("cpu"), split._cache_size()
+    before = compilations("cpu"), len(traced)
     result = restore(draw((63, 63, 3), np.float32), **options)
-    assert (compilations("cpu"), split._cache_size()) == before
+    assert traced
+    assert (compilations("cpu"), len(traced)) == before
     assert result.image.shape == (63, 63, 3)
 
 
 def test_nothing_is_asked_of_the_margin():
     """The loss is a mean over the picture, the metric too; margins repeat the picture."""
     y = np.random.default_rng(0).random((9, 13, 1), np.float32)
-    placed = place(find_preset("fast", "denoise"), y, None, y, stride=8)
+    spec = find_preset("fast", "denoise").task
+    placed = put_on_canvas(spec, y, None, y, stride=8)
     assert placed.y.shape == (16, 16, 1)
     np.testing.assert_array_equal(placed.y.reshape(-1, 1)[placed.mirror], placed.y)
     assert (placed.mirror != np.arange(256).reshape(16, 16)).sum() == 256 - 9 * 13
-    preset = find_preset("fast", "denoise")
-    task = make_task(preset, placed.y, placed.known, placed.truth, placed.region)
+    weights = placed.known / np.sqrt(placed.region.mean())
+    task = spec.make(placed.y, weights, {}, placed.reference, placed.region)
     image = 0.3 + 0 * placed.y
     square = np.mean((y - 0.3) ** 2)
     strange = np.where(placed.region == 1, image, 7.0)
@@ -184,9 +193,7 @@ def test_another_weight_of_tv_compiles_nothing():
 def test_another_loss_runs():
     noisy = np.random.default_rng(0).random((40, 40, 3), np.float32)
     options = {"widths": (4, 4), "skip_widths": 2}
-    result = restore(
-        noisy, sigma=25.0, steps=4, options=options, progress=False, alpha=0.0, extra=0.5
-    )
+    result = restore(noisy, sigma=25.0, steps=4, options=options, progress=False, extra_noise=0.5)
     assert np.isfinite(result.image).all()
     assert len(set(result.trace["loss"])) == 4
 
@@ -194,12 +201,12 @@ def test_another_loss_runs():
 @pytest.mark.parametrize(
     ("task", "changes"),
     [
-        ("denoise", {"alpha": 1.0}),
-        ("reconstruct", {"alpha": 0.5}),
-        ("denoise", {"extra": -0.1}),
-        ("denoise", {"extra": float("nan")}),
-        ("reconstruct", {"extra": 0.5}),
-        ("denoise", {"alpha": 0.2, "extra": 0.5}),
+        ("denoise", {"noise_share": 1.0}),
+        ("reconstruct", {"noise_share": 0.5}),
+        ("denoise", {"extra_noise": -0.1}),
+        ("denoise", {"extra_noise": float("nan")}),
+        ("reconstruct", {"extra_noise": 0.5}),
+        ("denoise", {"noise_share": 0.2, "extra_noise": 0.5}),
         ("reconstruct", {"hide": 0.5}),
         ("inpaint", {"hide": 1.5}),
         ("denoise", {"hide": 0.01}),
@@ -241,7 +248,8 @@ def test_scattered_pixels_are_learned_from_known_ones(small_presets, damage, hid
     picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
     options = {"task": "inpaint", "mask": mask, "steps": 3, "progress": False}
     result = restore(picture, **options)
-    assert result.preset.hide == hides
+    assert isinstance(result.preset.method, BlindSpot) == (hides > 0)
+    assert getattr(result.preset.method, "hide", 0) == hides
     np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
     # What is missing reaches nothing.
     other = np.where(mask[:, :, None] == 1, picture, np.float32(0.25))
@@ -276,9 +284,9 @@ def test_an_enlarged_picture_agrees_with_the_small_one(factor):
     options = {"task": "super_resolve", "factor": factor, "steps": 2, "progress": False}
     result = restore(smooth, **options)
     shape = (9 * factor, 13 * factor)
-    taps = operators.lanczos_taps(factor, result.preset.lobes)
+    taps = operators.lanczos_taps(factor, result.preset.task.lanczos_lobes)
     rows, columns = (operators.resampling_matrix(size, taps, factor) for size in shape)
-    assert result.preset.lobes == 3
+    assert result.preset.task.lanczos_lobes == 3
     assert np.abs(operators.resample(result.image, rows, columns) - smooth).max() < 1e-3
     assert np.abs(operators.resample(result.raw, rows, columns) - smooth).max() > 0.05
     alone = restore(smooth, keep_known=False, **options)
@@ -289,22 +297,24 @@ def test_an_enlarged_picture_agrees_with_the_small_one(factor):
 def test_an_input_that_would_not_be_fed_is_refused():
     for changes in ({"input": "meshgrid"}, {"input": "image", "hide": 0.5}):
         with pytest.raises(UserError, match=r"input=\w+: has no meaning"):
-            changed(find_preset("fast", "denoise"), **changes)
+            change(find_preset("fast", "denoise"), **changes)
     scattered = (np.random.default_rng(0).random((40, 40)) > 0.5).astype(float)
     picture = np.zeros((40, 40, 1), np.float32)
     options = {"task": "inpaint", "input": "image", "progress": False, "steps": 2}
     with pytest.raises(UserError, match="hide=0"):
         restore(picture, mask=scattered, **options)
-    assert restore(picture, mask=scattered, hide=0.0, **options).image.shape == picture.shape
-    assert changed(find_preset("vase"), generator="deep_decoder").input == "noise"
+    result = restore(picture, mask=scattered, hide=0.0, **options)
+    assert result.image.shape == picture.shape
+    assert result.preset.method.input == "image"
+    assert change(find_preset("vase"), generator="deep_decoder").method.input == "noise"
 
 
 def test_settings_may_be_lists_as_a_report_holds_them():
     preset = find_preset("fast", "denoise")
     options = {"widths": [4, 4], "skip_widths": 4}
-    changes = changed(preset, options=options)
-    assert dict(changes.options)["widths"] == (4, 4)
-    assert changes == changed(preset, options=[list(p) for p in options.items()])
+    changes = change(preset, options=options)
+    assert dict(changes.network.options)["widths"] == (4, 4)
+    assert changes == change(preset, options=[list(p) for p in options.items()])
     hash(changes)
 
 
@@ -315,5 +325,5 @@ def test_a_loss_of_few_pixels_is_no_divergence():
     options = {"task": "inpaint", "steps": 100, "progress": False}
     options["options"] = {"widths": (8, 8), "skip_widths": 4, "upsampling": "bilinear"}
     result = restore(picture * mask[..., None], mask=mask, **options)
-    assert result.preset.hide == 0.2
+    assert result.preset.method.hide == 0.2
     assert result.trace["restores"][-1] == 0  # ten, by the loss of single steps
