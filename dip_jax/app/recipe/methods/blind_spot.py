@@ -12,6 +12,7 @@ import dip_jax
 from dip_jax import filling
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.methods.base import Method
+from dip_jax.app.recipe.methods.plain import Plain
 from dip_jax.app.recipe.rules import PATIENCE, Split
 from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
@@ -85,8 +86,12 @@ class ByHoles(Method):
         return task.has_holes and self.scattered.suits(task) and self.areas.suits(task)
 
     def resolve(self, known: np.ndarray | None, sigma: float | None) -> Method:
-        chosen = self.scattered if known is not None and are_scattered(known) else self.areas
-        return chosen.resolve(known, sigma)
+        if known is None or not are_scattered(known):
+            return self.areas.resolve(known, sigma)
+        if isinstance(self.areas, Plain) and self.areas.input != Plain.input:
+            problem = "has no meaning where the network is fed the picture; drop it, or take hide=0"
+            raise UserError("input", self.areas.input, problem)
+        return self.scattered.resolve(known, sigma)
 
     def make_input(self, *_: Any) -> Any:
         raise TypeError("resolve the method first")
