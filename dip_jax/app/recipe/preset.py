@@ -168,9 +168,9 @@ def _with_method(preset: Preset, method: Method, settings: Mapping[str, Any]) ->
         method = method.areas
     if hide is not None and isinstance(method, BlindSpot):
         method = Plain()
+    if isinstance(method, ByHoles) and settings.keys() <= {*Plain.fields()}:
+        return method.replace(areas=_with_method(preset, method.areas, settings))
     for name, value in settings.items():
-        if isinstance(method, ByHoles) and name in Plain.fields():
-            method = method.areas
         if name in method.fields():
             continue
         if name in Plain.fields():
