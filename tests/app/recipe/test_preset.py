@@ -63,7 +63,11 @@ def test_a_setting_goes_to_the_record_that_has_it():
         (INPAINT, {"hide": 0}, INPAINT.method.areas),
         (INPAINT, {"hide": 0, "depth": 4}, INPAINT.method.areas.replace(depth=4)),
         (INPAINT, {"hide": None}, INPAINT.method),
-        (INPAINT, {"depth": 4}, INPAINT.method.areas.replace(depth=4)),
+        (
+            INPAINT,
+            {"depth": 4},
+            INPAINT.method.replace(areas=INPAINT.method.areas.replace(depth=4)),
+        ),
         (INPAINT, {"fill_first": False}, BlindSpot(0.2)),
         (change(DENOISE, hide=0.5), {"hide": 0}, Plain()),
         (change(DENOISE, hide=0.5), {"hide": 0.3}, BlindSpot(0.3)),
