@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 
 from dip_jax.app.errors import UserError
@@ -88,6 +89,7 @@ def test_settings_select_the_method(preset, settings, method):
         (INPAINT, {"noise_share": 0.5}, "noise_share=0.5: has no meaning for inpaint"),
         (find_preset("fast", "reconstruct"), {"hide": 0.5}, "hide=0.5: must be 0 for the task rec"),
         (DENOISE, {"depth": 8}, f"depth=8: {FED}; drop it, or take preset=paper"),
+        (DENOISE, {"input": "nose"}, "input=nose: is unknown; did you mean noise?"),
         (DENOISE, {"hide": 0.5, "depth": 8}, f"depth=8: {FED}; drop it, or take hide=0"),
         (
             DENOISE,
@@ -104,6 +106,17 @@ def test_settings_select_the_method(preset, settings, method):
 def test_settings_that_mean_nothing_are_refused(preset, settings, words):
     with pytest.raises(UserError, match=re.escape(words)):
         change(preset, **settings)
+
+
+def test_an_input_that_hidden_pixels_would_ignore_is_refused():
+    preset = change(INPAINT, input="image")
+    scattered = (np.random.default_rng(0).random((40, 40, 1)) > 0.5).astype(np.float32)
+    with pytest.raises(UserError, match=f"^input=image: {FED}; drop it, or take hide=0$"):
+        preset.method.resolve(scattered, None)
+    area = np.ones((40, 40, 1), np.float32)
+    area[5:20, 5:20] = 0
+    assert preset.method.resolve(area, None).input == "image"
+    assert INPAINT.method.resolve(scattered, None) == BlindSpot(0.2, fill_first=True)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def parts_of(rule, y, noise, *, task="denoise", name="fast", stride=1, key=None)
     return Parts(problem, part, validation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "rule"), CASES)
 def test_every_rule_ends_a_fit(task, rule, monkeypatch):
     """With little patience."""
@@ -171,6 +172,7 @@ def test_r2r_fits_one_copy_and_validates_with_the_other():
     assert white.loss(image) > 0
 
 
+@pytest.mark.slow
 def test_held_out_values_are_not_in_the_input_of_a_super_resolution(monkeypatch):
     make_input, seen = Plain.make_input, []
 
@@ -191,6 +193,7 @@ def test_held_out_values_are_not_in_the_input_of_a_super_resolution(monkeypatch)
     assert seen[0].shape == (4 * SIZE, 4 * SIZE, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["r2r", "held_out"])
 @pytest.mark.parametrize("white", [False, True])
 def test_validation_is_unbiased_for_dark_poisson_noise(white, rule):
@@ -207,6 +210,7 @@ def test_validation_is_unbiased_for_dark_poisson_noise(white, rule):
     assert flat(truth - 0.015) < 0 < flat(truth + 0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["r2r", "held_out"])
 @pytest.mark.parametrize(
     ("kind", "level", "truth"), [("gaussian", 60, 0.03), ("poisson", 20, 0.85)]
@@ -327,6 +331,7 @@ def test_auto_is_the_first_rule_that_suits():
     assert {preset.stop for preset in PRESETS if preset.name not in own} == {"none"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "hide", "waits"), [("inpaint", 0.2, 12), ("inpaint", 0.0, 3), ("denoise", 0.2, 3)]
 )
@@ -369,6 +374,7 @@ def test_rules_that_lack_noise_or_pixels_say_so():
         restore(noisy(20), stop="held_out")
 
 
+@pytest.mark.slow
 def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Method, "patience", {"patience": 0.0, "at_least": 5})
     write_picture(tmp_path / "p.png", PICTURE)
