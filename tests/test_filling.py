@@ -17,6 +17,7 @@ def mask(missing, height=64, width=48):
     return known.astype(jnp.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [0.0, 0.5, 0.98])
 def test_known_pixels_stay_and_one_colour_remains_itself(missing):
     known = mask(missing)
@@ -32,6 +33,7 @@ def test_values_in_holes_do_not_matter():
     np.testing.assert_array_equal(interpolate(y, known), interpolate(y + 7 * (1 - known), known))
 
 
+@pytest.mark.slow
 def test_it_comes_near_the_biharmonic_answer():
     known = mask(0.5)
     y = 0.5 + 0.4 * jnp.outer(jnp.sin(jnp.arange(64) / 4), jnp.cos(jnp.arange(48) / 3))[:, :, None]
@@ -45,6 +47,7 @@ def test_it_comes_near_the_biharmonic_answer():
     assert rms(exact) < rms(interpolate(y, known)) < 0.018
 
 
+@pytest.mark.slow
 def test_a_hole_takes_the_colour_around_it():
     y = jnp.where(jnp.arange(96)[:, None, None] < 48, 0.2, 0.8) * jnp.ones((96, 96, 1))
     known = jnp.ones((96, 96, 1)).at[10:30, 20:70].set(0).at[60:90, 20:70].set(0)
@@ -119,6 +122,7 @@ def _letters(height=64, width=64):
     return known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 64), (60, 50)])
 def test_a_fit_shown_all_pixels_moves_all_the_way(size):
     known, truth = _letters(*size), np.full((*size, 3), 0.5, np.float32)

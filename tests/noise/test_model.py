@@ -64,6 +64,7 @@ def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
     assert float(left.mean()) == pytest.approx(photons.std(), rel=0.08)
 
 
+@pytest.mark.slow
 def test_of_poisson_noise_white_alone_is_cut_off():
     truth = np.concatenate([np.full((64, 64, 1), b, np.float32) for b in (0.02, 0.5, 0.97)], 1)
     y = jnp.asarray(degrade.add_poisson_noise(truth, 15, seed=0))

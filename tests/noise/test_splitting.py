@@ -71,6 +71,7 @@ def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
         splitting.hold_out(KEY, 9, 9, spacing=2)
 
 
+@pytest.mark.slow
 def test_filling_forgets_the_held_out_value():
     y, held = picture(21, 15, 3), splitting.hold_out(KEY, 21, 15)
     filled = splitting.fill_held_out(y, held)
@@ -120,6 +121,7 @@ def filling_error(y, truth, spacing=7):
     return np.sqrt(np.mean((splitting.fill_held_out(y, held) - truth)[held[..., 0] == 1] ** 2))
 
 
+@pytest.mark.slow
 def test_filling_follows_texture_and_averages_noise():
     stripes = 0.5 + 0.4 * jnp.sign(jnp.sin(jnp.arange(70) * 1.5 + 0.1))[None, :, None]
     stripes = jnp.broadcast_to(stripes, (70, 70, 1))  # two pixels wide, about

@@ -1,6 +1,6 @@
 """kill -9 at any moment of a folder's run, each time resumed: nothing lost, equal bits.
 
-``DIP_JAX_KILLS=50 python -m pytest tests/app/test_kill.py`` kills more often.
+``DIP_JAX_KILLS=50 python -m pytest tests/app/cli/test_kill.py`` kills more often.
 """
 
 import csv
@@ -19,10 +19,11 @@ KILLS = int(os.environ.get("DIP_JAX_KILLS", "2"))
 # The command with a small network, in a process of its own.
 CODE = """
 import sys
-from dip_jax.app import command, presets
+from dip_jax.app.cli import command
+from dip_jax.app.recipe import change, presets
 
-options = dict(presets.PRESETS[0].options) | {"widths": (4,), "skip_widths": 4}
-presets.PRESETS = (presets.PRESETS[0]._replace(options=tuple(options.items())),)
+options = dict(presets.PRESETS[0].network.options) | {"widths": (4,), "skip_widths": 4}
+presets.PRESETS = (change(presets.PRESETS[0], options=options),)
 sys.exit(command.main(sys.argv[1:]))
 """
 

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app import checkpoint, command, folder, process, resuming, running
-from dip_jax.app.cli.listing import list_pictures, names_many, spare_partners
+from dip_jax.app.cli import command, many, picture
+from dip_jax.app.cli.listing import list_pictures, names_many, note_spare_partners
 from dip_jax.app.errors import FitError, UserError
+from dip_jax.app.files import checkpoint
 from dip_jax.app.files.checkpoint import FOLDER
+from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.results import FILES
 from dip_jax.app.files.summary import write_summary
+from dip_jax.app.restore import fit as fitting
 
 
 @pytest.fixture(autouse=True)
@@ -121,9 +124,9 @@ def test_a_diverged_fit_fails_alone(photos, tmp_path, capsys, monkeypatch):
     def fail(values, preset, inputs, own, *rest, **options):
         if inputs.name == "b":
             raise FitError("the fit diverged beyond recovery")
-        return process.process(values, preset, inputs, own, *rest, **options)
+        return picture.restore_file(values, preset, inputs, own, *rest, **options)
 
-    monkeypatch.setattr(folder, "process", fail)
+    monkeypatch.setattr(many, "restore_file", fail)
     code, _, errors = run(capsys, f"--image={photos}", f"--out={tmp_path / 'o'}", "--steps=2")
     assert code == 1
     assert "b: the fit diverged" in errors
@@ -177,18 +180,18 @@ def test_results_do_not_go_among_the_pictures(photos, capsys):
 
 
 def test_patterns_and_lists_name_pictures(photos, tmp_path):
-    names = [entry.name for entry in list_pictures(f"{photos}/[ab].png", None, None)]
+    names = [entry.name for entry in list_pictures(f"{photos}/[ab].png", {})]
     assert names == ["a", "b"]
     chosen = tmp_path / "chosen.txt"
     chosen.write_text("# two of them\nphotos/c.png\n\nphotos/a.png\n")
-    assert [entry.name for entry in list_pictures(str(chosen), None, None)] == ["c", "a"]
+    assert [entry.name for entry in list_pictures(str(chosen), {})] == ["c", "a"]
     assert names_many(str(chosen))
     assert names_many(str(photos))
     assert names_many("nowhere/*.png")
     assert not names_many(str(photos / "a.png"))
     assert not names_many(None)
     with pytest.raises(UserError, match="holds no picture"):
-        list_pictures("nowhere/*.png", None, None)
+        list_pictures("nowhere/*.png", {})
 
 
 class Killed(BaseException):
@@ -207,7 +210,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     save(photos / "a.png", 40, 40)  # large enough for a stopping rule
     assert run(capsys, *flags, f"--out={whole}")[0] == 0
-    add, taken = running._Course.add, []
+    add, taken = fitting._Course.add, []
     life = iter((3, 1, 9, 4, 2, 13, 5, 6, 7, 8, *[50] * 9))
     left = [next(life)]
 
@@ -218,7 +221,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
         taken.append(len(trace["loss"]))
         add(self, state, trace)
 
-    monkeypatch.setattr(running._Course, "add", mortal)
+    monkeypatch.setattr(fitting._Course, "add", mortal)
     ends = 0
     while True:
         try:
@@ -292,7 +295,7 @@ def test_an_old_result_is_not_shown_for_a_picture_that_failed(photos, tmp_path, 
 def test_a_fit_of_another_version_is_one_line(change, photos, tmp_path, capsys, monkeypatch):
     flags = [f"--image={photos / 'a.png'}", f"--out={tmp_path / 'o'}", "--steps=9", "--every=3"]
     flags += ["--sigma=20", "--checkpoint=0"]
-    arrays, add = running._Course.arrays, running._Course.add
+    arrays, add = fitting._Course.arrays, fitting._Course.add
 
     def others(self, state):
         kept = arrays(self, state)
@@ -309,8 +312,8 @@ def test_a_fit_of_another_version_is_one_line(change, photos, tmp_path, capsys, 
         add(self, state, trace)
 
     with monkeypatch.context() as patch:
-        patch.setattr(running._Course, "arrays", others)
-        patch.setattr(running._Course, "add", mortal)
+        patch.setattr(fitting._Course, "arrays", others)
+        patch.setattr(fitting._Course, "add", mortal)
         with pytest.raises(Killed):
             command.main(flags)
     assert (tmp_path / "o" / FOLDER).exists()
@@ -327,7 +330,7 @@ def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypat
     flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--checkpoint=0"]
     run(capsys, *flags, f"--out={out}", "--steps=3")
     run(capsys, *flags, f"--out={whole}", "--steps=20")
-    add, left = running._Course.add, [3]
+    add, left = fitting._Course.add, [3]
 
     def mortal(self, state, trace):
         left[0] -= 1
@@ -335,7 +338,7 @@ def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypat
             raise Killed
         add(self, state, trace)
 
-    monkeypatch.setattr(running._Course, "add", mortal)
+    monkeypatch.setattr(fitting._Course, "add", mortal)
     with pytest.raises(Killed):
         command.main([*flags, f"--out={out}", "--steps=20", "--overwrite"])
     left[0] = 99
@@ -347,7 +350,7 @@ def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypat
 def test_two_runs_do_not_share_a_folder(photos, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
-    with resuming.alone(out):
+    with lock_folder(out):
         flags = (f"--image={photos / 'a.png'}", f"--out={out}", "--steps=2")
         code, _, errors = run(capsys, *flags, "--overwrite")
         assert (code, "is used by another run" in errors) == (2, True)
@@ -356,7 +359,7 @@ def test_two_runs_do_not_share_a_folder(photos, tmp_path, capsys):
 
 
 def test_an_interrupt_waits_for_the_chunk_and_keeps_it(photos, tmp_path, capsys, monkeypatch):
-    add = running._Course.add
+    add = fitting._Course.add
 
     def interrupted(self, state, trace):
         add(self, state, trace)
@@ -364,10 +367,10 @@ def test_an_interrupt_waits_for_the_chunk_and_keeps_it(photos, tmp_path, capsys,
             os.kill(os.getpid(), signal.SIGINT)
 
     flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--steps=20"]
-    monkeypatch.setattr(running._Course, "add", interrupted)
+    monkeypatch.setattr(fitting._Course, "add", interrupted)
     code, text, _ = run(capsys, *flags, f"--out={tmp_path / 'o'}")
     assert (code, "interrupted after 11 steps" in text) == (130, True)
-    monkeypatch.setattr(running._Course, "add", add)
+    monkeypatch.setattr(fitting._Course, "add", add)
     assert run(capsys, *flags, f"--out={tmp_path / 'o'}", "--resume")[0] == 0
     assert run(capsys, *flags, f"--out={tmp_path / 'whole'}")[0] == 0
     assert contents(tmp_path / "o") == contents(tmp_path / "whole")
@@ -402,7 +405,7 @@ def test_names_that_results_cannot_have(photos, tmp_path, capsys):
     for name in ("...png", "..png", "summary.csv.png"):
         (tmp_path / "list.txt").write_text(f"photos/{name}\n")
         with pytest.raises(UserError, match="rename it"):
-            list_pictures(str(tmp_path / "list.txt"), None, None)
+            list_pictures(str(tmp_path / "list.txt"), {})
     (photos / "new\nline|é.png").write_bytes((photos / "a.png").read_bytes())
     with open(os.fsencode(photos) + b"/\xff.png", "wb") as file:
         file.write((photos / "a.png").read_bytes())
@@ -415,20 +418,20 @@ def test_partners_in_the_folder_of_the_pictures(tmp_path):
     both = tmp_path / "both"
     for name in ("a.png", "a_mask.png", "b.png", "b_mask.png", "lone_mask.png"):
         save(both / name)
-    entries = list_pictures(str(both), str(both), None)
+    entries = list_pictures(str(both), {"mask": str(both)})
     assert [entry.name for entry in entries] == ["a", "b"]
-    assert [Path(entry.files.mask).name for entry in entries] == ["a_mask.png", "b_mask.png"]
-    assert spare_partners(entries[:1], mask=str(both))[0].count("b_mask.png") == 1
-    assert "lone_mask.png" in spare_partners(entries, mask=str(both))[0]
+    assert [Path(entry.partners["mask"]).name for entry in entries] == ["a_mask.png", "b_mask.png"]
+    assert note_spare_partners(entries[:1], {"mask": str(both)})[0].count("b_mask.png") == 1
+    assert "lone_mask.png" in note_spare_partners(entries, {"mask": str(both)})[0]
     (both / "a_mask.png").unlink()
     with pytest.raises(UserError, match="no partner for a;"):
-        list_pictures(f"{both}/[ab].png", str(both), None)
+        list_pictures(f"{both}/[ab].png", {"mask": str(both)})
     for suffix in ("png", "jpg"):
         save(tmp_path / "masks" / f"b.{suffix}")
     with pytest.raises(UserError, match="several partners for b"):
-        list_pictures(f"{both}/[b].png", str(tmp_path / "masks"), None)
-    with pytest.raises(UserError, match="--mask=nowhere: does not exist"):
-        list_pictures(str(both), "nowhere", None)
+        list_pictures(f"{both}/[b].png", {"mask": str(tmp_path / "masks")})
+    with pytest.raises(UserError, match="^mask=nowhere: does not exist"):
+        list_pictures(str(both), {"mask": "nowhere"})
 
 
 def test_empty_values_and_a_marked_list(photos, tmp_path, capsys):
@@ -436,7 +439,7 @@ def test_empty_values_and_a_marked_list(photos, tmp_path, capsys):
         code, _, errors = run(capsys, f"--{name}=")
         assert (code, f"--{name}: is empty" in errors) == (2, True)
     (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfphotos/a.png\r\nphotos/b.png\r\n")
-    entries = list_pictures(str(tmp_path / "list.txt"), None, None)
+    entries = list_pictures(str(tmp_path / "list.txt"), {})
     assert [entry.name for entry in entries] == ["a", "b"]
     code, _, errors = run(capsys, f"--image={'n' * 300}.png")
     assert (code, "--image=" in errors, "Errno" in errors.splitlines()[0][:20]) == (2, True, False)
@@ -500,16 +503,16 @@ def test_a_summary_counts_what_this_run_has_done(photos, tmp_path, capsys, monke
     out = tmp_path / "out"
     flags = (f"--image={photos}", f"--out={out}")
     assert run(capsys, *flags, "--steps=2", "--add_noise")[0] == 0
-    fit = process.restore
+    fit = picture.restore
 
     def once(*arguments, **options):
-        monkeypatch.setattr(process, "restore", interrupted)
+        monkeypatch.setattr(picture, "restore", interrupted)
         return fit(*arguments, **options)
 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process, "restore", once)
+    monkeypatch.setattr(picture, "restore", once)
     other = ("--task=super_resolve", "--downsample", "--factor=2", "--steps=2", "--overwrite")
     assert run(capsys, *flags, *other)[0] == 130
     assert [row["state"] for row in rows(out).values()] == ["done", "not done", "not done"]
@@ -523,18 +526,18 @@ def test_odd_lists_masks_and_patterns(photos, tmp_path, capsys):
     (tmp_path / "list.txt").write_text("photos/a.png\nphotos/gone.png\n")
     for name in ("a", "gone"):
         save(tmp_path / "masks" / f"{name}.png")
-    entries = list_pictures(str(tmp_path / "list.txt"), str(tmp_path / "masks"), None)
+    entries = list_pictures(str(tmp_path / "list.txt"), {"mask": str(tmp_path / "masks")})
     assert [entry.name for entry in entries] == ["a", "gone"]
     (tmp_path / "zero.txt").write_bytes(b"photos/a.png\nphotos/\0b.png\n")
     (tmp_path / "root.txt").write_text("/\n")
     for name, words in (("zero", "zero bytes"), ("root", "rename it")):
         with pytest.raises(UserError, match=words):
-            list_pictures(str(tmp_path / f"{name}.txt"), None, None)
+            list_pictures(str(tmp_path / f"{name}.txt"), {})
     mask = save(photos / "mask.png")
-    assert [e.name for e in list_pictures(str(photos), str(mask), None)] == ["a", "b", "c"]
+    assert [e.name for e in list_pictures(str(photos), {"mask": str(mask)})] == ["a", "b", "c"]
     mask.unlink()
     (photos / "nowhere.png").symlink_to(tmp_path / "nothing")
-    assert len(list_pictures(str(photos), None, None)) == 4
+    assert len(list_pictures(str(photos), {})) == 4
     out = photos / "out"
     save(out / "own.png")
     code, _, errors = run(capsys, f"--image={photos}/**/*.png", f"--out={out}", "--resume")

@@ -74,7 +74,13 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir() if path.name.startswith("dip_jax-"))
 
 
-@pytest.mark.parametrize("fit", [FIT, CONVOLUTIONS], ids=["toy", "convolutions"])
+@pytest.mark.parametrize(
+    "fit",
+    [
+        pytest.param(FIT, id="toy"),
+        pytest.param(CONVOLUTIONS, id="convolutions", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_kept_gives_the_same_bits(folder, monkeypatch, fit):
     plain = fitted(None, fit=fit)
     first = fitted(programs.cached_program("one"), fit=fit)
@@ -94,6 +100,7 @@ def test_what_is_kept_gives_the_same_bits(folder, monkeypatch, fit):
     assert len(traced) == 1
 
 
+@pytest.mark.slow
 def test_another_process_traces_nothing(tmp_path):
     """The name is the same in processes of other hash seeds."""
     pictures = []
@@ -128,6 +135,7 @@ def test_one_program_for_all_calls(folder):
     assert all(leaf.is_deleted() for leaf in given if leaf.size > 1)  # its memory was reused
 
 
+@pytest.mark.slow
 def test_what_decides_the_program_decides_the_name(folder, monkeypatch):
     program = programs.cached_program("toy")
     fitted(program)

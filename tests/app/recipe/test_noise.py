@@ -40,6 +40,7 @@ def test_given_noise():
     assert given_noise("gaussian", Inpaint(), None, None) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["r2r", "held_out", "none"])
 def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
     clean = np.full((40, 36, 3), 0.6)
@@ -58,6 +59,7 @@ def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
     assert record["scores"]["restored"]["psnr"] > record["scores"]["degraded"]["psnr"] + 3
 
 
+@pytest.mark.slow
 def test_noise_matters_to_the_fit(small_presets):
     y = np.random.default_rng(0).random((20, 20, 1), np.float32)
     options = {"steps": 2, "progress": False}
@@ -69,6 +71,7 @@ def test_noise_matters_to_the_fit(small_presets):
     assert not np.array_equal(images[1], images[2])
 
 
+@pytest.mark.slow
 def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
     less = {"steps": 2, "progress": False}
     options = less | {"sigma": 25.0}
@@ -84,6 +87,7 @@ def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
         assert programs.compilations("cpu") == before
 
 
+@pytest.mark.slow
 def test_hiding_assumes_no_noise_level(small_presets):
     """One that is given is used; an estimate may be of noise of another kind."""
     y = degrade.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)

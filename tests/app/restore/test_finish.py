@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import filling
+from dip_jax import compilation, filling
 from dip_jax.app import restore
-from dip_jax.app.recipe import BlindSpot, find_preset
+from dip_jax.app.recipe import BlindSpot, change, find_preset
 from dip_jax.app.recipe.degrade import add_noise
 from dip_jax.app.restore import finish
 from dip_jax.app.restore.canvas import put_on_canvas
@@ -17,6 +17,7 @@ TRUTH = np.full((64, 64, 3), 0.5, np.float32)
 MEASURED = (TRUTH + 0.02 * RNG.standard_normal(TRUTH.shape)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", ["held_out", "none"])
 @pytest.mark.parametrize("hide", [0.0, 0.5])
 def test_what_the_fit_did_not_see_is_weighed_in(stop, hide, small_presets, monkeypatch):
@@ -52,6 +53,7 @@ def test_clipping_is_undone():
     assert np.abs(finish._blend_held_out(mean, scene) - clean).max() < 0.02
 
 
+@pytest.mark.slow
 def test_scores_on_the_way_are_those_of_the_corrected_picture(small_presets):
     clean = np.zeros((40, 40, 1), np.float32)
     y = add_noise(clean, 60, seed=0)
@@ -62,6 +64,7 @@ def test_scores_on_the_way_are_those_of_the_corrected_picture(small_presets):
     assert result.trace["average_psnr"][-1] == pytest.approx(psnr, abs=0.01)
 
 
+@pytest.mark.slow
 def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_presets):
     clean = np.full((40, 40, 1), 0.03, np.float32)
     y = add_noise(clean, 60, seed=0)
@@ -70,6 +73,7 @@ def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_pre
     assert abs(result.image.mean() - 0.03) < 0.02 < abs(float(jnp.mean(y)) - 0.03)
 
 
+@pytest.mark.slow
 def test_only_what_keeps_known_pixels_moves(small_presets):
     mask = np.ones((40, 30), np.uint8)
     mask[10:30, 10:13] = 0
@@ -83,3 +87,48 @@ def test_only_what_keeps_known_pixels_moves(small_presets):
     bare = restore(picture, keep_known=False, **options)
     np.testing.assert_array_equal(bare.raw, kept.raw)
     np.testing.assert_array_equal(bare.image, np.clip(bare.raw, 0, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(64, 64), (60, 50)])  # filling its canvas, and not
+def test_a_filled_picture_joins_what_is_known_on_its_canvas(size):
+    truth = np.full((*size, 3), 0.5, np.float32)
+    filled = truth + np.linspace(0, 0.2, size[0], dtype=np.float32)[:, None, None]
+    known, image = _join(filled, truth)
+    np.testing.assert_allclose(image, truth, atol=2e-3)
+    wanted = filling.complete(filled, truth, known[:, :, None].astype(np.float32))
+    np.testing.assert_allclose(image, wanted, atol=2e-3)
+
+
+def test_filled_pictures_of_one_canvas_share_the_program(monkeypatch):
+    traced = []
+
+    def complete(*args):
+        traced.append(1)
+        return filling.complete(*args)
+
+    def fill(height, width):
+        y = RNG.random((height, width, 3), np.float32)
+        known, image = _join(0.5 * y, y)
+        np.testing.assert_array_equal(image[known], y[known])
+
+    monkeypatch.setattr(filling, "_complete", compilation.jit(complete))
+    fill(64, 64)
+    before = len(traced)
+    assert before > 0
+    fill(63, 40)
+    assert len(traced) == before
+
+
+def _join(filled, y):
+    """Returns which pixels are known, all but a few letters, and the picture that joins them."""
+    height, width = y.shape[:2]
+    known = np.ones((height, width), bool)
+    known[10:50, 20:23] = known[30:33, 5 : width - 4] = False
+    mask = known[:, :, None].astype(np.float32)
+    preset = change(find_preset("fast", "inpaint"), hide=0.0)
+    placed = put_on_canvas(preset.task, y, mask, None, 32)
+    assert placed.y.shape == (64, 64, 3)
+    nothing = np.zeros_like(placed.known)
+    scene = finish.Scene(preset, None, y, {"mask": mask}, placed, nothing)
+    return known, finish._join_known(filled, scene)

@@ -35,6 +35,7 @@ def combine(monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_members_are_the_single_runs_of_the_next_seeds():
     together = restore(PICTURE, seed=5, members=3, **OPTIONS)
     singles = [restore(PICTURE, seed=seed, **OPTIONS) for seed in (5, 6, 7)]
@@ -49,6 +50,7 @@ def test_members_are_the_single_runs_of_the_next_seeds():
         np.testing.assert_array_equal(own, single.trace["loss"])
 
 
+@pytest.mark.slow
 def test_each_member_joins_the_known_pixels_by_itself():
     """The pixels held out of one are fitted by the others."""
     mask = np.ones((40, 36))
@@ -64,6 +66,7 @@ def test_each_member_joins_the_known_pixels_by_itself():
     np.testing.assert_allclose(together.uncertainty, np.sqrt(squares), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_members_that_differ_in_few_pixels_are_kept(combine):
     """What is fitted tells who went astray, not the hole of one pixel."""
     first = restore(PICTURE, **OPTIONS)
@@ -97,6 +100,7 @@ def test_the_last_seed_is_followed_by_the_first():
     restore(PICTURE, seed=2**32 - 1, members=2, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_known_pixels_are_certain():
     mask = np.ones((12, 17))
     mask[2:5, 3:9] = 0
@@ -139,6 +143,7 @@ def test_an_interrupt_before_the_first_picture_of_a_member(combine):
         combine(lambda member: fit(1), 3)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_uncertainty(tmp_path, capsys):
     write_picture(tmp_path / "p.png", PICTURE)
     flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=2"]

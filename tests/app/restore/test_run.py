@@ -22,6 +22,7 @@ def small(small_presets):
     pass
 
 
+@pytest.mark.slow
 def test_a_second_picture_compiles_nothing():
     options = {"steps": 3, "progress": False, "reference": PICTURE}
     first = restore(PICTURE, **options)
@@ -35,6 +36,7 @@ def test_a_second_picture_compiles_nothing():
     np.testing.assert_array_equal(first.image, again.image)
 
 
+@pytest.mark.slow
 def test_the_reference_changes_nothing_but_the_report():
     plain = restore(PICTURE, steps=4, progress=False)
     scored = restore(PICTURE, steps=4, progress=False, reference=1 - PICTURE)
@@ -42,6 +44,7 @@ def test_the_reference_changes_nothing_but_the_report():
     assert scored.trace.keys() - plain.trace.keys() == {"psnr", "average_psnr"}
 
 
+@pytest.mark.slow
 def test_uint8_grey_and_rank_two():
     grey = (255 * PICTURE[..., 0]).astype(np.uint8)
     result = restore(grey, steps=2, progress=False)
@@ -49,6 +52,7 @@ def test_uint8_grey_and_rank_two():
     assert result.image.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_task_follows_from_a_preset_record():
     preset = find_preset("vase")
     result = restore(PICTURE, mask=MASK, preset=preset, steps=2, progress=False)
@@ -130,6 +134,7 @@ def test_canvas_holds_the_picture_in_its_middle(size, expected):
     assert 0 <= below - window.crop.top <= 1
 
 
+@pytest.mark.slow
 def test_pictures_of_one_canvas_share_their_programs(monkeypatch):
     """63x63 and 64x64 both lie on 64x64."""
     divide, traced = HeldOut.divide, []
@@ -170,6 +175,7 @@ def test_a_black_picture_comes_back(small_presets):
     assert np.isfinite(result.image).all()
 
 
+@pytest.mark.slow
 def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_presets):
     noisy = np.random.default_rng(0).random((21, 18, 3), np.float32)
     options = {"task": "denoise", "steps": 2, "progress": False}
@@ -181,6 +187,7 @@ def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_prese
     assert restore(noisy, **options | {"task": "reconstruct"}).noise is None
 
 
+@pytest.mark.slow
 def test_another_weight_of_tv_compiles_nothing():
     options = {"task": "reconstruct", "steps": 2, "progress": False}
     first = restore(PICTURE, tv=0.1, **options)
@@ -190,6 +197,7 @@ def test_another_weight_of_tv_compiles_nothing():
     assert second.trace["loss"][0] > first.trace["loss"][0]
 
 
+@pytest.mark.slow
 def test_another_loss_runs():
     noisy = np.random.default_rng(0).random((40, 40, 3), np.float32)
     options = {"widths": (4, 4), "skip_widths": 2}
@@ -239,6 +247,7 @@ def few(mask):
     mask[3::20, 5::17] = 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "hides"), [(area, 0), (rows, 0), (columns, 0), (scattered, 0.2), (few, 0.2)]
 )
@@ -256,6 +265,7 @@ def test_scattered_pixels_are_learned_from_known_ones(small_presets, damage, hid
     np.testing.assert_array_equal(restore(other, **options).image, result.image)
 
 
+@pytest.mark.slow
 def test_hiding_can_be_told(small_presets):
     mask = np.ones((48, 40), np.uint8)
     scattered(mask)
@@ -266,6 +276,7 @@ def test_hiding_can_be_told(small_presets):
     assert not np.array_equal(images[1], images[2])
 
 
+@pytest.mark.slow
 def test_a_scattered_inpainting_begins_from_a_guess(small_presets):
     mask = np.ones((48, 40), np.uint8)
     scattered(mask)
@@ -278,6 +289,7 @@ def test_a_scattered_inpainting_begins_from_a_guess(small_presets):
     assert errors[0] < errors[1] / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2, 3])
 def test_an_enlarged_picture_agrees_with_the_small_one(factor):
     smooth = 0.3 + 0.4 * np.random.default_rng(0).random((9, 13, 3), np.float32)
@@ -294,6 +306,7 @@ def test_an_enlarged_picture_agrees_with_the_small_one(factor):
     assert restore(np.round(smooth), **options).image.min() >= 0
 
 
+@pytest.mark.slow
 def test_an_input_that_would_not_be_fed_is_refused():
     for changes in ({"input": "meshgrid"}, {"input": "image", "hide": 0.5}):
         with pytest.raises(UserError, match=r"input=\w+: has no meaning"):
@@ -318,6 +331,7 @@ def test_settings_may_be_lists_as_a_report_holds_them():
     hash(changes)
 
 
+@pytest.mark.slow
 def test_a_loss_of_few_pixels_is_no_divergence():
     """Each step hides some forty of 400 known pixels, one of which may be foreseen badly."""
     picture = np.float32(data.astronaut()[100:164, 200:264] / 255)

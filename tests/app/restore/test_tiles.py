@@ -53,6 +53,7 @@ def test_blending_is_exact_where_tiles_agree_and_smooth_where_not():
     assert np.diff(seam).max() < 2 / OVERLAP
 
 
+@pytest.mark.slow
 def test_a_tiled_picture_is_its_tiles_blended():
     options = {"steps": 3, "sigma": 25.0, "progress": False, "stop": "none"}
     result = restore(PICTURE, tile=64, **options)
@@ -65,6 +66,7 @@ def test_a_tiled_picture_is_its_tiles_blended():
         restore(PICTURE, tile=40)
 
 
+@pytest.mark.slow
 def test_a_tile_in_a_hole_is_refused_before_anything_is_fitted():
     mask = np.ones((70, 150))
     mask[:, :66] = 0
@@ -74,6 +76,7 @@ def test_a_tile_in_a_hole_is_refused_before_anything_is_fitted():
     assert restore(PICTURE, mask=mask, tile=128, **options).image.shape == PICTURE.shape
 
 
+@pytest.mark.slow
 def test_tiles_of_every_task():
     mask = np.ones((70, 150))
     mask[20:30, 40:90] = 0
@@ -96,6 +99,7 @@ def test_steps_are_counted_in_each_fit():
     assert number_steps(one).tolist() == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypatch):
     """With a machine of 30 megabytes."""
     monkeypatch.setattr(memory, "_MOST_PER_PIXEL", 10_000_000)
@@ -127,6 +131,7 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
     assert "take a narrower preset" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_needed_bytes_grow_with_the_picture():
     fit = dip_jax.dip(dip_jax.Skip(widths=(4,)), optax.adam(0.01))
     key = jax.random.key(0)
