@@ -273,6 +273,9 @@ def read_command(values: dict[str, Any]) -> Command:
         raise UserError("checkpoint", values["checkpoint"], "must be a number of seconds from 0 on")
     options = {flag.name: values[flag.name] for flag in task_flags(spec)}
     preset.task.check_options(options)
+    if preset.task.makes_data(options) and values["reference"] is not None:
+        problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
+        raise UserError("reference", values["reference"], problem)
     return Command(
         preset=preset,
         kind=values["noise"],

@@ -51,8 +51,8 @@ def read_inputs(command: Command, files: Files) -> Inputs:
     degraded = task.degrade(image, command.options, command.seed, demonstration=files.image is None)
     full_depth = files.image is not None and Path(files.image).suffix.lower() == ".npy"
     if degraded is not None:
-        if files.reference is not None:
-            problem = "can't go with a demonstration, where --image is the reference"
+        if files.reference is not None:  # by a task without a ``damage_flag``
+            problem = "can't go with a demonstration, where --image is the reference; drop it"
             raise UserError("reference", files.reference, problem)
         observed, reference, noise = degraded.observed, degraded.reference, degraded.noise
         data, damage = degraded.data, degraded.damage

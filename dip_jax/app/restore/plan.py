@@ -105,13 +105,13 @@ def make_plan(
     method = preset.method.resolve(known, given_sigma)
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
-    if model is None and (method.feeds_noise or needs_level):
+    if model is None and (method.feeds_noise or needs_level or spec.needs_noise):
         model = estimate_noise(y, kind)
     if model is not None and method.feeds_picture:
         model = model.detect_clipping(y)
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
     rule = choose_rule(preset.stop, spec, model, pixels)
-    preset = preset.replace(method=method, stop=rule.name)
+    preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name)
     generator = preset.network.build(y.shape[2])
     return Plan(
         preset=preset,

@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from dip_jax.app.files.checkpoint import FOLDER
@@ -59,13 +60,14 @@ def check(out, whole):
         assert [row["state"] for row in csv.DictReader(file)] == ["done"] * 4
 
 
+@pytest.mark.slow
 def test_a_folder_survives_kills_at_random_moments(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(4):
         noise = np.random.default_rng(number).integers(0, 90, (48, 48, 3), np.uint8)
         Image.fromarray(noise + 100).save(photos / f"{number}.png")
-    flags = [f"--image={photos}", "--steps=80", "--every=5", "--members=2"]
+    flags = [f"--image={photos}", "--steps=80", "--chunk_steps=5", "--members=2"]
     flags += ["--backend=cpu", "--sigma=25", "--stop=none"]
     whole = tmp_path / "whole"
     begun = time.monotonic()

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from dip_jax.app.cli import command, many, picture
-from dip_jax.app.cli.listing import list_pictures, names_many, note_spare_partners
-from dip_jax.app.errors import FitError, UserError
+from dip_jax.app.errors import FitError
 from dip_jax.app.files import checkpoint
 from dip_jax.app.files.checkpoint import FOLDER
 from dip_jax.app.files.locks import lock_folder
@@ -63,6 +62,7 @@ def contents(out):
     }
 
 
+@pytest.mark.slow
 def test_a_folder_is_restored_as_each_picture_alone(photos, tmp_path, capsys):
     clean = tmp_path / "clean"
     for name in "abc":
@@ -89,6 +89,7 @@ def test_a_folder_is_restored_as_each_picture_alone(photos, tmp_path, capsys):
     assert f"| {min(scores):.2f} |" in summary.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_bad_files_do_not_keep_the_others_from_theirs(photos, tmp_path, capsys):
     (photos / "empty.png").touch()
     (photos / "text.jpg").write_text("hello")
@@ -133,6 +134,7 @@ def test_a_diverged_fit_fails_alone(photos, tmp_path, capsys, monkeypatch):
     assert rows(tmp_path / "o")["c"]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_pictures_without_a_mask_are_told(photos, tmp_path, capsys):
     masks = tmp_path / "masks"
     masks.mkdir()
@@ -171,6 +173,14 @@ def test_bad_folders_are_told(change, words, photos, tmp_path, capsys):
     assert not (tmp_path / "o").exists()
 
 
+def test_references_beside_a_demonstration_are_told_at_once(photos, tmp_path, capsys):
+    flags = [f"--image={photos}", f"--reference={photos}", f"--out={tmp_path / 'o'}"]
+    code, _, errors = run(capsys, *flags, "--add_noise")
+    assert (code, len(errors.splitlines())) == (2, 1)
+    assert f"--reference={photos}: can't go with --add_noise" in errors
+    assert not (tmp_path / "o").exists()
+
+
 def test_results_do_not_go_among_the_pictures(photos, capsys):
     for out in (photos, photos / "out"):
         code, _, errors = run(capsys, f"--image={photos}", f"--out={out}")
@@ -179,25 +189,11 @@ def test_results_do_not_go_among_the_pictures(photos, capsys):
     assert not (photos / "out").exists()
 
 
-def test_patterns_and_lists_name_pictures(photos, tmp_path):
-    names = [entry.name for entry in list_pictures(f"{photos}/[ab].png", {})]
-    assert names == ["a", "b"]
-    chosen = tmp_path / "chosen.txt"
-    chosen.write_text("# two of them\nphotos/c.png\n\nphotos/a.png\n")
-    assert [entry.name for entry in list_pictures(str(chosen), {})] == ["c", "a"]
-    assert names_many(str(chosen))
-    assert names_many(str(photos))
-    assert names_many("nowhere/*.png")
-    assert not names_many(str(photos / "a.png"))
-    assert not names_many(None)
-    with pytest.raises(UserError, match="holds no picture"):
-        list_pictures("nowhere/*.png", {})
-
-
 class Killed(BaseException):
     """Takes the place of a kill -9: nothing catches it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("members", "task"),
     [(1, ["--sigma=20"]), (2, ["--sigma=20"]), (2, ["--task=inpaint", "--missing=30"])],
@@ -205,7 +201,7 @@ class Killed(BaseException):
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
     members, task, photos, tmp_path, capsys, monkeypatch
 ):
-    flags = [f"--image={photos}", "--steps=24", "--every=5", "--checkpoint=0"]
+    flags = [f"--image={photos}", "--steps=24", "--chunk_steps=5", "--checkpoint=0"]
     flags += [f"--members={members}", *task]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     save(photos / "a.png", 40, 40)  # large enough for a stopping rule
@@ -244,7 +240,7 @@ def test_resume_refuses_other_settings(photos, tmp_path, capsys):
     assert (code, "finished before" in out) == (0, True)
     code, _, errors = run(capsys, *flags, "--steps=3", "--resume")
     assert code == 2
-    assert "steps was 2, is 3" in errors
+    assert "counts.steps was 2, is 3" in errors
     code, _, errors = run(capsys, *flags, "--steps=2")
     assert code == 2
     assert "pass --resume or --overwrite" in errors
@@ -271,7 +267,7 @@ def test_resume_refuses_the_whole_folder_before_it_writes(photos, tmp_path, caps
     before = contents(out)
     flags = (f"--image={photos}", f"--out={out}", "--resume")
     code, _, errors = run(capsys, *flags, "--steps=3")
-    assert (code, "steps was 2, is 3" in errors) == (2, True)
+    assert (code, "counts.steps was 2, is 3" in errors) == (2, True)
     assert len(errors.splitlines()) == 1
     assert contents(out) == before
     assert not (out / "d").exists()
@@ -293,7 +289,12 @@ def test_an_old_result_is_not_shown_for_a_picture_that_failed(photos, tmp_path, 
 
 @pytest.mark.parametrize("change", ["another length", "one less"])
 def test_a_fit_of_another_version_is_one_line(change, photos, tmp_path, capsys, monkeypatch):
-    flags = [f"--image={photos / 'a.png'}", f"--out={tmp_path / 'o'}", "--steps=9", "--every=3"]
+    flags = [
+        f"--image={photos / 'a.png'}",
+        f"--out={tmp_path / 'o'}",
+        "--steps=9",
+        "--chunk_steps=3",
+    ]
     flags += ["--sigma=20", "--checkpoint=0"]
     arrays, add = fitting._Course.arrays, fitting._Course.add
 
@@ -327,7 +328,7 @@ def test_a_fit_of_another_version_is_one_line(change, photos, tmp_path, capsys, 
 
 def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypatch):
     out, whole = tmp_path / "o", tmp_path / "whole"
-    flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--checkpoint=0"]
+    flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--chunk_steps=5", "--checkpoint=0"]
     run(capsys, *flags, f"--out={out}", "--steps=3")
     run(capsys, *flags, f"--out={whole}", "--steps=20")
     add, left = fitting._Course.add, [3]
@@ -366,7 +367,7 @@ def test_an_interrupt_waits_for_the_chunk_and_keeps_it(photos, tmp_path, capsys,
         if len(self.trace["loss"]) == 11:  # the first step, and two chunks
             os.kill(os.getpid(), signal.SIGINT)
 
-    flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--every=5", "--steps=20"]
+    flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--chunk_steps=5", "--steps=20"]
     monkeypatch.setattr(fitting._Course, "add", interrupted)
     code, text, _ = run(capsys, *flags, f"--out={tmp_path / 'o'}")
     assert (code, "interrupted after 11 steps" in text) == (130, True)
@@ -401,11 +402,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch, capsys):
     assert not list((tmp_path / FOLDER).glob("1*"))
 
 
-def test_names_that_results_cannot_have(photos, tmp_path, capsys):
-    for name in ("...png", "..png", "summary.csv.png"):
-        (tmp_path / "list.txt").write_text(f"photos/{name}\n")
-        with pytest.raises(UserError, match="rename it"):
-            list_pictures(str(tmp_path / "list.txt"), {})
+def test_names_that_are_hard_to_print(photos, tmp_path, capsys):
     (photos / "new\nline|é.png").write_bytes((photos / "a.png").read_bytes())
     with open(os.fsencode(photos) + b"/\xff.png", "wb") as file:
         file.write((photos / "a.png").read_bytes())
@@ -414,37 +411,15 @@ def test_names_that_results_cannot_have(photos, tmp_path, capsys):
     assert set(rows(out)) == {"a", "b", "c", r"new\nline|é", r"\udcff"}
 
 
-def test_partners_in_the_folder_of_the_pictures(tmp_path):
-    both = tmp_path / "both"
-    for name in ("a.png", "a_mask.png", "b.png", "b_mask.png", "lone_mask.png"):
-        save(both / name)
-    entries = list_pictures(str(both), {"mask": str(both)})
-    assert [entry.name for entry in entries] == ["a", "b"]
-    assert [Path(entry.partners["mask"]).name for entry in entries] == ["a_mask.png", "b_mask.png"]
-    assert note_spare_partners(entries[:1], {"mask": str(both)})[0].count("b_mask.png") == 1
-    assert "lone_mask.png" in note_spare_partners(entries, {"mask": str(both)})[0]
-    (both / "a_mask.png").unlink()
-    with pytest.raises(UserError, match="no partner for a;"):
-        list_pictures(f"{both}/[ab].png", {"mask": str(both)})
-    for suffix in ("png", "jpg"):
-        save(tmp_path / "masks" / f"b.{suffix}")
-    with pytest.raises(UserError, match="several partners for b"):
-        list_pictures(f"{both}/[b].png", {"mask": str(tmp_path / "masks")})
-    with pytest.raises(UserError, match="^mask=nowhere: does not exist"):
-        list_pictures(str(both), {"mask": "nowhere"})
-
-
-def test_empty_values_and_a_marked_list(photos, tmp_path, capsys):
+def test_empty_values_and_a_name_too_long(capsys):
     for name in ("image", "mask", "reference", "out"):
         code, _, errors = run(capsys, f"--{name}=")
         assert (code, f"--{name}: is empty" in errors) == (2, True)
-    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfphotos/a.png\r\nphotos/b.png\r\n")
-    entries = list_pictures(str(tmp_path / "list.txt"), {})
-    assert [entry.name for entry in entries] == ["a", "b"]
     code, _, errors = run(capsys, f"--image={'n' * 300}.png")
     assert (code, "--image=" in errors, "Errno" in errors.splitlines()[0][:20]) == (2, True, False)
 
 
+@pytest.mark.slow
 def test_other_alpha_is_another_picture(tmp_path, capsys):
     path, out = tmp_path / "a.png", tmp_path / "out"
     flags = (f"--image={path}", f"--out={out}", "--steps=2")
@@ -498,6 +473,7 @@ def test_overwrite_beside_resume_does_what_differs_anew(photos, tmp_path, capsys
     assert record.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_summary_counts_what_this_run_has_done(photos, tmp_path, capsys, monkeypatch):
     """Of an earlier run's results beside: neither their states nor their scores."""
     out = tmp_path / "out"
@@ -522,22 +498,7 @@ def test_a_summary_counts_what_this_run_has_done(photos, tmp_path, capsys, monke
     assert mean[6:].strip() == worst[7:].strip()  # of one picture
 
 
-def test_odd_lists_masks_and_patterns(photos, tmp_path, capsys):
-    (tmp_path / "list.txt").write_text("photos/a.png\nphotos/gone.png\n")
-    for name in ("a", "gone"):
-        save(tmp_path / "masks" / f"{name}.png")
-    entries = list_pictures(str(tmp_path / "list.txt"), {"mask": str(tmp_path / "masks")})
-    assert [entry.name for entry in entries] == ["a", "gone"]
-    (tmp_path / "zero.txt").write_bytes(b"photos/a.png\nphotos/\0b.png\n")
-    (tmp_path / "root.txt").write_text("/\n")
-    for name, words in (("zero", "zero bytes"), ("root", "rename it")):
-        with pytest.raises(UserError, match=words):
-            list_pictures(str(tmp_path / f"{name}.txt"), {})
-    mask = save(photos / "mask.png")
-    assert [e.name for e in list_pictures(str(photos), {"mask": str(mask)})] == ["a", "b", "c"]
-    mask.unlink()
-    (photos / "nowhere.png").symlink_to(tmp_path / "nothing")
-    assert len(list_pictures(str(photos), {})) == 4
+def test_odd_patterns_and_intervals(photos, capsys):
     out = photos / "out"
     save(out / "own.png")
     code, _, errors = run(capsys, f"--image={photos}/**/*.png", f"--out={out}", "--resume")

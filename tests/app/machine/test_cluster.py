@@ -48,6 +48,7 @@ def rows(out):
         return {row["picture"]: row["state"] for row in csv.DictReader(file)}
 
 
+@pytest.mark.slow
 def test_two_devices_make_the_same_pictures(photos, tmp_path, small_presets, capsys):
     flags = [f"--image={photos}", "--steps=3"]
     assert command.main([*flags, f"--out={tmp_path / 'one'}"]) == 0
@@ -106,6 +107,7 @@ def free_port():
         return one.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_folder(photos, tmp_path):
     out = tmp_path / "out"
     flags = [f"--image={photos}", "--steps=3", f"--out={out}", "--backend=cpu"]

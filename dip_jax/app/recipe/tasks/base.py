@@ -3,7 +3,7 @@
 import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -95,10 +95,14 @@ class TaskSpec(Record, abc.ABC):
     """The arrays that it needs."""
     flags: ClassVar[tuple[Flag, ...]] = ()
     """Its flags, besides those of its data."""
+    damage_flag: ClassVar[str] = ""
+    """The name of the flag that asks for damage to a clean picture; see :meth:`degrade`."""
     default_rule: ClassVar[str] = "none"
     """The stopping rule that "auto" means."""
     takes_noise: ClassVar[bool] = False
     """Whether the picture has noise, whose kind and level may be given."""
+    needs_noise: ClassVar[bool] = False
+    """Whether the level is needed, and estimated if it is not given."""
     measures_pixels: ClassVar[bool] = True
     """Whether each measured value is one pixel's, so that the picture itself can be an input."""
     independent_pixels: ClassVar[bool] = True
@@ -157,9 +161,8 @@ class TaskSpec(Record, abc.ABC):
         return None
 
     def makes_data(self, options: Options) -> bool:
-        """Whether the flags ask for damage that brings the task's data with it."""
-        del options
-        return False
+        """Whether the flags ask for damage, which brings the task's data with it."""
+        return bool(self.damage_flag) and options[self.damage_flag] not in (None, False)
 
     def check_options(self, options: Options) -> None:
         """Checks flags before any file is read.
@@ -168,6 +171,11 @@ class TaskSpec(Record, abc.ABC):
           UserError: for values out of range, or that do not go together.
         """
         del options
+
+    def resolve(self, noise: NoiseModel | None) -> Self:
+        """Returns the task for one picture, with nothing left open."""
+        del noise
+        return self
 
     def check_picture(self, y: np.ndarray) -> None:
         """Raises a UserError if the task can't be done to such a picture."""

@@ -27,6 +27,7 @@ class Denoise(TaskSpec):
     name = "denoise"
     default_rule = "held_out"
     takes_noise = True
+    damage_flag = "add_noise"
     flags = (
         NOISE,
         SIGMA,

@@ -73,6 +73,7 @@ class Inpaint(TaskSpec):
     has_holes = True
     raw_as = "restored, known pixels not put back"
     data = (MASK,)
+    damage_flag = "missing"
     flags = (
         Flag("invert_mask", bool, False, "Black is known, white is to be filled."),
         Flag(
@@ -105,9 +106,6 @@ class Inpaint(TaskSpec):
         for name in ("invert_mask", "grow_mask"):
             if options["mask"] is None and options[name]:
                 raise UserError(name, options[name], "needs a --mask")
-
-    def makes_data(self, options: Options) -> bool:
-        return options["missing"] is not None
 
     def make(
         self,

@@ -17,6 +17,7 @@ class Reconstruct(TaskSpec):
 
     name = "reconstruct"
     independent_pixels = False
+    damage_flag = "jpeg_quality"
     flags = (
         Flag(
             "jpeg_quality",

@@ -27,6 +27,7 @@ class SuperResolve(TaskSpec):
     shown_as = "bicubic"
     raw_as = "restored, as fitted"
     scores_luma = True
+    damage_flag = "downsample"
     flags = (
         KEEP_KNOWN,
         Flag("factor", int, None, "For super_resolve: how many times larger [the preset's]."),
