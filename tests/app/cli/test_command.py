@@ -372,6 +372,7 @@ BAD = {
     "--flagfile=p.png": "dip-jax: is no text file; see --help",
     "--image=p.png --steps=99999999999999999999": "and at most 1000000000",
     "--image=empty.png": "dip-jax: --image=empty.png: is an empty file; save",
+    "--image=. --task=inpaint --mask=nowhere": "dip-jax: --mask=nowhere: does not exist",
     "--image=. --out=out": "dip-jax: --out=out: lies in the folder of pictures",
     "--image=p.png --tile=5": "--tile=5: must be 0, or at least 64 pixels",
     "--image=p.png --checkpoint=-1": "--checkpoint=-1.0: must be a number of seconds from 0 on",

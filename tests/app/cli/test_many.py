@@ -5,7 +5,6 @@ import json
 import os
 import signal
 from collections import namedtuple
-from pathlib import Path
 
 import numpy as np
 import pytest
