@@ -18,7 +18,7 @@ def compiler_options(platform: str) -> dict[str, str]:
 
     On a CPU they turn the YNNPACK library off. Some versions compute wrong values with it
     (jax issues 39103, 39257). Its convolutions are also two to three times as slow as XLA's own
-    (docs/performance.md).
+    (experiments/notes/performance.md).
     """
     if platform != "cpu":
         return {}

@@ -3,8 +3,8 @@
 All act on the first two axes, height and width, of an array with any further axes. The
 transposes that JAX derives are several times as slow on a CPU: XLA turns them into sums of
 padded arrays with a test at each value, or reductions in many small steps
-(docs/performance.md). The maps are primitives rather than ``jax.custom_vjp`` functions, so
-that forward mode, higher derivatives and ``vmap`` work.
+(experiments/notes/performance.md). The maps are primitives rather than ``jax.custom_vjp``
+functions, so that forward mode, higher derivatives and ``vmap`` work.
 """
 
 from collections.abc import Callable

@@ -43,7 +43,7 @@ def ensemble(algorithm: Algorithm, *, together: int = 1) -> Algorithm:
       together: number of members that are computed together by ``jax.vmap``; such groups run
         one after the other. Together, convolutions become grouped ones, which is slower
         wherever it was measured: by a seventh on a CPU, threefold on a GPU at 512x512
-        (docs/performance.md).
+        (experiments/notes/performance.md).
 
     Returns:
       An Algorithm on keys ``[members]``, tasks with leading axes (``jax.vmap(denoise)(ys)``)
