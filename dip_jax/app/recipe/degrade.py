@@ -31,6 +31,14 @@ def add_poisson_noise(image: np.ndarray, gain: float, seed: int) -> np.ndarray:
     return np.clip(unit * counts, 0, 1).astype(np.float32)
 
 
+def blur(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Convolves with a kernel ``[k, l]``; beyond its border the picture is mirrored."""
+    from scipy.ndimage import convolve
+
+    blurred = [convolve(plane, kernel, mode="reflect") for plane in np.moveaxis(image, 2, 0)]
+    return np.stack(blurred, axis=2).astype(np.float32)
+
+
 def random_mask(shape: tuple[int, int], missing: float, seed: int) -> np.ndarray:
     """A mask ``[h, w, 1]`` with each pixel hidden with probability ``missing``."""
     known = np.random.default_rng(seed).random((*shape, 1)) >= missing

@@ -47,6 +47,7 @@ def test_every_preset_but_our_own_is_the_papers():
         ("best", "denoise"),
         ("best", "inpaint"),
         ("best", "super_resolve"),
+        ("best", "deblur"),
         ("sure", "denoise"),
     }
     assert {(p.name, p.task.name) for p in PRESETS} == COUNTED.keys() | own

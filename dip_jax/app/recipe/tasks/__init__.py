@@ -3,13 +3,14 @@
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.records import suggest
 from dip_jax.app.recipe.tasks.base import Arrays, Data, Degraded, Flag, Options, TaskSpec
+from dip_jax.app.recipe.tasks.deblur import Deblur
 from dip_jax.app.recipe.tasks.denoise import Denoise
 from dip_jax.app.recipe.tasks.inpaint import Inpaint
 from dip_jax.app.recipe.tasks.reconstruct import Reconstruct
 from dip_jax.app.recipe.tasks.super_resolve import SuperResolve
 
 TASKS: dict[str, type[TaskSpec]] = {
-    task.name: task for task in (Denoise, Reconstruct, Inpaint, SuperResolve)
+    task.name: task for task in (Denoise, Reconstruct, Inpaint, SuperResolve, Deblur)
 }
 DEFAULT_TASK = Denoise.name
 

@@ -53,6 +53,7 @@ SUITABLE = {
     "reconstruct": ("wmv", "emv", "none"),
     "inpaint": ("held_out", "wmv", "emv", "none"),
     "super_resolve": ("held_out", "wmv", "emv", "none"),
+    "deblur": ("held_out", "wmv", "emv", "none"),
 }
 CASES = [(task, rule) for task, rules in SUITABLE.items() for rule in rules if rule != "none"]
 
@@ -326,6 +327,7 @@ def test_auto_is_the_first_rule_that_suits():
         "reconstruct": "none",
         "inpaint": "held_out",
         "super_resolve": "none",
+        "deblur": "held_out",
     }
     own = ("fast", "best", "sure")  # the others are the paper's
     assert {preset.stop for preset in PRESETS if preset.name not in own} == {"none"}

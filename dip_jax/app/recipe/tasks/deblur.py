@@ -1,0 +1,207 @@
+"""Removing a blur whose shape is known."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+import dip_jax
+from dip_jax import operators
+from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import read_picture
+from dip_jax.app.recipe import degrade
+from dip_jax.app.recipe.tasks.base import (
+    GAIN,
+    NOISE,
+    SIGMA,
+    Arrays,
+    Data,
+    Degraded,
+    Flag,
+    Options,
+    TaskSpec,
+)
+from dip_jax.base import Array, Image, Task
+from dip_jax.noise import NoiseModel
+
+_LEAST_BALANCE = 0.02  # up to sigma 3; from there on the noise counts
+_BALANCE = 0.002  # per square of sigma in 8-bit levels
+_LEAST_WEIGHT = 1e-3  # of a kernel's largest value: a darker rim is dropped
+# Names of kernels, with what makes them and how many numbers they take.
+KERNELS: Mapping[str, tuple[Callable[..., np.ndarray], int]] = {
+    "gaussian": (operators.gaussian_kernel, 1),
+    "disk": (operators.disk_kernel, 1),
+    "motion": (operators.motion_kernel, 2),
+    "box": (operators.box_kernel, 1),
+}
+_FORMS = "gaussian:1.6, disk:4, motion:15,30, box:9, or a picture or .npy of the kernel"
+
+
+def parse_kernel(text: str) -> np.ndarray:
+    """Returns the kernel ``[k, l]`` that a text such as ``gaussian:1.6`` or a file's name means.
+
+    Raises:
+      UserError: for another text, or a number out of range.
+    """
+    name, colon, numbers = text.partition(":")
+    if name not in KERNELS or not colon:
+        if Path(text).exists():
+            return read_picture(text, flag="--kernel").image.mean(axis=2)
+        raise UserError("kernel", text, f"is neither a file nor a kernel; write {_FORMS}")
+    make, count = KERNELS[name]
+    try:
+        values = [float(number) for number in numbers.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count:
+        wanted = "two numbers" if count > 1 else "one number"
+        raise UserError("kernel", text, f"takes {wanted} behind the colon; write {_FORMS}")
+    try:
+        return make(*values)
+    except ValueError as error:
+        raise UserError("kernel", text, f"is out of range ({error})") from error
+
+
+def check_kernel(given: Any, picture: np.ndarray) -> np.ndarray:
+    """Returns a kernel as float64 ``[k, l]`` with sum 1, without its dark rim.
+
+    Raises:
+      UserError: for another shape, values that are not finite, a sum that is not above 0, or a
+        kernel larger than the picture.
+    """
+    kernel = np.asarray(parse_kernel(given) if isinstance(given, str) else given, np.float64)
+    if kernel.ndim == 3 and kernel.shape[2] == 1:
+        kernel = kernel[:, :, 0]
+    shown = given if isinstance(given, str) else f"array of shape {kernel.shape}"
+    if kernel.ndim != 2 or not kernel.size:
+        raise UserError("kernel", shown, "must be [rows, columns] of weights")
+    if not np.isfinite(kernel).all():
+        raise UserError("kernel", shown, "holds values that are not finite")
+    total = kernel.sum()
+    if not total > 1e-6 * np.abs(kernel).sum():
+        raise UserError(
+            "kernel", shown, f"sums to {total:.3g}; its weights must sum to more than 0"
+        )
+    kernel = _trim(kernel / total)
+    if kernel.shape[0] > picture.shape[0] or kernel.shape[1] > picture.shape[1]:
+        size, own = ("{1}x{0}".format(*each.shape) for each in (kernel, picture))
+        raise UserError("kernel", shown, f"is {size} pixels, larger than the picture ({own})")
+    return kernel
+
+
+def _trim(kernel: np.ndarray) -> np.ndarray:
+    """Drops dark outer rows and columns, as many on either side, so that the centre stays."""
+    for axis in (0, 1):
+        lines = np.abs(kernel).max(axis=1 - axis) > _LEAST_WEIGHT * np.abs(kernel).max()
+        dark = min(int(np.argmax(lines)), int(np.argmax(lines[::-1])))
+        kernel = np.delete(kernel, [*range(dark), *range(-dark, 0)], axis=axis)
+    return kernel / kernel.sum()
+
+
+def _read(text: str, picture: np.ndarray, options: Options) -> tuple[np.ndarray, list[str]]:
+    del options
+    return check_kernel(text, picture), []
+
+
+KERNEL = Data(
+    Flag(
+        "kernel",
+        str,
+        None,
+        "For deblur: the blur's shape (point spread function). gaussian:SIGMA, disk:RADIUS (out of "
+        "focus), motion:LENGTH,ANGLE (degrees, anticlockwise from the horizontal), box:WIDTH, all "
+        "in pixels; or a picture or .npy file of it [a demonstration: gaussian:1.6].",
+    ),
+    _read,
+    check_kernel,
+    "write --kernel=gaussian:1.6, disk:4, motion:15,30, box:9 or the name of a file",
+    per_pixel=False,
+)
+
+
+@dataclass(frozen=True)
+class Deblur(TaskSpec):
+    """Finds a picture that gives the blurred one when it is blurred again."""
+
+    name = "deblur"
+    takes_noise = True
+    needs_noise = True
+    default_rule = "held_out"
+    measures_pixels = False
+    damage_flag = "blur"
+    shown_as = "blurred"
+    data = (KERNEL,)
+    flags = (
+        NOISE,
+        SIGMA,
+        GAIN,
+        Flag(
+            "blur",
+            bool,
+            False,
+            "Demonstration: --image is sharp; blur it with --kernel, and add noise of --sigma [2].",
+        ),
+    )
+
+    balance: float | None = None
+    """How far the loss evens out what the blur has weakened: each frequency's error is divided by
+    the blur's strength there, the square of which counts as this at least. Larger values fit
+    slowly, smaller ones fit noise. None follows the noise."""
+
+    def check(self) -> None:
+        if self.balance is not None and not 0 < self.balance < math.inf:
+            raise UserError("balance", self.balance, "must be above 0")
+
+    def resolve(self, noise: NoiseModel | None) -> "Deblur":
+        if self.balance is not None or noise is None:
+            return self
+        level = noise.standard_deviation_at_level(128)
+        return self.replace(balance=max(_LEAST_BALANCE, _BALANCE * level**2))
+
+    def margin(self, data: Arrays) -> int:
+        return max(max(sides) for sides in operators.reach(data["kernel"]))
+
+    def make(
+        self,
+        y: Array,
+        known: Array,
+        data: Arrays,
+        reference: Image | None = None,
+        region: Array | None = None,
+    ) -> Task:
+        transfer = operators.transfer_function(data["kernel"], *y.shape[:2])
+        assert self.balance is not None
+        strength = np.abs(transfer) ** 2
+        gain = np.sqrt((1 + self.balance) / (strength + self.balance)).astype(np.complex64)
+        even = Partial(operators.convolve, transfer=jnp.asarray(gain))
+        blur = Partial(_blur_known, jnp.asarray(transfer), jnp.asarray(known), even)
+        seen = even(operators.mask(y, known))
+        return dip_jax.observe(blur, seen, reference=reference, region=region)
+
+    def compare(self, y: Array, known: Array, data: Arrays) -> Task:
+        transfer = operators.transfer_function(data["kernel"], *y.shape[:2])
+        blur = Partial(operators.convolve, transfer=jnp.asarray(transfer))
+        return dip_jax.observe(blur, y, known=known)
+
+    def degrade(
+        self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
+    ) -> Degraded | None:
+        if not (demonstration or options["blur"]):
+            return None
+        text = options["kernel"] or "gaussian:1.6"
+        kernel = check_kernel(text, image)
+        sigma = 2.0 if options["sigma"] is None else options["sigma"]
+        observed = degrade.add_noise(degrade.blur(image, kernel), sigma, seed)
+        words = f"blurred by {text}, with noise of sigma {sigma:g} added"
+        noise = NoiseModel("gaussian", sigma)
+        return Degraded(observed, image, words, {"kernel": kernel}, noise)
+
+
+def _blur_known(transfer: Array, known: Array, even: Callable, image: Image) -> Image:
+    """Blurs, keeps what is known, and evens the frequencies."""
+    return even(operators.mask(operators.convolve(image, transfer), known))
