@@ -144,6 +144,7 @@ def task_flags(task: type[TaskSpec]) -> tuple[Flag, ...]:
 def _all_flags() -> tuple[Flag, ...]:
     own = [flag for task in TASKS.values() for flag in task_flags(task)]
     rest = (_REFERENCE, _PRESET, *_SETTINGS, *_RUN, *_MANY, *_OUTPUT)
+    assert len({flag.name for flag in own}) == len(set(own)), "a flag defined twice"
     return tuple({flag.name: flag for flag in (*_PICTURE, *own, *rest)}.values())
 
 

@@ -109,6 +109,8 @@ def make_plan(
         model = estimate_noise(y, kind)
     if model is not None and method.feeds_picture:
         model = model.detect_clipping(y)
+    if preset.counts.tile and not spec.tiles:
+        raise UserError("tile", preset.counts.tile, f"{spec.name} needs the whole picture; take 0")
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
     rule = choose_rule(preset.stop, spec, model, pixels)
     preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name)

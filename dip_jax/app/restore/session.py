@@ -168,8 +168,9 @@ class PictureRun:
         fit = self._fit_spec(0, problem, self._split(0, problem), "")
         z = jax.eval_shape(fit.make_input, fit.key)
         needed = needed_bytes(fit.algorithm, fit.key, fit.task, z, jax.default_backend())
-        factor = self.preset.task.factor
-        return memory.largest_tile(tile, factor, pixels, needed, allowed=allowed)
+        task = self.preset.task
+        allowed = allowed and task.tiles
+        return memory.largest_tile(tile, task.factor, pixels, needed, allowed=allowed)
 
     def _offer(self, arrays: Callable[[], Arrays], at_once: bool) -> None:
         if self._checkpoint is not None:

@@ -15,6 +15,7 @@ from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
 from dip_jax.app.machine import memory
+from dip_jax.app.recipe import Denoise
 from dip_jax.app.restore import session
 from dip_jax.app.restore.tiles import OVERLAP, blend, cut_tiles
 from dip_jax.loop import needed_bytes
@@ -141,3 +142,9 @@ def test_needed_bytes_grow_with_the_picture():
         z = jax.ShapeDtypeStruct((size, size, 4), "float32")
         needs.append(needed_bytes(fit, key, task, z, "cpu"))
     assert 3 < needs[1] / needs[0] < 5
+
+
+def test_a_task_that_needs_the_whole_picture_refuses_tiles(monkeypatch):
+    monkeypatch.setattr(Denoise, "tiles", False)
+    with pytest.raises(UserError, match="tile=64: denoise needs the whole picture; take 0"):
+        restore(np.zeros((80, 80, 3), np.float32), tile=64, sigma=25.0)

@@ -111,6 +111,9 @@ class TaskSpec(Record, abc.ABC):
     """Whether pixels are missing; its data then tell where, see :meth:`known`."""
     on_canvas: ClassVar[bool] = True
     """Whether the picture lies on the generator's canvas. If not, it is compared with a crop."""
+    tiles: ClassVar[bool] = True
+    """Whether a part of the picture can be restored by itself. Not so if the damage depends on the
+    position in the picture."""
     shown_as: ClassVar[str] = "degraded"
     """The name of what the result is compared with."""
     raw_as: ClassVar[str] = ""
