@@ -8,6 +8,7 @@ import pytest
 
 import dip_jax
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 MEMBERS, STEPS = 4, 7
 
 

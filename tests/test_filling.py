@@ -11,6 +11,8 @@ from dip_jax import filling
 from dip_jax.filling import complete, interpolate
 from tests.toy import picture
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
+
 
 def mask(missing, height=64, width=48):
     known = jax.random.bernoulli(jax.random.key(1), 1 - missing, (height, width, 1))

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
 Z = jax.random.uniform(jax.random.key(1), (16, 8, 2))
 SKIP = {"widths": (4, 4), "skip_widths": 2}
+ONE_SCALE = {"widths": (4,), "skip_widths": 2}
 UNET = {"feature_scale": 16}
 RESNET = {"blocks": 1, "width": 4}
 LAYERS = ("down_conv", "deep_conv", "up_conv", "mix_conv")
@@ -284,7 +285,7 @@ def test_convolution_of_few_channels_equals_a_sum_over_taps():
 def test_half_precision_is_near_and_gives_float32(backend, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     z, y = data(16, 16, 2), data(16, 16, 3, seed=1)
-    whole, half = Skip(**SKIP), Skip(**SKIP, dtype="bfloat16")
+    whole, half = Skip(**ONE_SCALE), Skip(**ONE_SCALE, dtype="bfloat16")
     params = jax.jit(whole.init)(KEY, z)
     drawn = jax.eval_shape(half.init, KEY, z)
     assert {leaf.dtype for leaf in jax.tree.leaves(drawn)} == {jnp.dtype("float32")}
@@ -318,20 +319,21 @@ def test_image_is_of_the_inputs_type(dtype, backend, monkeypatch):
 
 def test_flat_parameters_give_the_same_image_and_gradient():
     z = jnp.asarray(data(16, 8, 2))
-    flat, net = Flat(Skip(**SKIP)), Skip(**SKIP)
-    vector, params = flat.init(KEY, z), net.init(KEY, z)
+    flat, net = Flat(Skip(**ONE_SCALE)), Skip(**ONE_SCALE)
+    init, apply = jax.jit(flat.init), jax.jit(flat.apply)
+    vector, params = init(KEY, z), jax.jit(net.init)(KEY, z)
     assert vector.ndim == 1
-    np.testing.assert_array_equal(flat.apply(vector, z), net.apply(params, z))
+    np.testing.assert_array_equal(apply(vector, z), jax.jit(net.apply)(params, z))
 
-    def loss(generator, params):
-        return jnp.sum(generator.apply(params, z) ** 2)
+    def gradient(generator, params):
+        return jax.jit(jax.grad(lambda p: jnp.sum(generator.apply(p, z) ** 2)))(params)
 
-    ours = flat.unravel(jax.grad(lambda p: loss(flat, p))(vector), z)
-    jax.tree.map(np.testing.assert_array_equal, ours, jax.grad(lambda p: loss(net, p))(params))
-    both = jax.vmap(flat.apply, in_axes=(0, None))(jnp.stack([vector, 2 * vector]), z)
-    np.testing.assert_allclose(both[0], flat.apply(vector, z), atol=1e-5)
-    np.testing.assert_allclose(both[1], flat.apply(2 * vector, z), atol=1e-5)
-    np.testing.assert_array_equal(flat.init(KEY, z[:8]), vector)  # whatever the height
+    ours = flat.unravel(gradient(flat, vector), z)
+    jax.tree.map(np.testing.assert_array_equal, ours, gradient(net, params))
+    both = jax.jit(jax.vmap(flat.apply, in_axes=(0, None)))(jnp.stack([vector, 2 * vector]), z)
+    np.testing.assert_allclose(both[0], apply(vector, z), atol=1e-5)
+    np.testing.assert_allclose(both[1], apply(2 * vector, z), atol=1e-5)
+    np.testing.assert_array_equal(init(KEY, z[:8]), vector)  # whatever the height
 
 
 @pytest.mark.parametrize("shape", [(5, 7, 3), (1, 4, 3), (1, 1, 2)])
@@ -345,10 +347,13 @@ def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
     def summed(square):
         return lambda x: jnp.sum(jnp.arange(1.0, shape[2] + 1) * square(x) ** 2)
 
+    def along(function):
+        return jax.jit(lambda x, v: jax.jvp(function, (x,), (v,)))(x, v)
+
     ours = doubling.doubled_square
-    for mine, theirs in zip(jax.jvp(ours, (x,), (v,)), jax.jvp(plain, (x,), (v,)), strict=True):
+    for mine, theirs in zip(along(ours), along(plain), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
-    mine, theirs = (jax.jvp(jax.grad(summed(f)), (x,), (v,)) for f in (ours, plain))
+    mine, theirs = (along(jax.grad(summed(f))) for f in (ours, plain))
     np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mine[1], theirs[1], rtol=1e-4, atol=1e-5)
 
@@ -402,21 +407,22 @@ def test_accelerators_compute_a_norms_result_alike(activation, monkeypatch):
 
     tangents = tuple(data(*value.shape, seed=9) for value in values)
     cotangents = data(6, 5, 4, seed=5), data(6, 5, 2, seed=6)
-    results = []
-    for backend in ("cpu", "gpu"):
-        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def derived(backend):
+        monkeypatch.setattr(jax, "default_backend", lambda: backend)
         y, transpose = jax.vjp(made, *values)
         slopes = jax.grad(lambda *values: sum(jnp.sum(y**2) for y in made(*values)), range(4))
         batch = (jnp.stack([value, 2 * value]) for value in values)
-        results.append(
-            [
-                (y, transpose(cotangents)),
-                jax.jvp(made, values, tangents),
-                jax.jvp(slopes, values, tangents)[1],
-                jax.vmap(slopes)(*batch),
-                jax.vmap(slopes, (None, 0, None, None))(x, jnp.ones((2, 4)), *values[2:]),
-            ]
-        )
+        return [
+            (y, transpose(cotangents)),
+            jax.jvp(made, values, tangents),
+            jax.jvp(slopes, values, tangents)[1],
+            jax.vmap(slopes)(*batch),
+            jax.vmap(slopes, (None, 0, None, None))(x, jnp.ones((2, 4)), *values[2:]),
+        ]
+
+    results = [derived(backend) for backend in ("cpu", "gpu")]
     for one, other in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
@@ -539,12 +545,20 @@ def test_parts_stand_for_their_concatenation(kind):
     parts = (skip, doubling.Doubled(jnp.asarray(coarse), kind))
     norm, conv = blocks.Norm(), blocks.Conv(width=4)
     scaled = {"params": {"scale": data(7, seed=2), "bias": data(7, seed=3)}}
-    first, second = norm.apply(scaled, *parts)
-    normal = np.concatenate([first, doubling.upsample(second.x, kind)], axis=-1)
-    np.testing.assert_allclose(normal, norm.apply(scaled, joined), atol=1e-5)
-    params = conv.init(KEY, joined)
-    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, conv.init(KEY, *parts))
-    np.testing.assert_allclose(conv.apply(params, *parts), conv.apply(params, joined), atol=1e-5)
+
+    def applied(layer, params, *parts):
+        return jax.jit(lambda params: layer.apply(params, *parts))(params)
+
+    first, second = jax.jit(
+        lambda scaled: [getattr(part, "x", part) for part in norm.apply(scaled, *parts)]
+    )(scaled)
+    normal = np.concatenate([first, doubling.upsample(second, kind)], axis=-1)
+    np.testing.assert_allclose(normal, applied(norm, scaled, joined), atol=1e-5)
+    params = jax.jit(conv.init)(KEY, joined)
+    shapes = jax.eval_shape(lambda key: conv.init(key, *parts), KEY)
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, shapes)
+    ours, plain = applied(conv, params, *parts), applied(conv, params, joined)
+    np.testing.assert_allclose(ours, plain, atol=1e-5)
 
     def split(scaled, params, skip, coarse):
         return conv.apply(params, *norm.apply(scaled, skip, doubling.Doubled(coarse, kind)))
@@ -554,7 +568,13 @@ def test_parts_stand_for_their_concatenation(kind):
         return conv.apply(params, norm.apply(scaled, joined))
 
     cotangent = jnp.asarray(data(8, 6, 4, seed=4))
-    ours, theirs = (jax.vjp(f, scaled, params, skip, coarse)[1](cotangent) for f in (split, whole))
+
+    def pulled_back(function):
+        return jax.jit(lambda *values: jax.vjp(function, *values)[1](cotangent))(
+            *(scaled, params, skip, coarse)
+        )
+
+    ours, theirs = pulled_back(split), pulled_back(whole)
     for mine, plain in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(mine, plain, atol=1e-4 * np.abs(plain).max())
 

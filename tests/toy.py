@@ -1,15 +1,17 @@
-"""A generator without convolutions: compiles in milliseconds."""
+"""Generators that compile quickly."""
 
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 import dip_jax
+from dip_jax.generators.checks import check_input
 
 
 class Toy(NamedTuple):
-    """The image is ``sigmoid(params)``, plus a little of z; parameters are pixels."""
+    """Has no convolutions: parameters are pixels, the image their sigmoid plus a little of z."""
 
     leak: float = 0.0
 
@@ -18,6 +20,19 @@ class Toy(NamedTuple):
 
     def apply(self, params, z):
         return jax.nn.sigmoid(params["pixels"]) + self.leak * jnp.mean(z, -1, keepdims=True)
+
+
+class Convolutions(nn.Module):
+    """Two convolutions; asks for inputs of the sizes that a network of such a stride takes."""
+
+    channels: int
+    stride: int = 2
+
+    @nn.compact
+    def __call__(self, z):
+        check_input(z, self.stride)
+        x = nn.leaky_relu(nn.Conv(4, (3, 3))(z))
+        return nn.sigmoid(nn.Conv(self.channels, (1, 1))(x))
 
 
 def picture(height: int = 12, width: int = 10, channels: int = 1):

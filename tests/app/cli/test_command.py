@@ -120,7 +120,7 @@ def test_demonstration_restores(small_presets, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_each_task_has_a_demonstration(task, small_presets, tmp_path, capsys, monkeypatch):
+def test_each_task_has_a_demonstration(task, tiny_presets, tmp_path, capsys, monkeypatch):
     tiny = smooth(32, 32).astype(np.float32) / 255
     monkeypatch.setattr("dip_jax.app.recipe.degrade.demonstration_picture", lambda: tiny)
     code, _, _ = run(capsys, f"--task={task}", "--steps=2", f"--out={tmp_path / 'out'}")
@@ -130,7 +130,7 @@ def test_each_task_has_a_demonstration(task, small_presets, tmp_path, capsys, mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(7, 5), (1, 1), (33, 64)])
-def test_any_size_and_kind(height, width, small_presets, tmp_path, capsys):
+def test_any_size_and_kind(height, width, tiny_presets, tmp_path, capsys):
     rgba = np.dstack(
         [smooth(height, width), np.arange(height * width).reshape(height, width) % 256]
     ).astype(np.uint8)

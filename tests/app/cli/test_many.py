@@ -21,7 +21,7 @@ from dip_jax.app.restore import fit as fitting
 
 
 @pytest.fixture(autouse=True)
-def small(small_presets):
+def small(tiny_presets):
     pass
 
 

@@ -49,7 +49,7 @@ def rows(out):
 
 
 @pytest.mark.slow
-def test_two_devices_make_the_same_pictures(photos, tmp_path, small_presets, capsys):
+def test_two_devices_make_the_same_pictures(photos, tmp_path, tiny_presets, capsys):
     flags = [f"--image={photos}", "--steps=3"]
     assert command.main([*flags, f"--out={tmp_path / 'one'}"]) == 0
     assert command.main([*flags, f"--out={tmp_path / 'two'}", "--devices=2"]) == 0
@@ -59,7 +59,7 @@ def test_two_devices_make_the_same_pictures(photos, tmp_path, small_presets, cap
 
 
 def test_an_interrupt_ends_both_and_leaves_what_is_done(
-    photos, tmp_path, small_presets, monkeypatch
+    photos, tmp_path, tiny_presets, monkeypatch
 ):
 
     progress, calls = many.Run._progress, []
@@ -91,7 +91,7 @@ def test_more_devices_than_there_are_is_told():
 
 
 def start(*argv):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     return subprocess.Popen(
         [sys.executable, "-c", CODE, *argv],
         stdout=subprocess.PIPE,

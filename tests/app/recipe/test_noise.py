@@ -42,7 +42,7 @@ def test_given_noise():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", ["r2r", "held_out", "none"])
-def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
+def test_poisson_noise_end_to_end(stop, tiny_presets, tmp_path, capsys):
     clean = np.full((40, 36, 3), 0.6)
     write_picture(tmp_path / "p.png", clean)
     flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", f"--stop={stop}"]
@@ -60,7 +60,7 @@ def test_poisson_noise_end_to_end(stop, small_presets, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_noise_matters_to_the_fit(small_presets):
+def test_noise_matters_to_the_fit(tiny_presets):
     y = np.random.default_rng(0).random((20, 20, 1), np.float32)
     options = {"steps": 2, "progress": False}
     images = [
@@ -72,7 +72,7 @@ def test_noise_matters_to_the_fit(small_presets):
 
 
 @pytest.mark.slow
-def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
+def test_clipped_or_not_a_picture_compiles_nothing(tiny_presets):
     less = {"steps": 2, "progress": False}
     options = less | {"sigma": 25.0}
     for reference in (None, np.full((40, 40, 1), 0.1, np.float32)):
@@ -88,7 +88,7 @@ def test_clipped_or_not_a_picture_compiles_nothing(small_presets):
 
 
 @pytest.mark.slow
-def test_hiding_assumes_no_noise_level(small_presets):
+def test_hiding_assumes_no_noise_level(tiny_presets):
     """One that is given is used; an estimate may be of noise of another kind."""
     y = degrade.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
     options = {"steps": 2, "progress": False, "hide": 0.5}

@@ -20,7 +20,7 @@ MEASURED = (TRUTH + 0.02 * RNG.standard_normal(TRUTH.shape)).astype(np.float32)
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", ["held_out", "none"])
 @pytest.mark.parametrize("hide", [0.0, 0.5])
-def test_what_the_fit_did_not_see_is_weighed_in(stop, hide, small_presets, monkeypatch):
+def test_what_the_fit_did_not_see_is_weighed_in(stop, hide, tiny_presets, monkeypatch):
     """Held-out values, or all where each was foreseen unseen."""
     unseen = []
 
@@ -54,7 +54,7 @@ def test_clipping_is_undone():
 
 
 @pytest.mark.slow
-def test_scores_on_the_way_are_those_of_the_corrected_picture(small_presets):
+def test_scores_on_the_way_are_those_of_the_corrected_picture(tiny_presets):
     clean = np.zeros((40, 40, 1), np.float32)
     y = add_noise(clean, 60, seed=0)
     options = {"sigma": 60, "stop": "none", "hide": 0.0, "steps": 30, "progress": False}
@@ -65,7 +65,7 @@ def test_scores_on_the_way_are_those_of_the_corrected_picture(small_presets):
 
 
 @pytest.mark.slow
-def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_presets):
+def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(tiny_presets):
     clean = np.full((40, 40, 1), 0.03, np.float32)
     y = add_noise(clean, 60, seed=0)
     result = restore(y, sigma=60, stop="none", hide=0.5, steps=400, progress=False)
@@ -74,7 +74,7 @@ def test_blind_spots_are_clipped_and_weighed_before_they_are_unclipped(small_pre
 
 
 @pytest.mark.slow
-def test_only_what_keeps_known_pixels_moves(small_presets):
+def test_only_what_keeps_known_pixels_moves(tiny_presets):
     mask = np.ones((40, 30), np.uint8)
     mask[10:30, 10:13] = 0
     picture = np.tile(np.linspace(0.2, 0.8, 30, dtype=np.float32), (40, 1))

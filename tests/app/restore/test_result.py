@@ -18,7 +18,7 @@ OPTIONS = {"steps": 3, "progress": False}
 
 
 @pytest.fixture(autouse=True)
-def small(small_presets):
+def small(tiny_presets):
     pass
 
 

@@ -18,7 +18,7 @@ MASK[2:4, 3:7] = 0
 
 
 @pytest.fixture(autouse=True)
-def small(small_presets):
+def small(tiny_presets):
     pass
 
 
@@ -169,14 +169,14 @@ def test_nothing_is_asked_of_the_margin():
         np.testing.assert_allclose(task.metrics(one)["psnr"], -10 * np.log10(square), rtol=1e-5)
 
 
-def test_a_black_picture_comes_back(small_presets):
+def test_a_black_picture_comes_back(tiny_presets):
     result = restore(np.zeros((9, 13, 3), np.float32), steps=3, progress=False)
     assert result.noise.level == 0
     assert np.isfinite(result.image).all()
 
 
 @pytest.mark.slow
-def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(small_presets):
+def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(tiny_presets):
     noisy = np.random.default_rng(0).random((21, 18, 3), np.float32)
     options = {"task": "denoise", "steps": 2, "progress": False}
     given, estimated = restore(noisy, sigma=10, **options), restore(noisy, **options)
@@ -251,7 +251,7 @@ def few(mask):
 @pytest.mark.parametrize(
     ("damage", "hides"), [(area, 0), (rows, 0), (columns, 0), (scattered, 0.2), (few, 0.2)]
 )
-def test_scattered_pixels_are_learned_from_known_ones(small_presets, damage, hides):
+def test_scattered_pixels_are_learned_from_known_ones(tiny_presets, damage, hides):
     mask = np.ones((48, 40), np.uint8)
     damage(mask)
     picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
@@ -266,7 +266,7 @@ def test_scattered_pixels_are_learned_from_known_ones(small_presets, damage, hid
 
 
 @pytest.mark.slow
-def test_hiding_can_be_told(small_presets):
+def test_hiding_can_be_told(tiny_presets):
     mask = np.ones((48, 40), np.uint8)
     scattered(mask)
     picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
@@ -277,7 +277,7 @@ def test_hiding_can_be_told(small_presets):
 
 
 @pytest.mark.slow
-def test_a_scattered_inpainting_begins_from_a_guess(small_presets):
+def test_a_scattered_inpainting_begins_from_a_guess(tiny_presets):
     mask = np.ones((48, 40), np.uint8)
     scattered(mask)
     picture = np.tile(np.linspace(0, 0.9, 40, dtype=np.float32)[:, None], (48, 1, 3))

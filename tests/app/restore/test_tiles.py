@@ -24,7 +24,7 @@ PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
 
 
 @pytest.fixture(autouse=True)
-def small(small_presets):
+def small(tiny_presets):
     pass
 
 

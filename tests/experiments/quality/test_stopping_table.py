@@ -34,7 +34,7 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def impatient(small_presets, monkeypatch):
+def impatient(tiny_presets, monkeypatch):
     """Small networks and rules that soon end a run; the kept algorithms have other constants."""
     hasty = {"patience": 0.0, "at_least": 2}
     monkeypatch.setattr(Method, "patience", hasty)

@@ -59,7 +59,7 @@ CASES = [(task, rule) for task, rules in SUITABLE.items() for rule in rules if r
 
 
 @pytest.fixture(autouse=True)
-def small(small_presets):
+def small(tiny_presets):
     """The algorithms are kept by preset: those made here have other constants."""
     build._algorithm.cache_clear()
     yield
