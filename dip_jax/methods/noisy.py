@@ -22,11 +22,13 @@ class NoisyInput(NamedTuple):
     clipped: Array | None = None
     """Which values were clipped and how likely that was, ``[h, w, c]``, from
     :func:`dip_jax.noise.clipped_chance`. Each step then redraws them. None redraws nothing."""
+    transfer: Array | None = None
+    """Of the filter that correlates white noise as the picture's is; None if that is white."""
 
 
 def redraw_input(state: DipState) -> tuple[Image, Array, Image]:
     """Returns the picture, its noise's sigma, and the picture with clipped values redrawn."""
-    y, sigma, clipped = state.z
+    y, sigma, clipped, _ = state.z
     if clipped is None:
         return y, sigma, y
     # Differs from every key with which the step draws other noise.

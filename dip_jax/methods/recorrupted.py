@@ -55,7 +55,7 @@ def recorrupted(
         """Returns the generator's input y1, and y - y2."""
         y, sigma, whole = redraw_input(state)
         key = jax.random.fold_in(state.key, state.count)
-        y1, y2 = recorrupt(key, whole, sigma, noise_share)
+        y1, y2 = recorrupt(key, whole, sigma, noise_share, state.z.transfer)
         return y1 - 0.5, y - y2
 
     def init(key: Key, task: Task, z: NoisyInput) -> DipState:

@@ -2,7 +2,10 @@
 
 from dip_jax.noise.blending import blend_unseen_pixels
 from dip_jax.noise.clipping import clipped_chance, clipped_moments, invert_clipping, redraw_clipped
+from dip_jax.noise.coloring import color, kernel_transfer
 from dip_jax.noise.estimate import estimate_noise
+from dip_jax.noise.identify import Verdict, identify_noise
+from dip_jax.noise.measure import Spectrum, measure_spectrum, model_noise
 from dip_jax.noise.model import (
     LEVELS,
     NoiseModel,
@@ -12,21 +15,37 @@ from dip_jax.noise.model import (
     outside_flat_areas,
     where_model_holds,
 )
-from dip_jax.noise.splitting import fill_held_out, hold_out, recorrupt, thin
+from dip_jax.noise.splitting import (
+    fill_held_out,
+    fill_smoothly,
+    hold_out,
+    hold_out_blocks,
+    recorrupt,
+    thin,
+)
 
 __all__ = [
     "LEVELS",
     "NoiseModel",
+    "Spectrum",
     "VarianceModel",
+    "Verdict",
     "blend_unseen_pixels",
     "clipped_chance",
     "clipped_mean",
     "clipped_moments",
+    "color",
     "estimate_noise",
     "fill_held_out",
+    "fill_smoothly",
     "hold_out",
+    "hold_out_blocks",
+    "identify_noise",
     "invert_clipped_mean",
     "invert_clipping",
+    "kernel_transfer",
+    "measure_spectrum",
+    "model_noise",
     "outside_flat_areas",
     "recorrupt",
     "redraw_clipped",

@@ -1,4 +1,4 @@
-"""A model of a picture's noise: Gaussian or Poisson, independent from value to value, clipped."""
+"""A model of a picture's noise: Gaussian, Poisson or as measured; clipped, correlated."""
 
 import functools
 import operator
@@ -11,6 +11,7 @@ from jax.scipy.stats import norm
 from dip_jax.base import ArrayLike
 from dip_jax.compilation import jit
 from dip_jax.noise import clipping
+from dip_jax.noise.coloring import kernel_transfer
 
 LEVELS = {"gaussian": "sigma", "poisson": "gain"}
 """The kinds of noise, each with the name of its level."""
@@ -19,16 +20,22 @@ _NEARLY_ALL = 0.1  # share of values inside (0, 1), below which all values count
 
 
 class NoiseModel(NamedTuple):
-    """The noise of a picture, independent from value to value."""
+    """The noise of a picture. But for "measured" it is independent from value to value."""
 
     kind: str
-    """"gaussian" or "poisson"."""
+    """"gaussian", "poisson" or "measured"."""
     level: float | jax.Array
     """Gaussian: the standard deviation sigma. Poisson: the gain, the brightness of one photon, so
-    that the variance is gain times brightness. In 8-bit levels."""
+    that the variance is gain times brightness. Measured: its root mean square. In 8-bit levels."""
     clipped: bool = False
     """Whether it was clipped at 1, and Gaussian noise at 0 too; see
     :mod:`dip_jax.noise.clipping`."""
+    deviation: ArrayLike | None = None
+    """Measured noise only, ``[n, c]``: its standard deviation at n brightnesses, evenly spaced from
+    0 to 1, in the picture's units."""
+    kernel: ArrayLike | None = None
+    """Measured noise only, ``[k, k, c, c]``: the filter that makes it of white noise, before the
+    deviation; see :func:`.color`."""
 
     def standard_deviation(self, y: ArrayLike) -> jax.Array:
         """Returns that of the noise of each value of the noisy picture ``y``, in its units."""
@@ -36,6 +43,8 @@ class NoiseModel(NamedTuple):
 
     def standard_deviation_at(self, mean: ArrayLike) -> jax.Array:
         """Returns that of the noise where measured values have this ``mean``, of any shape."""
+        if self.deviation is not None:
+            return _interpolate(jnp.asarray(self.deviation), mean)
         return _standard_deviation_at(self._variance_model(), self.clipped, mean)
 
     def before_clipping(self, y: ArrayLike) -> tuple[jax.Array, jax.Array]:
@@ -60,16 +69,24 @@ class NoiseModel(NamedTuple):
         Half of the expected number is enough, since the brightness is only known roughly. Noise
         that is smaller in the dark, as a camera's, leaves none. Black borders do not count.
         """
-        if not self.level:
+        if not self.level or self.kind == "measured":
             return self
         cut, beyond = _shares_beyond(self._variance_model(), y)
         return self._replace(clipped=bool(cut > 0.5 * beyond))
 
     def standard_deviation_at_level(self, brightness: float) -> float:
         """Returns that of unclipped noise at a brightness; both in 8-bit levels."""
+        if self.deviation is not None:
+            return 255 * float(
+                jnp.mean(_interpolate(jnp.asarray(self.deviation), brightness / 255))
+            )
         if self.kind == "gaussian":
             return float(self.level)
         return float((brightness * self.level) ** 0.5)
+
+    def transfer(self, height: int, width: int) -> jax.Array | None:
+        """Returns what :func:`.color` takes for images of that size; None for white noise."""
+        return None if self.kernel is None else kernel_transfer(self.kernel, height, width)
 
     def _variance_model(self) -> "VarianceModel":
         level, nothing = jnp.float32(self.level / 255), jnp.float32(0)
@@ -122,9 +139,18 @@ def where_model_holds(y: ArrayLike, noise: NoiseModel) -> jax.Array:
     if noise.clipped:
         return outside_flat_areas(y, black=noise.kind == "gaussian")
     inside = y < 1
-    if noise.kind == "gaussian":
+    if noise.kind != "poisson":
         inside = inside & (y > 0)
     return (inside | (jnp.mean(inside) < _NEARLY_ALL)).astype(y.dtype)
+
+
+def _interpolate(table: jax.Array, brightness: ArrayLike) -> jax.Array:
+    """Returns values of a table ``[n, c]`` at brightnesses in [0, 1], of shape ``[..., c]``."""
+    place = jnp.clip(jnp.asarray(brightness), 0, 1) * (len(table) - 1)
+    below = jnp.minimum(place.astype(jnp.int32), len(table) - 2)
+    channels = jnp.arange(table.shape[1])
+    low, high = table[below, channels], table[below + 1, channels]
+    return low + (place - below) * (high - low)
 
 
 # Each as one program: so many single operations would take seconds to compile.

@@ -8,14 +8,20 @@ import jax
 import jax.numpy as jnp
 
 from dip_jax.base import Array, Image, Key
+from dip_jax.noise.coloring import color
 
 _ROUNDING = 0x706C  # a number that a user of the same key would not fold in
 _LAG = 4  # pixels between two that are each 2 away from a third
+_RELAXATIONS = 100  # a block of 11x11 pixels is smooth by then
 _RIDGE = 1e-4  # of the picture's variance; without it smooth pictures get wild weights
 
 
 def recorrupt(
-    key: Key, y: Image, sigma: Array | float, noise_share: float = 0.03
+    key: Key,
+    y: Image,
+    sigma: Array | float,
+    noise_share: float = 0.03,
+    transfer: Array | None = None,
 ) -> tuple[Image, Image]:
     """Returns two copies of ``y`` with Gaussian noise added so that their noises are independent.
 
@@ -28,6 +34,8 @@ def recorrupt(
       y: the noisy image ``[h, w, c]``.
       sigma: in the image's units; a number, or an array that broadcasts to y's shape.
       noise_share: a, above 0 and below 1. A smaller share adds less noise to y1.
+      transfer: of the filter that makes white noise as correlated as y's, from
+        :meth:`.NoiseModel.transfer`; None for white noise.
 
     Raises:
       ValueError: if ``noise_share`` is out of range.
@@ -36,7 +44,7 @@ def recorrupt(
     bootstrap, 2021.
     """
     _check_share("noise_share", noise_share)
-    w = sigma * jax.random.normal(key, y.shape)
+    w = sigma * color(jax.random.normal(key, y.shape), transfer)
     ratio = (noise_share / (1 - noise_share)) ** 0.5
     return y + ratio * w, y - w / ratio
 
@@ -85,6 +93,46 @@ def hold_out(key: Key, height: int, width: int, spacing: int = 7) -> Array:
     y = jnp.arange(rows)[:, None] * spacing + place[0]
     x = jnp.arange(columns)[None, :] * spacing + place[1]
     return jnp.zeros((height, width, 1)).at[y, x].set(1.0, mode="drop")
+
+
+def hold_out_blocks(
+    key: Key, height: int, width: int, *, reach: int, spacing: int
+) -> tuple[Array, Array]:
+    """Chooses blocks left to the validation, and their middles: two masks ``[h, w, 1]``.
+
+    One square block of ``2 reach + 1`` pixels at random from each square of ``spacing`` pixels.
+    Noise that is correlated over fewer than ``reach`` pixels is not shared between a middle and
+    what lies around its block.
+
+    Raises:
+      ValueError: if a square of ``spacing`` has no room for a block.
+    """
+    room = spacing - 2 * reach
+    if room < 1:
+        raise ValueError(f"spacing={spacing!r}: must be above {2 * reach}")
+    rows, columns = height // spacing, width // spacing
+    place = reach + jax.random.randint(key, (2, rows, columns), 0, room)
+    y = jnp.arange(rows)[:, None] * spacing + place[0]
+    x = jnp.arange(columns)[None, :] * spacing + place[1]
+    middle = jnp.zeros((height, width, 1)).at[y, x].set(1.0)
+    side = 2 * reach + 1
+    block = jax.lax.reduce_window(middle, 0.0, jax.lax.max, (side, side, 1), (1, 1, 1), "same")
+    return block, middle
+
+
+def fill_smoothly(y: Image, held: Array) -> Image:
+    """Replaces what is held out by the smoothest continuation of what is around it."""
+    known = 1 - held
+
+    def mean(image: Image) -> Image:
+        wide = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        return (wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]) / 4
+
+    def relax(_: int, image: Image) -> Image:
+        return y * known + held * mean(image)
+
+    start = y * known + held * jnp.sum(y * known, (0, 1)) / jnp.maximum(jnp.sum(known), 1)
+    return jax.lax.fori_loop(0, _RELAXATIONS, relax, start)
 
 
 def fill_held_out(y: Image, held: Array) -> Image:

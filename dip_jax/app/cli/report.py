@@ -17,7 +17,7 @@ from dip_jax.app.files import psnr_8_bit
 from dip_jax.app.files.trace import final_values
 from dip_jax.app.recipe import AUTO, RULES, TaskSpec
 from dip_jax.app.restore import Restoration
-from dip_jax.noise import LEVELS, NoiseModel
+from dip_jax.noise import LEVELS, NoiseModel, Verdict
 
 LUMA_BORDER = 4
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "dm-pix", "numpy", "pillow", "scikit-image")
@@ -62,7 +62,8 @@ def make_record(
             "name": inputs.name,
             "shape": inputs.observed.shape,
             "damage": inputs.damage,
-            "noise": None if result.noise is None else result.noise._asdict(),
+            "noise": _noise_record(result.noise),
+            "verdict": None if result.verdict is None else result.verdict.kind,
             "noise_estimated": result.noise is not None and inputs.noise is None,
         },
         "versions": {name: version(name) for name in _PACKAGES}
@@ -121,7 +122,9 @@ def report_lines(record: dict[str, Any], result: Restoration) -> Iterator[str]:
     if chosen:
         numbers = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)
         yield f"stopping rule {result.preset.stop}: the picture is that of step {numbers}"
-    if result.noise is not None:
+    if result.verdict is not None:
+        yield _describe_verdict(result.verdict)
+    elif result.noise is not None:
         estimated = record["picture"]["noise_estimated"]
         yield _describe_noise(result.noise, estimated=estimated)
     restores = record["restores"]
@@ -140,8 +143,28 @@ def report_lines(record: dict[str, Any], result: Restoration) -> Iterator[str]:
         yield f"  uncertainty and true error, over 8x8 pixels: rank correlation {correlation:.2f}"
 
 
+_VERDICTS = {
+    "none": "no noise was found; the picture is returned as it was (--noise=gaussian removes some)",
+    "white": "noise: white, sigma {level:.1f} of 255",
+    "signal-dependent": "noise: depends on the brightness",
+    "correlated": "noise: correlated between pixels, as a camera's",
+    "unknown": "noise: taken for white, sigma {level:.1f} of 255",
+}
+
+
+def _describe_verdict(verdict: Verdict) -> str:
+    return f"{_VERDICTS[verdict.kind].format(level=verdict.noise.level)}; {verdict.evidence}"
+
+
+def _noise_record(noise: NoiseModel | None) -> dict[str, Any] | None:
+    """Returns what ``run.json`` holds of the noise: numbers, without the filter."""
+    if noise is None:
+        return None
+    return {"kind": noise.kind, "level": noise.level, "clipped": noise.clipped}
+
+
 def _describe_noise(noise: NoiseModel, *, estimated: bool) -> str:
-    name = LEVELS[noise.kind]
+    name = LEVELS.get(noise.kind, "sigma")
     origin = f"estimated; --{name} sets it" if estimated else "as given"
     where = "white" if noise.kind == "poisson" else "black and white"
     clipped = f", clipped at {where}" if noise.clipped else ""

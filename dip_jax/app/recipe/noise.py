@@ -7,6 +7,8 @@ from dip_jax.app.recipe.records import suggest
 from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.noise import LEVELS, NoiseModel
 
+AUTO_NOISE = "auto"
+"""The kind that is found by :func:`dip_jax.noise.identify_noise`."""
 LEAST = 0.001  # 8-bit levels: less does not matter, and no photon is so dim
 
 
@@ -18,8 +20,9 @@ def given_noise(
     Raises:
       UserError: for a level that is out of range, or belongs to another kind or task.
     """
-    if kind not in LEVELS:
-        raise UserError("noise", kind, "is unknown; " + suggest(str(kind), LEVELS))
+    kinds = (AUTO_NOISE, *LEVELS)
+    if kind not in kinds:
+        raise UserError("noise", kind, "is unknown; " + suggest(str(kind), kinds))
     found = None
     for name, value in (("sigma", sigma), ("gain", gain)):
         if value is None:
@@ -28,6 +31,8 @@ def given_noise(
             raise UserError(name, value, f"has no meaning for {task.name}; drop it")
         if not (isinstance(value, numbers.Real) and LEAST <= value <= 255):
             raise UserError(name, value, f"must be from {LEAST} to 255 levels")
+        if kind == AUTO_NOISE:
+            kind = next(each for each, level in LEVELS.items() if level == name)
         if LEVELS[kind] != name:
             wanted = f"has no meaning for {kind} noise; give {LEVELS[kind]}"
             raise UserError(name, value, wanted)

@@ -10,6 +10,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.machine import programs
 from dip_jax.app.recipe import (
     AUTO,
+    AUTO_NOISE,
     RULES,
     TASKS,
     Arrays,
@@ -25,7 +26,7 @@ from dip_jax.app.recipe import (
 from dip_jax.app.restore.canvas import as_image
 from dip_jax.base import Algorithm
 from dip_jax.loop import Program
-from dip_jax.noise import NoiseModel, estimate_noise
+from dip_jax.noise import NoiseModel, Verdict, estimate_noise, identify_noise
 from dip_jax.operators import Crop
 
 
@@ -35,6 +36,8 @@ class Plan(NamedTuple):
     preset: Preset
     rule: Rule
     noise: NoiseModel | None
+    verdict: Verdict | None
+    """What was found of the noise, where its kind was not given."""
     seed: int
     y: np.ndarray
     """The picture, float32 ``[h, w, c]``."""
@@ -99,14 +102,18 @@ def make_plan(
     kind = noise if isinstance(noise, str) else noise.kind
     model = given_noise(kind, spec, sigma, gain) if isinstance(noise, str) else noise
     known = spec.known(data)
-    given_sigma = None
+    given_sigma = verdict = None
     if model is not None and model.kind == "gaussian":
         given_sigma = float(model.level)
     method = preset.method.resolve(known, given_sigma)
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
     if model is None and (method.feeds_noise or needs_level or spec.needs_noise):
-        model = estimate_noise(y, kind)
+        if kind == AUTO_NOISE and method.takes_correlated:
+            verdict = identify_noise(y)
+            model = verdict.noise
+        else:
+            model = estimate_noise(y, "gaussian" if kind == AUTO_NOISE else kind)
     if model is not None and method.feeds_picture:
         model = model.detect_clipping(y)
     if preset.counts.tile and not spec.tiles:
@@ -119,6 +126,7 @@ def make_plan(
         preset=preset,
         rule=rule,
         noise=model,
+        verdict=verdict,
         seed=int(seed),
         y=y,
         data=data,

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from dip_jax.app.files.checkpoint import Checkpoint
-from dip_jax.app.recipe import Preset
+from dip_jax.app.recipe import AUTO_NOISE, Preset
 from dip_jax.app.restore.finish import finish, mask_uncertainty
 from dip_jax.app.restore.fit import Progress
 from dip_jax.app.restore.plan import make_plan
-from dip_jax.app.restore.result import Restoration, combine_members
+from dip_jax.app.restore.result import Restoration, combine_members, keep_picture
 from dip_jax.app.restore.session import PictureRun
 from dip_jax.app.restore.tiles import join_tiles
 from dip_jax.noise import NoiseModel
@@ -21,7 +21,7 @@ def restore(
     *,
     task: str | None = None,
     preset: str | Preset = "fast",
-    noise: str | NoiseModel = "gaussian",
+    noise: str | NoiseModel = AUTO_NOISE,
     sigma: float | None = None,
     gain: float | None = None,
     reference: np.ndarray | None = None,
@@ -47,7 +47,9 @@ def restore(
       task: a name of :data:`dip_jax.app.recipe.TASKS`, such as "denoise" or "inpaint"; when absent,
         the first that the preset is for ("denoise" for most).
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
-      noise: for tasks with noise, "gaussian" or "poisson" (few photons), or its model.
+      noise: for tasks with noise, "gaussian" or "poisson" (few photons), or its model. "auto" finds
+        it: see :func:`dip_jax.noise.identify_noise`. A picture without noise is then returned as
+        it is, and ``verdict`` of the result says so.
       sigma: standard deviation of Gaussian noise in 8-bit levels. Where the method or the
         stopping rule needs it, it is estimated when absent; so is ``gain``.
       gain: of Poisson noise, the 8-bit levels per photon.
@@ -80,6 +82,8 @@ def restore(
         seed=seed,
         settings=settings,
     )
+    if plan.verdict is not None and plan.verdict.kind == "none":
+        return keep_picture(plan.y, plan.preset, plan.verdict)
     run = PictureRun(plan, progress, checkpoint, fit_memory=fit_memory)
     tiles: list[Restoration] = []
     for tile, crop in enumerate(run.crops):
@@ -106,5 +110,6 @@ def restore(
     return finish(outcome, "picture", scene)._replace(
         preset=run.preset,
         noise=plan.noise,
+        verdict=plan.verdict,
         uncertainty=mask_uncertainty(outcome.uncertainty, scene),
     )

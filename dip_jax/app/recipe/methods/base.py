@@ -22,6 +22,8 @@ class Method(Record, abc.ABC):
     """Whether the generator is fed the degraded picture itself."""
     feeds_noise: ClassVar[bool] = False
     """Whether it is fed the whole noisy picture, and so needs the level of its noise."""
+    takes_correlated: ClassVar[bool] = False
+    """Whether that noise may be correlated between pixels."""
     hides_pixels: ClassVar[bool] = False
     """Whether it predicts known pixels from their neighbours alone."""
 

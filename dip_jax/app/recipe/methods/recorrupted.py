@@ -21,6 +21,7 @@ class Recorrupted(Method):
     name = "recorrupted"
     feeds_picture = True
     feeds_noise = True
+    takes_correlated = True
 
     noise_share: float = 0.5
     """A larger share adds more noise to the input and less to the target."""
@@ -52,4 +53,4 @@ class Recorrupted(Method):
 def noisy_input(split: Split, picture: Callable[[], Array]) -> NoisyInput:
     """Returns the input of a method that is fed the noisy picture."""
     assert split.sigma is not None
-    return NoisyInput(picture(), split.sigma, split.clipped)
+    return NoisyInput(picture(), split.sigma, split.clipped, split.transfer)

@@ -3,6 +3,7 @@
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.records import suggest
 from dip_jax.app.recipe.rules.base import LEAST_NOISE, PATIENCE, Measurement, Rule, Split, split
+from dip_jax.app.recipe.rules.blocks import HeldOutBlocks
 from dip_jax.app.recipe.rules.discrepancy import Discrepancy
 from dip_jax.app.recipe.rules.held_out import HeldOut
 from dip_jax.app.recipe.rules.moving import MovingVariance, WindowedVariance
@@ -16,6 +17,7 @@ RULES: dict[str, Rule] = {
     for rule in (
         IndependentCopy(),
         HeldOut(),
+        HeldOutBlocks(),
         WindowedVariance(),
         MovingVariance(),
         Discrepancy(),
@@ -55,6 +57,8 @@ def choose_rule(name: str, task: TaskSpec, noise: NoiseModel | None, pixels: int
     """
     if name == AUTO:
         rule = RULES[task.default_rule]
+        if noise is not None and noise.kernel is not None and rule.needs_independence:
+            rule = RULES[HeldOutBlocks.name]
         return rule if pixels >= rule.least_pixels else RULES[Never.name]
     rule = RULES[name]
     noisy = noise is not None and noise.standard_deviation_at_level(255) >= LEAST_NOISE

@@ -64,6 +64,8 @@ class Split(NamedTuple):
     """As in :class:`Division`."""
     weight: Array
     """As in :class:`Division`."""
+    transfer: Array | None = None
+    """Of the filter that correlates the noise, on the canvas; None for white noise."""
 
 
 MakeTask = Callable[[Array, Array], Task]
@@ -78,6 +80,8 @@ class Rule(Record):
     """For ``--help``."""
     needs_noise: ClassVar[bool] = False
     """Whether it needs the level of the noise."""
+    needs_independence: ClassVar[bool] = False
+    """Whether correlated noise deceives it."""
     least_pixels: ClassVar[int] = 0
     """Known pixels that it needs."""
 
@@ -128,8 +132,8 @@ def split(
     rule: Rule, data: Measurement, noise: NoiseModel | None, key: Key, *, feeds_noise: bool
 ) -> Split:
     """Sets data aside as a resolved rule needs it."""
-    kind, level, clipped = noise or (None, 0.0, False)
-    return _split(rule, kind, clipped, feeds_noise, data, level, key)
+    kind, level, clipped, deviation, kernel = noise or (None, 0.0, False, None, None)
+    return _split(rule, kind, clipped, feeds_noise, data, (level, deviation, kernel), key)
 
 
 # As one program: so many single operations would take seconds to compile.
@@ -140,10 +144,11 @@ def _split(
     clipped: bool,
     feeds_noise: bool,
     data: Measurement,
-    level: float | Array,
+    numbers: tuple[Any, Any, Any],
     key: Array,
 ) -> Split:
-    noise = None if kind is None else NoiseModel(kind, level, clipped)
+    level, *arrays = numbers
+    noise = None if kind is None else NoiseModel(kind, level, clipped, *arrays)
     part = rule.divide(key, data, noise, feeds_noise=feeds_noise)
     # Margins repeat what is fitted, or the network would see there what was set aside.
     y = part.y.reshape(-1, data.y.shape[2])[data.mirror]
@@ -153,7 +158,8 @@ def _split(
         sigma = part.more * sigma
     elif part.noise is not None:
         sigma = part.more * part.noise.standard_deviation(y)
-    return Split(y, part.known, sigma, chance, part.other, part.weight)
+    transfer = None if noise is None else noise.transfer(*y.shape[:2])
+    return Split(y, part.known, sigma, chance, part.other, part.weight, transfer)
 
 
 def trust(data: Measurement, noise: NoiseModel | None) -> Array:

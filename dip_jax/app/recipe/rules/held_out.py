@@ -36,6 +36,7 @@ class HeldOut(Rule):
 
     name = "held_out"
     summary = "by pixels held out of the fit"
+    needs_independence = True
     least_pixels = 1024  # with fewer, too few are held out to tell much
 
     spacing: int = 0

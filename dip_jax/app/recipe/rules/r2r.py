@@ -25,7 +25,7 @@ class IndependentCopy(Rule):
 
     For denoising, where the noise level is given or estimated. It chooses as well as held-out
     pixels do (36 fits each: at worst 0.20 and 0.19 dB lost). A level that is too low deceives it,
-    and so does noise that is correlated between pixels: the copies then share noise.
+    and so does noise that is more correlated than its model: the copies then share noise.
     """
 
     name = "r2r"
@@ -47,7 +47,7 @@ class IndependentCopy(Rule):
         if noise.kind == "poisson":
             fitted, other = thin(key, y, noise.level / 255, share)
         else:
-            fitted, other = recorrupt(key, y, sigma, share)
+            fitted, other = recorrupt(key, y, sigma, share, noise.transfer(*y.shape[:2]))
         rest = noise._replace(clipped=False) if feeds_noise else noise
         return Division(fitted, data.known, rest, (1 - share) ** -0.5, other, weight)
 

@@ -64,7 +64,13 @@ class Degraded(NamedTuple):
     """What was added."""
 
 
-NOISE = Flag("noise", ("gaussian", "poisson"), "gaussian", "The kind of noise.")
+NOISE = Flag(
+    "noise",
+    ("auto", "gaussian", "poisson"),
+    "auto",
+    "The kind of noise. auto finds it: none, white, or dependent on brightness and correlated "
+    "between pixels, as in photographs.",
+)
 SIGMA = Flag(
     "sigma",
     float,

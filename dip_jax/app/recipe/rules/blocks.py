@@ -1,0 +1,90 @@
+"""Stops by blocks that are left out of the fit, wider than the noise is correlated."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import dip_jax
+from dip_jax.app.recipe.rules.base import (
+    Division,
+    MakeTask,
+    Measurement,
+    Rule,
+    Split,
+    mean_weights,
+    validation_error,
+)
+from dip_jax.app.recipe.tasks import TaskSpec
+from dip_jax.base import Algorithm, Key, Task
+from dip_jax.noise import NoiseModel, color, fill_smoothly, hold_out_blocks
+
+_SPARSE = 4  # sides of a block between the middles of two
+_UNCORRELATED = 0.1  # correlation that hardly deceives
+_FARTHEST = 5
+
+
+@dataclass(frozen=True)
+class HeldOutBlocks(Rule):
+    """Compares with the middles of blocks that the fit does not see.
+
+    For noise that neighbours share: the block around a middle hides all pixels that share its
+    noise. In the input a block becomes its smooth continuation with new noise of the same kind,
+    so that a network that lets noise pass is found out.
+    """
+
+    name = "held_out_blocks"
+    summary = "by the middles of blocks held out of the fit"
+    needs_noise = True
+    least_pixels = 4096
+
+    reach: int = 0
+    """Pixels from a middle to its block's border."""
+
+    def suits(self, task: TaskSpec, *, feeds_picture: bool) -> bool:
+        return task.takes_noise and task.measures_pixels and feeds_picture
+
+    def resolve(
+        self, task: TaskSpec, y: np.ndarray, noise: NoiseModel | None, *, hides_pixels: bool
+    ) -> "HeldOutBlocks":
+        del task, y, hides_pixels
+        return self.replace(reach=_reach(noise))
+
+    def divide(
+        self, key: Key, data: Measurement, noise: NoiseModel | None, *, feeds_noise: bool
+    ) -> Division:
+        del feeds_noise
+        assert noise is not None
+        y, known, mirror = data
+        keys = jax.random.split(key)
+        spacing = _SPARSE * (2 * self.reach + 1)
+        held, middle = hold_out_blocks(keys[0], *y.shape[:2], reach=self.reach, spacing=spacing)
+        there = (known * held).reshape(-1, 1)[mirror]  # in the margins too
+        white = jax.random.normal(keys[1], y.shape)
+        drawn = noise.standard_deviation(y) * color(white, noise.transfer(*y.shape[:2]))
+        fitted = jnp.where(there > 0, fill_smoothly(y, there) + drawn, y)
+        return Division(fitted, known * (1 - held), noise, 1.0, y, mean_weights(known * middle))
+
+    def validate(
+        self, split: Split, make: MakeTask, noise: NoiseModel | None, *, feeds_noise: bool
+    ) -> Task:
+        del noise, feeds_noise
+        return make(split.other, split.weight)
+
+    def stop(self, algorithm: Algorithm, patience: dict[str, Any]) -> Algorithm:
+        return dip_jax.stop(dip_jax.validated(algorithm), validation_error, **patience)
+
+
+def _reach(noise: NoiseModel | None) -> int:
+    """Returns the distance from which pixels hardly share noise."""
+    if noise is None or noise.kernel is None:
+        return 1
+    kernel = np.asarray(noise.kernel)
+    for lag in range(1, _FARTHEST):
+        rows = np.einsum("uvip,uvip->i", kernel[lag:], kernel[:-lag])
+        columns = np.einsum("uvip,uvip->i", kernel[:, lag:], kernel[:, :-lag])
+        if max(rows.mean(), columns.mean()) < _UNCORRELATED:
+            return lag
+    return _FARTHEST

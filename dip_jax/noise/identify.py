@@ -1,0 +1,60 @@
+"""What kind of noise a picture has, told from the picture alone."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dip_jax.noise.estimate import estimate_noise
+from dip_jax.noise.measure import measure_spectrum, model_noise
+from dip_jax.noise.model import NoiseModel
+
+_LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
+_FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
+_CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
+_VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
+_TEXTURE = 0.6  # excess from which blocks hold more texture than noise
+_STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than
+_FEW = 2  # classes of brightness; in these alone, it is texture
+
+
+class Verdict(NamedTuple):
+    """What a picture's noise is, and why."""
+
+    kind: str
+    """"none", "white", "signal-dependent", "correlated" or "unknown" (too little is smooth)."""
+    noise: NoiseModel
+    """Its model; that of no noise for "none"."""
+    evidence: str
+    """A phrase with the measured numbers."""
+
+
+def identify_noise(y: np.ndarray) -> Verdict:
+    """Tells the kind of noise of ``y`` and measures it.
+
+    Noise is called white if neighbours hardly share it and it is the same at all brightnesses; its
+    level is then that of :func:`.estimate_noise`. A picture has none if its smooth blocks hold
+    less than a level or two, or texture only.
+
+    Args:
+      y: float ``[h, w, c]`` in [0, 1].
+    """
+    found = measure_spectrum(y)
+    if found is None:
+        return Verdict("unknown", estimate_noise(y, "gaussian"), "too few smooth parts to tell")
+    deviation = 255 * np.sqrt(found.variance.mean(axis=1))
+    evidence = (
+        f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
+        f"correlation of neighbours {found.correlation:.2f}"
+    )
+    faint = found.level < _FAINT and found.correlation < 2 * _CORRELATED
+    if found.level < _LEAST or faint or found.excess > _TEXTURE:
+        return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
+    model = model_noise(found)
+    if found.correlation >= _CORRELATED:
+        if found.level > _STRONG and len(found.brightness) <= _FEW:
+            noise = estimate_noise(y, "gaussian")
+            return Verdict("unknown", noise, f"texture hides it; {evidence}")
+        return Verdict("correlated", model, evidence)
+    if deviation.max() > _VARIES * deviation.min():
+        return Verdict("signal-dependent", model._replace(kernel=None), evidence)
+    return Verdict("white", estimate_noise(y, "gaussian"), evidence)
