@@ -131,7 +131,8 @@ def fill_smoothly(y: Image, held: Array) -> Image:
     def relax(_: int, image: Image) -> Image:
         return y * known + held * mean(image)
 
-    start = y * known + held * jnp.sum(y * known, (0, 1)) / jnp.maximum(jnp.sum(known), 1)
+    middle = jnp.sum(y * known, (0, 1), keepdims=True) / jnp.maximum(jnp.sum(known), 1)
+    start = y * known + held * middle
     return jax.lax.fori_loop(0, _RELAXATIONS, relax, start)
 
 

@@ -23,7 +23,7 @@ from dip_jax.noise import NoiseModel
         (("gaussian", Denoise(), 0.0, None), "sigma=0.0: must be from 0.001"),
         (("poisson", Denoise(), None, 256), "gain=256: must be from 0.001 to 255"),
         (("poisson", Inpaint(), None, 5.0), "gain=5.0: has no meaning for inpaint"),
-        (("uniform", Denoise(), None, None), "noise=uniform: is unknown; there are gaussian"),
+        (("uniform", Denoise(), None, None), "noise=uniform: is unknown; there are auto, gaussian"),
     ],
 )
 def test_noise_that_makes_no_sense(arguments, words):
@@ -38,6 +38,9 @@ def test_given_noise():
     assert given_noise("poisson", Denoise(), None, 5) == NoiseModel("poisson", 5.0)
     assert given_noise("gaussian", Denoise(), np.float32(7), None) == NoiseModel("gaussian", 7.0)
     assert given_noise("gaussian", Inpaint(), None, None) is None
+    assert given_noise("auto", Denoise(), 7, None) == NoiseModel("gaussian", 7.0)
+    assert given_noise("auto", Denoise(), None, 5) == NoiseModel("poisson", 5.0)
+    assert given_noise("auto", Denoise(), None, None) is None
 
 
 @pytest.mark.slow

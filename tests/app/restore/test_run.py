@@ -11,6 +11,7 @@ from dip_jax.app.machine.programs import compilations
 from dip_jax.app.recipe import NETWORKS, Adam, BlindSpot, Plain, change, find_preset
 from dip_jax.app.recipe.rules.held_out import HeldOut
 from dip_jax.app.restore.canvas import canvas, put_on_canvas
+from dip_jax.noise import NoiseModel
 
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 MASK = np.ones((9, 13))
@@ -180,7 +181,7 @@ def test_fast_denoising_uses_the_level_that_is_given_or_estimates_it(tiny_preset
     noisy = np.random.default_rng(0).random((21, 18, 3), np.float32)
     options = {"task": "denoise", "steps": 2, "progress": False}
     given, estimated = restore(noisy, sigma=10, **options), restore(noisy, **options)
-    assert given.noise == ("gaussian", 10, False)
+    assert given.noise == NoiseModel("gaussian", 10)
     assert estimated.noise.level == pytest.approx(255 / 12**0.5, rel=0.2)  # uniform noise
     assert given.image.shape == noisy.shape
     assert not np.array_equal(given.image, estimated.image)

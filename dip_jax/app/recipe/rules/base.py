@@ -17,6 +17,7 @@ from dip_jax.noise import NoiseModel, where_model_holds
 
 # A sixth of the steps at most is taken past the best one, but 50 in any case.
 PATIENCE: dict[str, Any] = {"patience": 1 / 6, "at_least": 50}
+_LEAST_WEIGHT = 1e-12  # nothing was set aside: no score, rather than NaN
 LEAST_NOISE = 0.1  # 8-bit levels of sigma at white; less than a file's own rounding
 
 
@@ -179,4 +180,4 @@ def output_variance(info: Info) -> Scalar:
 
 def mean_weights(weight: jax.Array) -> jax.Array:
     """Scales weights so that a weighted mean of squares is one over what counts."""
-    return weight / jnp.sqrt(jnp.mean(weight))
+    return weight / jnp.sqrt(jnp.maximum(jnp.mean(weight), _LEAST_WEIGHT))

@@ -21,9 +21,10 @@ from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Algorithm, Key, Task
 from dip_jax.noise import NoiseModel, color, fill_smoothly, hold_out_blocks
 
-_SPARSE = 4  # sides of a block between the middles of two
+_SPARSE = 3  # sides of a block between the middles of two
 _UNCORRELATED = 0.1  # correlation that hardly deceives
 _FARTHEST = 5
+_FEWEST = 3  # blocks along a side of the picture
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class HeldOutBlocks(Rule):
     def resolve(
         self, task: TaskSpec, y: np.ndarray, noise: NoiseModel | None, *, hides_pixels: bool
     ) -> "HeldOutBlocks":
-        del task, y, hides_pixels
-        return self.replace(reach=_reach(noise))
+        del task, hides_pixels
+        room = min(y.shape[:2]) // (_FEWEST * _SPARSE)  # pixels for a block's side
+        return self.replace(reach=max(1, min(_reach(noise), (room - 1) // 2)))
 
     def divide(
         self, key: Key, data: Measurement, noise: NoiseModel | None, *, feeds_noise: bool

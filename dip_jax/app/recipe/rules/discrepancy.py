@@ -24,8 +24,9 @@ class Discrepancy(Rule):
     needs_noise = True
 
     def suits(self, task: TaskSpec, *, feeds_picture: bool) -> bool:
-        # Methods that are fed the picture never come that near to the data.
-        return task.takes_noise and not feeds_picture
+        # Methods that are fed the picture never come that near to the data. The loss of a task
+        # that measures no pixels is not in units of the noise.
+        return task.takes_noise and task.measures_pixels and not feeds_picture
 
     def validate(
         self, split: Split, make: MakeTask, noise: NoiseModel | None, *, feeds_noise: bool

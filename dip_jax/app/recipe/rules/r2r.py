@@ -15,6 +15,7 @@ from dip_jax.app.recipe.rules.base import (
     trust,
     validation_error,
 )
+from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Algorithm, Key, Task
 from dip_jax.noise import NoiseModel, recorrupt, redraw_clipped, thin
 
@@ -31,6 +32,10 @@ class IndependentCopy(Rule):
     name = "r2r"
     summary = "by an independent copy of the noisy picture"
     needs_noise = True
+
+    def suits(self, task: TaskSpec, *, feeds_picture: bool) -> bool:
+        del feeds_picture
+        return task.takes_noise and task.measures_pixels
 
     def divide(
         self, key: Key, data: Measurement, noise: NoiseModel | None, *, feeds_noise: bool
