@@ -148,3 +148,24 @@ def test_filling_a_flat_picture():
     np.testing.assert_allclose(
         splitting.fill_held_out(y, splitting.hold_out(KEY, 40, 30)), y, atol=1e-6
     )
+
+
+def test_blocks_surround_their_middles_and_are_apart():
+    block, middle = (
+        np.asarray(m)[..., 0] for m in splitting.hold_out_blocks(KEY, 60, 75, reach=2, spacing=15)
+    )
+    assert middle.sum() == 4 * 5
+    assert block.sum() == 25 * middle.sum()
+    for row, column in np.argwhere(middle):
+        assert block[row - 2 : row + 3, column - 2 : column + 3].all()
+    with pytest.raises(ValueError, match="spacing=4: must be above 4"):
+        splitting.hold_out_blocks(KEY, 60, 75, reach=2, spacing=4)
+
+
+def test_blocks_are_filled_from_around_them_alone():
+    rows, columns = np.mgrid[0:40, 0:40] / 40
+    y = jnp.asarray(np.stack([rows, columns + rows], axis=2), jnp.float32)
+    held, _ = splitting.hold_out_blocks(KEY, 40, 40, reach=3, spacing=20)
+    filled = splitting.fill_smoothly(jnp.where(held > 0, 7.0, y), held)
+    inner = np.s_[8:-8, 8:-8]  # a plane is its own continuation, but for a block at the border
+    np.testing.assert_allclose(filled[inner], y[inner], atol=0.02)

@@ -1,0 +1,54 @@
+"""The kind of noise, told from the picture alone."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from dip_jax.noise import NoiseModel, identify_noise
+
+RNG = np.random.default_rng(5)
+ROWS, COLUMNS = np.mgrid[0:160, 0:160] / 160
+CLEAN = np.stack([0.2 + 0.6 * COLUMNS, 0.3 + 0.4 * ROWS, 0.5 + 0.2 * COLUMNS], axis=2)
+CLEAN[40:90, 30:120] -= 0.15
+
+
+def draw(kind, sigma=12):
+    white = RNG.standard_normal(CLEAN.shape)
+    if kind == "correlated":
+        soft = gaussian_filter(white, (0.8, 0.8, 0))
+        white = soft / soft.std()
+    if kind == "stripes":
+        white = np.broadcast_to(RNG.standard_normal((1, 160, 1)), CLEAN.shape)
+    if kind == "signal-dependent":
+        white = white * (0.3 + 1.5 * CLEAN)
+    noisy = CLEAN + sigma / 255 * white * (kind != "none")
+    return np.round(255 * np.clip(noisy, 0, 1)).astype(np.float32) / 255
+
+
+@pytest.mark.parametrize("kind", ["none", "white", "correlated", "signal-dependent"])
+def test_kinds(kind):
+    verdict = identify_noise(draw(kind))
+    assert verdict.kind == kind
+    assert "correlation of neighbours" in verdict.evidence
+    assert (verdict.noise.kernel is not None) == (kind == "correlated")
+    assert (verdict.noise.deviation is not None) == (kind in ("correlated", "signal-dependent"))
+    if kind != "none":
+        assert verdict.noise.level == pytest.approx(12, rel=0.2)
+    else:
+        assert verdict.noise == NoiseModel("gaussian", 0.0)
+
+
+def test_stripes_are_correlated():
+    verdict = identify_noise(draw("stripes"))
+    assert verdict.kind == "correlated"
+    kernel = np.abs(verdict.noise.kernel).sum(axis=(2, 3))
+    assert kernel.sum(axis=0).max() > 3 * kernel.sum(axis=1).max() / 2
+
+
+def test_a_small_or_drawn_picture_is_taken_for_white():
+    assert identify_noise(RNG.random((30, 40, 3), np.float32)).kind == "unknown"
+    drawing = np.zeros((100, 100, 1), np.float32)
+    drawing[20:60, 30:70] = 1
+    verdict = identify_noise(drawing)
+    assert verdict.kind == "unknown"
+    assert verdict.noise.level == 0
