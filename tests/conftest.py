@@ -12,6 +12,7 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 import functools
 import gc
 import pathlib
+import re
 import signal
 
 import jax
@@ -32,7 +33,18 @@ HASTE = {
     "xla_cpu_use_fusion_emitters": "False",
     "xla_cpu_parallel_codegen_split_count": "1",
 }
+# In examples of the documentation: what compiles a network.
+COMPILES = re.compile(r"\b(restore|run|init)\(")
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+def pytest_collection_modifyitems(items):
+    """Examples of the documentation that compile a network are slow tests."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            sources = (example.source for example in item.dtest.examples)
+            if any(map(COMPILES.search, sources)):
+                item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish():

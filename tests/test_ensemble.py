@@ -47,6 +47,7 @@ def alone(arguments):
     return np.stack(images), np.stack(losses, axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_members_equal_the_single_fits(way, fits, arguments, alone):
     fit = fits[way]
@@ -57,6 +58,7 @@ def test_members_equal_the_single_fits(way, fits, arguments, alone):
     assert trace["done"].shape == (STEPS,)
 
 
+@pytest.mark.slow
 def test_sharded_members_lie_on_both_devices(fits, arguments):
     fit = fits["two devices"]
     state, _ = dip_jax.run(fit, *arguments, steps=1)
@@ -92,6 +94,7 @@ def test_a_member_that_is_done_waits_for_the_others(way):
     assert trace["done"].tolist() == [False] * 4 + [True]
 
 
+@pytest.mark.slow
 def test_a_second_ensemble_compiles_nothing(fits, arguments):
     fit = fits["one after the other"]
     keys, tasks, zs = arguments

@@ -30,6 +30,7 @@ def test_known_pixels_stay_and_one_colour_remains_itself(missing):
     np.testing.assert_allclose(interpolate(known * flat, known), flat, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_values_in_holes_do_not_matter():
     known, y = mask(0.5), picture(64, 48, 3)
     np.testing.assert_array_equal(interpolate(y, known), interpolate(y + 7 * (1 - known), known))
@@ -60,6 +61,7 @@ def test_a_hole_takes_the_colour_around_it():
     np.testing.assert_allclose(nothing, 0.5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(200, 160, 1), (1, 150, 3), (300, 2, 1)])
 def test_one_known_pixel_tells_of_all(shape):
     """However far; and what it does not tell, even NaN, reaches nothing."""

@@ -61,6 +61,7 @@ def usual():
     return {kind: image_of(kind(**fields), z) for kind, fields in SMALLEST.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
@@ -95,6 +96,7 @@ def test_every_option_acts(kind, options, usual):
     assert image.shape != other.shape or np.abs(image - other).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALLEST)
 def test_sigmoid_is_the_last_step(kind, usual):
     z = jax.random.uniform(jax.random.key(1), (16, 16, 2))
@@ -131,6 +133,7 @@ def test_parameters_are_named_by_level_and_layer():
     assert params["level1"]["skip_conv"]["kernel"].shape == (1, 1, 4, 2)
 
 
+@pytest.mark.slow
 def test_coarsest_map_may_be_one_pixel():
     assert np.isfinite(image_of(Skip(**SKIP), Z[:4, :4])).all()
 
@@ -188,6 +191,7 @@ def test_input_of_wrong_size_says_the_stride(kind, stride):
             jax.eval_shape(net.init, KEY, jnp.zeros((18, 16, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DeepDecoder, ConvDecoder])
 def test_decoders_keep_one_pixel_of_each_block_as_it_is(kind):
     """So that noise drawn pixel by pixel stays the noise that it is."""
@@ -237,6 +241,7 @@ def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     np.testing.assert_allclose(result, sum(taps)[::stride, ::stride], atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 5])
 def test_halving_by_phases_equals_a_convolution_of_stride_2(size):
     """Values and both gradients; on a CPU no convolution of stride 2 is left."""
@@ -259,6 +264,7 @@ def test_halving_by_phases_equals_a_convolution_of_stride_2(size):
         np.testing.assert_allclose(mine, theirs, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_convolution_of_few_channels_equals_a_sum_over_taps():
     """It is another program: a product of all windows with a matrix."""
     x, kernel = data(5, 6, 2), data(3, 3, 2, 18, seed=1)
@@ -281,6 +287,7 @@ def test_convolution_of_few_channels_equals_a_sum_over_taps():
         np.testing.assert_allclose(mine, theirs, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 def test_half_precision_is_near_and_gives_float32(backend, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
@@ -317,6 +324,7 @@ def test_image_is_of_the_inputs_type(dtype, backend, monkeypatch):
     assert maps - {"bool"} == ({"bf16", "f32"} if dtype == "bfloat16" else {f"f{dtype[5:]}"})
 
 
+@pytest.mark.slow
 def test_flat_parameters_give_the_same_image_and_gradient():
     z = jnp.asarray(data(16, 8, 2))
     flat, net = Flat(Skip(**ONE_SCALE)), Skip(**ONE_SCALE)
@@ -456,6 +464,7 @@ def test_leaky_relu_is_a_fifth_below_zero(x):
     np.testing.assert_allclose((value, slope), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "layers"),
     [
@@ -515,6 +524,7 @@ def test_lanczos_downsample_starts_as_a_filter_of_single_channels():
     np.testing.assert_allclose(result[3:-3, :, 0], inside, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", convolution.PADDINGS)
 @pytest.mark.parametrize("kind", doubling.UPSAMPLINGS)
 @pytest.mark.parametrize("shape", [(5, 7, 3), (2, 1, 3), (1, 1, 3)])
@@ -538,6 +548,7 @@ def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
         np.testing.assert_allclose(ours, theirs, atol=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", doubling.UPSAMPLINGS)
 def test_parts_stand_for_their_concatenation(kind):
     skip, coarse = data(8, 6, 2), data(4, 3, 5, seed=1)
@@ -579,6 +590,7 @@ def test_parts_stand_for_their_concatenation(kind):
         np.testing.assert_allclose(mine, plain, atol=1e-4 * np.abs(plain).max())
 
 
+@pytest.mark.slow
 def test_smooth_is_linear_and_composes():
     """Forward mode, reverse mode and vmap agree with the same filter written plainly."""
     taps = (0.2, 0.5, 0.2)
@@ -624,6 +636,7 @@ def test_extend_equals_pad(mode, shape, border):
     np.testing.assert_array_equal(jax.vmap(ours)(batch), jax.vmap(plain)(batch))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ours", "plain", "shapes"),
     [

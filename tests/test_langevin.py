@@ -28,6 +28,7 @@ def updates(transformation, steps, given=ZEROS):
     return results
 
 
+@pytest.mark.slow
 def test_kernels_get_noise_of_the_deviation_asked_for_and_nothing_else_does():
     (noise,) = updates(dip_jax.langevin(KEY, 0.02), 1)
     for name in ("conv", "mix"):

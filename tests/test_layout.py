@@ -56,6 +56,7 @@ def start():
     return params, jax.random.normal(keys[2], (1, 8, 12, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"stride": 2}, {"dilation": 2}])
 def test_gradients_in_a_loop_use_the_fast_layout_and_are_equal(start, options):
     function = functools.partial(descend, **options)
@@ -65,6 +66,7 @@ def test_gradients_in_a_loop_use_the_fast_layout_and_are_equal(start, options):
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), result, expected)
 
 
+@pytest.mark.slow
 def test_convolutions_outside_of_loops_stay_as_they_are(start):
     gradient = jax.grad(lambda params, x: descend(params, x)[1].sum())
 
@@ -91,6 +93,7 @@ def test_loops_in_branches_maps_and_nested_calls_are_found(start):
     np.testing.assert_allclose(jax.jit(canonical(inner))(*args), inner(*args), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(7,), (5, 6, 7)])
 def test_one_and_three_dimensions(shape):
     kernel = jax.random.normal(jax.random.key(0), (2, 2, *(3,) * len(shape)))
@@ -118,6 +121,7 @@ def convolutions_in_loops(jaxpr, inside=False):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [optax.adam(0.01), optax.lbfgs()])
 def test_the_programs_of_a_run_have_no_slow_convolution(optimizer):
     generator = dip_jax.Skip(widths=(4, 4), skip_widths=2)

@@ -18,6 +18,7 @@ def fit(generator=None):
     return dip_jax.measured(dip_jax.average(dip_jax.dip(generator, optax.adam(0.05))))
 
 
+@pytest.mark.slow
 def test_chunk_length_changes_no_bit():
     algorithm = fit()
     results = [
@@ -28,6 +29,7 @@ def test_chunk_length_changes_no_bit():
         jax.tree.map(np.testing.assert_array_equal, first, (state.inner.params, trace))
 
 
+@pytest.mark.slow
 def test_second_picture_is_not_retraced():
     traces = []
 
@@ -48,6 +50,7 @@ def test_second_picture_is_not_retraced():
     assert len(traces) == count
 
 
+@pytest.mark.slow
 def test_advance_continues_exactly():
     algorithm = fit()
     whole, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=9, every=4)
@@ -57,6 +60,7 @@ def test_advance_continues_exactly():
     np.testing.assert_array_equal(trace["loss"], np.concatenate([first["loss"], second["loss"]]))
 
 
+@pytest.mark.slow
 def test_the_input_may_be_of_numpy():
     states = [dip_jax.run(fit(), KEY, TASK, z, steps=2)[0] for z in (Z, np.asarray(Z))]
     np.testing.assert_array_equal(
@@ -64,6 +68,7 @@ def test_the_input_may_be_of_numpy():
     )
 
 
+@pytest.mark.slow
 def test_the_input_may_be_a_tree():
     class Sum(Toy):
         def init(self, key, z):
@@ -81,6 +86,7 @@ def test_the_input_may_be_a_tree():
     np.testing.assert_allclose(trace["loss"], wanted["loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_callback_sees_chunks_and_stops():
     seen = []
     algorithm = fit()
@@ -97,6 +103,7 @@ def test_callback_sees_chunks_and_stops():
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_transferred_within_a_chunk():
     algorithm = fit()
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=2, every=2)
@@ -123,6 +130,7 @@ def test_bad_arguments_are_named(name, value):
         dip_jax.run(fit(), KEY, TASK, Z, **{"steps": 1, "every": 1, name: value})
 
 
+@pytest.mark.slow
 def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
     """A call for each step is slower: temporary buffers are asked for anew each time."""
     lengths = []
@@ -141,6 +149,7 @@ def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
     assert len(trace["loss"]) == 150
 
 
+@pytest.mark.slow
 def test_chunks_of_any_length_run_one_program():
     algorithm = fit()
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1)
@@ -149,6 +158,7 @@ def test_chunks_of_any_length_run_one_program():
     assert loop.jitted_loop("cpu")._cache_size() == size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [optax.adam(0.1), optax.lbfgs()])
 def test_the_second_step_is_not_traced_again(optimizer):
     traces = []
@@ -166,6 +176,7 @@ def test_the_second_step_is_not_traced_again(optimizer):
     assert len(traces) == count
 
 
+@pytest.mark.slow
 def test_compiler_options_change_no_gradient():
     """The options are experimental: what they compile must compute the same."""
     # So wide that a library would take the convolutions.
@@ -189,6 +200,7 @@ def test_compiler_options_change_no_gradient():
         np.testing.assert_allclose(a, b, atol=1e-5 * largest)
 
 
+@pytest.mark.slow
 def test_the_loop_fits_a_network_as_single_steps_do():
     generator = dip_jax.Skip(widths=(4,), upsampling="nearest", bias=False)
     algorithm = dip_jax.average(dip_jax.dip(generator, optax.adam(0.01)))
@@ -203,6 +215,7 @@ def test_the_loop_fits_a_network_as_single_steps_do():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 4, 5, 200])
 def test_the_run_ends_when_the_algorithm_is_done(every):
     inner, seen = fit(), []

@@ -162,6 +162,7 @@ def test_a_margin_as_wide_as_the_reach_makes_the_picture_exact(sides):
     np.testing.assert_allclose(blurred, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_another_kernel_compiles_nothing():
     fit = dip_jax.dip(Convolutions(channels=3), optax.adam(1e-2))
     y, z = jnp.full((16, 16, 3), 0.5), jnp.ones((16, 16, 2))

@@ -347,6 +347,7 @@ EXCEPTIONS = {
 }
 
 
+@pytest.mark.slow
 def test_decoder_gradient_equals_the_golden_in_float64():
     """Its float32 bound has room for rounding, which this hasn't."""
     golden = load("deep_decoder")
@@ -355,6 +356,7 @@ def test_decoder_gradient_equals_the_golden_in_float64():
     assert gradient_errors(golden, gradients)["gradient"] <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDENS)
 def test_network_equals_the_original(name, record_property):
     errors = compare(name)
@@ -365,6 +367,7 @@ def test_network_equals_the_original(name, record_property):
     assert not excess
 
 
+@pytest.mark.slow
 def test_a_gradient_that_a_processor_rounds_equals_the_original_in_float64():
     golden = load("skip_max")
     with jax.enable_x64(True):

@@ -14,6 +14,7 @@ def small(small_presets):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["denoise", "reconstruct"])
 def test_tv_is_that_of_the_canvas_and_smooths_it(task):
     """For denoising too, whose loss sees the picture with noise."""

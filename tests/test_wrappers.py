@@ -73,6 +73,7 @@ WRAPPERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_contract(name):
     """Same contract out as in; state of constant structure; runs in the loop as by single steps."""
@@ -188,6 +189,7 @@ def test_backtrack_of_a_loss_below_0():
     assert [int(info.metrics["restores"]) for info in infos] == [0, 0, 0, 0, 1]
 
 
+@pytest.mark.slow
 def test_backtrack_leaves_a_generators_input():
     """A mask in it must stay 0 and 1: what is but nearly known is not known to a guess."""
     y, known = picture(16, 16, 1), jax.random.bernoulli(KEY, 0.5, (16, 16, 1)).astype(jnp.float32)

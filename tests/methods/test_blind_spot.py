@@ -28,14 +28,15 @@ def holes(missing=0.5):
     return y, known, dip_jax.MaskedInput(y * known, known)
 
 
+@pytest.mark.slow
 def test_masked_shows_known_pixels_alone_and_asks_for_the_others():
     y, known, z = holes()
     fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=1.0)
     state = fit.init(KEY, dip_jax.inpaint(y, known), z)
     np.testing.assert_array_equal(fit.estimate(state), jnp.where(known == 1, y, 0.5))
-    shares = []
+    shares, step = [], jax.jit(fit.step)
     for _ in range(20):
-        state, info = fit.step(state, dip_jax.inpaint(y, known))
+        state, info = step(state, dip_jax.inpaint(y, known))
         shown = jnp.all(info.image == y, axis=2, keepdims=True)
         assert not (shown & (known == 0)).any()
         assert jnp.isin(info.image[~shown[:, :, 0]], 0.5).all()
@@ -54,8 +55,9 @@ def test_masked_hides_no_more_than_it_is_asked():
     y, known, z = holes()
     fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=0.2)
     state = fit.init(KEY, dip_jax.inpaint(y, known), z)
+    step = jax.jit(fit.step)
     for _ in range(20):
-        state, info = fit.step(state, dip_jax.inpaint(y, known))
+        state, info = step(state, dip_jax.inpaint(y, known))
         shown = jnp.all(info.image == y, axis=2, keepdims=True)
         assert (known * (1 - shown)).sum() < 0.23 * known.sum()
 
@@ -67,11 +69,13 @@ def test_masked_hides_some_of_few_known_pixels():
     z = dip_jax.MaskedInput(y * known, known)
     fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=0.05)
     state = fit.init(KEY, dip_jax.inpaint(y, known), z)
+    step = jax.jit(fit.step)
     for _ in range(20):
-        state, info = fit.step(state, dip_jax.inpaint(y, known))
+        state, info = step(state, dip_jax.inpaint(y, known))
         assert info.loss > 0
 
 
+@pytest.mark.slow
 def test_masked_learns_to_predict():
     """A network, on a smooth picture with half of its pixels missing."""
     waves = jnp.outer(jnp.sin(jnp.arange(64) / 6), jnp.cos(jnp.arange(64) / 5))
@@ -115,6 +119,7 @@ def test_masked_begins_from_a_guess():
     assert info.loss == pytest.approx(error, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_blind_spot_is_what_was_predicted_unseen():
     """Never a pixel's own value; one that is shown keeps what was predicted of it before."""
     y, known, z = holes()
@@ -148,6 +153,7 @@ def test_a_blind_spot_is_its_guess_before_the_first_step():
     np.testing.assert_allclose(fit.estimate(state), jnp.where(known == 1, y, 0.3), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_blind_spot_knows_no_noise_to_pass_on():
     """A network that could copy its input denoises all the same, and is told no level."""
     y, _ = noise_around_grey(0.2)

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_sure_is_unbiased_where_noise_was_clipped(level):
     """The loss of an identity network is its error, in the mean over noises and draws."""
@@ -66,6 +67,7 @@ def test_sure_does_not_learn_noise():
     assert abs(state.params["gain"]) < 0.05
 
 
+@pytest.mark.slow
 def test_sure_trains_a_network_in_a_compiled_loop():
     y, z = noise_around_grey(0.1)
     network = dip_jax.Skip(widths=(8, 8), skip_widths=4, upsampling="bilinear", padding="edge")

@@ -34,6 +34,7 @@ def test_black_is_brightened_by_known_shares_of_the_noise():
     assert float(spread) == pytest.approx(0.1 * (0.5 - 0.5 / np.pi) ** 0.5, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deviation", [0.0, 0.02, 0.2])
 def test_unclip_is_the_inverse(deviation):
     levels = jnp.linspace(0, 1, 57).reshape(3, 19)
@@ -47,6 +48,7 @@ def test_unclip_stays_in_range():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.0, 0.05, 0.5, 0.93, 1.0])
 def test_drawn_again_noise_is_gaussian_as_if_never_clipped(level):
     sigma = 0.1
@@ -63,6 +65,7 @@ def test_drawn_again_noise_is_gaussian_as_if_never_clipped(level):
         assert float(jnp.mean(noise**power)) == pytest.approx(moment, abs=0.02 * power)
 
 
+@pytest.mark.slow
 def test_a_value_is_drawn_beyond_the_limit_whatever_the_estimate():
     y = jnp.array([0.0, 0.0, 0.3, 1.0, 1.0])
     cut = clipping.clipped_chance(y, jnp.array([-0.2, 0.9, 0.9, 0.1, 1.4]), 0.1)
@@ -77,6 +80,7 @@ def test_a_value_is_drawn_beyond_the_limit_whatever_the_estimate():
     np.testing.assert_array_equal(clipping.redraw_clipped(jax.random.key(0), y, 0.0, still), y)
 
 
+@pytest.mark.slow
 def test_drawn_again_two_copies_tell_nothing_of_each_other():
     """Of white with clipped noise the second's mean follows the first, though uncorrelated."""
     sigma, ones = 0.1, jnp.ones((400_000,))

@@ -30,6 +30,7 @@ def test_the_deviation_may_vary_over_the_picture():
     assert np.all(y1[4:] != y[4:])
 
 
+@pytest.mark.slow
 def test_thinned_counts_are_independent_and_keep_the_brightness():
     truth, gain, share = picture(128, 128, 3), 0.05, 0.3
     y = gain * jax.random.poisson(jax.random.key(1), truth / gain)
@@ -43,6 +44,7 @@ def test_thinned_counts_are_independent_and_keep_the_brightness():
     assert abs(np.corrcoef(np.ravel(y1 - truth), np.ravel(y2 - truth))[0, 1]) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [0.16, 0.2, 0.26])
 def test_thinning_keeps_the_brightness_by_a_gain_that_is_not_quite_right(told):
     truth, gain = 0.1, 0.2
@@ -81,6 +83,7 @@ def test_filling_forgets_the_held_out_value():
     np.testing.assert_array_equal(jnp.where(held == 1, 0, filled), jnp.where(held == 1, 0, y))
 
 
+@pytest.mark.slow
 def test_no_guess_is_beyond_the_picture():
     """Not beyond what is seen of it, that is, whatever was held out."""
     checks = jnp.asarray(np.kron(np.indices((9, 9)).sum(0) % 2, np.ones((4, 4)))[..., None])
@@ -143,6 +146,7 @@ def test_filling_follows_texture_and_averages_noise():
         )
 
 
+@pytest.mark.slow
 def test_filling_a_flat_picture():
     y = jnp.full((40, 30, 3), 0.3).at[..., 2].set(0)
     np.testing.assert_allclose(

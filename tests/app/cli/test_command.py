@@ -428,6 +428,7 @@ def test_every_is_an_alias_of_chunk_steps(capsys):
     assert "--every" not in run(capsys, "--help")[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["checkpoint", "record"])
 def test_a_run_of_an_older_format_is_refused(file, tmp_path, capsys):
     """Its settings have other names, so that no list of differences would help."""

@@ -58,6 +58,7 @@ def test_two_devices_make_the_same_pictures(photos, tmp_path, tiny_presets, caps
     assert set(rows(tmp_path / "two").values()) == {"done"}
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_both_and_leaves_what_is_done(
     photos, tmp_path, tiny_presets, monkeypatch
 ):

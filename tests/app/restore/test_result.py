@@ -82,6 +82,7 @@ def test_members_that_differ_in_few_pixels_are_kept(combine):
     np.testing.assert_allclose(result.image, first.image + errors.mean(axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_members_that_diverged_are_left_out(combine):
     first = restore(PICTURE, **OPTIONS)
     bad = first._replace(raw=np.full_like(first.raw, np.nan))  # of a tile without holes

@@ -87,6 +87,7 @@ def test_published_numbers_stand_beside_whole_pictures():
     assert len(denoising_table.tabulate_quality(found, ["noisy"], [25], 256).rows) == 1
 
 
+@pytest.mark.slow
 def test_a_preset_end_to_end(data, tiny_presets):
     assert run(data, "--methods=fast:none,fast*2", "--pictures=kodim03", "--seeds=1") == 0
     single, double = rows(data)

@@ -40,6 +40,7 @@ def test_the_mask_is_what_the_masked_file_leaves(data):
     np.testing.assert_array_equal(mask, known[4:36, 6:38])
 
 
+@pytest.mark.slow
 def test_inpainting_end_to_end(data, tiny_presets, capsys):
     flags = ("--pictures=house", "--methods=nearest,biharmonic,fast", "--size=32")
     assert run(data, *flags) == 0

@@ -39,6 +39,7 @@ def _rows(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_writes_every_curve_and_the_pictures(finished):
     folder, _ = finished
     rows = _rows(folder)
@@ -55,6 +56,7 @@ def test_writes_every_curve_and_the_pictures(finished):
     assert not list(folder.rglob(".*"))  # nothing half-written stays
 
 
+@pytest.mark.slow
 def test_one_program_serves_all_four_targets(finished):
     # Once for the step and once for the estimate, however many targets there are.
     assert finished[1] == 2

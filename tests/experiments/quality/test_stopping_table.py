@@ -97,6 +97,7 @@ def test_every_method_brings_its_run_without_a_rule():
     assert found["plain:none"].preset.replace(stop="wmv") == found["plain:wmv"].preset
 
 
+@pytest.mark.slow
 def test_a_grid_end_to_end(data, impatient, monkeypatch, capsys):
     """A rule ends its run, the run without it goes on; each fit gets the kind of noise."""
     flags = ("--noises=15,poisson5", "--methods=plain:emv", "--plain_steps=100")

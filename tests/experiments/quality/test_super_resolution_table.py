@@ -40,6 +40,7 @@ def test_the_truth_is_cut_and_shrunk_as_the_paper_does(data):
     assert grey.shape == (32, 32, 3)
 
 
+@pytest.mark.slow
 def test_super_resolution_end_to_end(data, tiny_presets, capsys):
     flags = ("--pictures=baby,head", "--methods=bicubic,fast:none", "--seeds=1")
     assert run(data, *flags) == 0

@@ -27,6 +27,7 @@ def test_operations_of_a_tiny_network():
     assert sum(layer.operations_a_step for layer in found) == forward_and_gradients
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("upsampling", [None, "bilinear"])
 def test_a_layer_alone_gives_its_result_and_gradients(upsampling):
     layer = layers.Layer((4, 6, 3), 2, 3, 1, "reflect", upsampling, of_input=False)

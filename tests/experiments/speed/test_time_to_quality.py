@@ -62,6 +62,7 @@ def test_a_calibration_counts_only_if_it_is_of_all(tmp_path):
     assert time_to_quality.read_costs(path, ["fast", "paper"]) == {}
 
 
+@pytest.mark.slow
 def test_a_kept_curve_of_other_settings_is_refused(folder, monkeypatch, capsys):
     picture = folder / "House.png"
     picture.touch()
