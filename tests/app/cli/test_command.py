@@ -66,6 +66,7 @@ def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
     image = save(tmp_path / "picture.png", smooth())
     flags = {
         "inpaint": ["--mask=" + half_mask(tmp_path)],
+        "deblur": ["--kernel=box:3"],
         # Without --factor the preset's holds, as it should: 4 or 8.
     }
     code, out, _ = run(
