@@ -118,7 +118,7 @@ def _compute_row(
     label: str,
     seed: int,
 ) -> dict[str, Any]:
-    kind, level, _ = noises[noise]
+    kind, level, *_ = noises[noise]
     noisy, clean = load_pair(data, name, size, int(level), kind)
     options: dict[str, Any] = {"noise": kind} | ({} if estimated else {LEVELS[kind]: level})
     result, record = run_method(methods[label], noisy, seed, clean, **options)
