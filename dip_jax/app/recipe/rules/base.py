@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import dip_jax
 from dip_jax.app.recipe.records import Record
 from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Algorithm, Array, Info, Key, Scalar, Task
@@ -127,6 +128,20 @@ class Rule(Record):
         """Wraps the averaged fit: ends it and keeps the chosen picture."""
         del patience
         return algorithm
+
+
+@dataclass(frozen=True)
+class ValidatedRule(Rule):
+    """A rule that compares with the data it has set aside, and keeps the best step."""
+
+    def validate(
+        self, split: Split, make: MakeTask, noise: NoiseModel | None, *, feeds_noise: bool
+    ) -> Task:
+        del noise, feeds_noise
+        return make(split.other, split.weight)
+
+    def stop(self, algorithm: Algorithm, patience: dict[str, Any]) -> Algorithm:
+        return dip_jax.stop(dip_jax.validated(algorithm), validation_error, **patience)
 
 
 def split(

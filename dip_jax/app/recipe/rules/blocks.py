@@ -1,24 +1,19 @@
 """Stops by blocks that are left out of the fit, wider than the noise is correlated."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-import dip_jax
 from dip_jax.app.recipe.rules.base import (
     Division,
-    MakeTask,
     Measurement,
-    Rule,
-    Split,
+    ValidatedRule,
     mean_weights,
-    validation_error,
 )
 from dip_jax.app.recipe.tasks import TaskSpec
-from dip_jax.base import Algorithm, Key, Task
+from dip_jax.base import Key
 from dip_jax.noise import NoiseModel, color, fill_smoothly, hold_out_blocks
 
 _SPARSE = 3  # sides of a block between the middles of two
@@ -28,7 +23,7 @@ _FEWEST = 3  # blocks along a side of the picture
 
 
 @dataclass(frozen=True)
-class HeldOutBlocks(Rule):
+class HeldOutBlocks(ValidatedRule):
     """Compares with the middles of blocks that the fit does not see.
 
     For noise that neighbours share: the block around a middle hides all pixels that share its
@@ -68,15 +63,6 @@ class HeldOutBlocks(Rule):
         drawn = noise.standard_deviation(y) * color(white, noise.transfer(*y.shape[:2]))
         fitted = jnp.where(there > 0, fill_smoothly(y, there) + drawn, y)
         return Division(fitted, known * (1 - held), noise, 1.0, y, mean_weights(known * middle))
-
-    def validate(
-        self, split: Split, make: MakeTask, noise: NoiseModel | None, *, feeds_noise: bool
-    ) -> Task:
-        del noise, feeds_noise
-        return make(split.other, split.weight)
-
-    def stop(self, algorithm: Algorithm, patience: dict[str, Any]) -> Algorithm:
-        return dip_jax.stop(dip_jax.validated(algorithm), validation_error, **patience)
 
 
 def _reach(noise: NoiseModel | None) -> int:

@@ -1,7 +1,6 @@
 """Stops by a few pixels that are left out of the fit."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,20 +12,19 @@ from dip_jax.app.recipe.rules.base import (
     Division,
     MakeTask,
     Measurement,
-    Rule,
     Split,
+    ValidatedRule,
     mean_weights,
-    validation_error,
 )
 from dip_jax.app.recipe.tasks import TaskSpec
-from dip_jax.base import Algorithm, Key, Task
+from dip_jax.base import Key, Task
 from dip_jax.noise import NoiseModel, clipped_mean, fill_held_out, hold_out
 
 _SHARE = 0.03  # of the known pixels, where they are drawn at random
 
 
 @dataclass(frozen=True)
-class HeldOut(Rule):
+class HeldOut(ValidatedRule):
     """Compares with pixels that the fit does not see.
 
     For all tasks whose noise is independent from pixel to pixel, or that have none. It needs no
@@ -77,9 +75,6 @@ class HeldOut(Rule):
         # The same program where nothing was clipped.
         assert noise is not None
         return dip_jax.precompose(Partial(clipped_mean, noise.clipping_model()), task)
-
-    def stop(self, algorithm: Algorithm, patience: dict[str, Any]) -> Algorithm:
-        return dip_jax.stop(dip_jax.validated(algorithm), validation_error, **patience)
 
 
 def _spacing(y: np.ndarray, noise: NoiseModel | None) -> int:

@@ -1,27 +1,22 @@
 """Stops by an independent noisy copy of the picture."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 
-import dip_jax
 from dip_jax.app.recipe.rules.base import (
     Division,
-    MakeTask,
     Measurement,
-    Rule,
-    Split,
+    ValidatedRule,
     trust,
-    validation_error,
 )
 from dip_jax.app.recipe.tasks import TaskSpec
-from dip_jax.base import Algorithm, Key, Task
+from dip_jax.base import Key
 from dip_jax.noise import NoiseModel, recorrupt, redraw_clipped, thin
 
 
 @dataclass(frozen=True)
-class IndependentCopy(Rule):
+class IndependentCopy(ValidatedRule):
     """Makes two copies with independent noises, fits one and compares with the other.
 
     For denoising, where the noise level is given or estimated. It chooses as well as held-out
@@ -55,15 +50,6 @@ class IndependentCopy(Rule):
             fitted, other = recorrupt(key, y, sigma, share, noise.transfer(*y.shape[:2]))
         rest = noise._replace(clipped=False) if feeds_noise else noise
         return Division(fitted, data.known, rest, (1 - share) ** -0.5, other, weight)
-
-    def validate(
-        self, split: Split, make: MakeTask, noise: NoiseModel | None, *, feeds_noise: bool
-    ) -> Task:
-        del noise, feeds_noise
-        return make(split.other, split.weight)
-
-    def stop(self, algorithm: Algorithm, patience: dict[str, Any]) -> Algorithm:
-        return dip_jax.stop(dip_jax.validated(algorithm), validation_error, **patience)
 
 
 def _share(height: int, width: int) -> float:
