@@ -5,7 +5,8 @@ from dip_jax.noise.clipping import clipped_chance, clipped_moments, invert_clipp
 from dip_jax.noise.coloring import color, kernel_transfer
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.identify import Verdict, identify_noise
-from dip_jax.noise.measure import Spectrum, measure_spectrum, model_noise
+from dip_jax.noise.impulses import find_impulses
+from dip_jax.noise.measure import Spectrum, measure_noise, measure_spectrum, model_noise
 from dip_jax.noise.model import (
     LEVELS,
     NoiseModel,
@@ -13,6 +14,7 @@ from dip_jax.noise.model import (
     clipped_mean,
     invert_clipped_mean,
     outside_flat_areas,
+    smooth,
     where_model_holds,
 )
 from dip_jax.noise.splitting import (
@@ -38,17 +40,20 @@ __all__ = [
     "estimate_noise",
     "fill_held_out",
     "fill_smoothly",
+    "find_impulses",
     "hold_out",
     "hold_out_blocks",
     "identify_noise",
     "invert_clipped_mean",
     "invert_clipping",
     "kernel_transfer",
+    "measure_noise",
     "measure_spectrum",
     "model_noise",
     "outside_flat_areas",
     "recorrupt",
     "redraw_clipped",
+    "smooth",
     "thin",
     "where_model_holds",
 ]

@@ -5,14 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from dip_jax.noise.estimate import estimate_noise
-from dip_jax.noise.measure import measure_spectrum, model_noise
+from dip_jax.noise.impulses import find_impulses
+from dip_jax.noise.measure import TEXTURE, measure_spectrum, model_noise
 from dip_jax.noise.model import NoiseModel
 
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
 _VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
-_TEXTURE = 0.6  # excess from which blocks hold more texture than noise
 _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than
 _FEW = 2  # classes of brightness; in these alone, it is texture
 
@@ -21,11 +21,14 @@ class Verdict(NamedTuple):
     """What a picture's noise is, and why."""
 
     kind: str
-    """"none", "white", "signal-dependent", "correlated" or "unknown" (too little is smooth)."""
+    """"none", "white", "signal-dependent", "correlated", "impulses" or "unknown" (too little is
+    smooth)."""
     noise: NoiseModel
     """Its model; that of no noise for "none"."""
     evidence: str
     """A phrase with the measured numbers."""
+    known: np.ndarray | None = None
+    """Of a picture with impulses: float32 ``[h, w, 1]``, 0 at them and 1 elsewhere."""
 
 
 def identify_noise(y: np.ndarray) -> Verdict:
@@ -35,9 +38,20 @@ def identify_noise(y: np.ndarray) -> Verdict:
     level is then that of :func:`.estimate_noise`. A picture has none if its smooth blocks hold
     less than a level or two, or texture only.
 
+    Of a picture with impulses (:func:`.find_impulses`), ``noise`` is what the other pixels have.
+
     Args:
       y: float ``[h, w, c]`` in [0, 1].
     """
+    impulses = find_impulses(y)
+    if impulses is not None:
+        rest = _identify_by_spectrum(_without(impulses, y))
+        evidence = f"{100 * impulses.mean():.1f} % of the pixels are black or white by themselves"
+        return Verdict("impulses", rest.noise, evidence, np.float32(~impulses)[:, :, None])
+    return _identify_by_spectrum(y)
+
+
+def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     found = measure_spectrum(y)
     if found is None:
         return Verdict("unknown", estimate_noise(y, "gaussian"), "too few smooth parts to tell")
@@ -47,7 +61,7 @@ def identify_noise(y: np.ndarray) -> Verdict:
         f"correlation of neighbours {found.correlation:.2f}"
     )
     faint = found.level < _FAINT and found.correlation < 2 * _CORRELATED
-    if found.level < _LEAST or faint or found.excess > _TEXTURE:
+    if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     model = model_noise(found)
     if found.correlation >= _CORRELATED:
@@ -58,3 +72,10 @@ def identify_noise(y: np.ndarray) -> Verdict:
     if deviation.max() > _VARIES * deviation.min():
         return Verdict("signal-dependent", model._replace(kernel=None), evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
+
+
+def _without(impulses: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Replaces impulses by the median of the 5x5 pixels around."""
+    from scipy.ndimage import median_filter
+
+    return np.where(impulses[:, :, None], median_filter(y, size=(5, 5, 1), mode="mirror"), y)

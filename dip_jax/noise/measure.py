@@ -19,7 +19,10 @@ _NODES = 33  # of the table of deviations
 _TINY = 1e-12
 _NOISY = 0.15  # excess up to which blocks hold noise and little else
 _SPREAD = 0.1
+TEXTURE = 0.6  # excess from which blocks hold more texture than noise
 _SOFT = 0.7  # frequencies over which the spectrum is smoothed
+_RISE = 0.35  # power of the rise towards coarse frequencies: least error over 20 photographs
+_MOST_RISE = 3.0
 
 
 class Spectrum(NamedTuple):
@@ -149,11 +152,15 @@ def _extend(power: np.ndarray, order: np.ndarray) -> np.ndarray:
 
     fine = order > _COARSE
     weight = gaussian_filter(fine.astype(float), _SOFT, mode="nearest")
-    near = (order <= _COARSE + 2) & (weight > 0.05)
     held = gaussian_filter(power * fine, (0, 0, _SOFT, _SOFT), mode="nearest")
     smooth = held / np.maximum(weight, _TINY)
-    coarse = smooth[:, :, near].mean(axis=2)[:, :, None, None]
-    return np.where(weight > 0.05, smooth, coarse)
+    # It goes on rising, or staying level, as it does where it can be measured.
+    near, far = (
+        power[:, :, (order >= low) & (order <= high)].mean(axis=2)
+        for low, high in ((_COARSE + 1, _COARSE + 1), (_COARSE + 3, _COARSE + 4))
+    )
+    rise = np.clip(np.trace(near) / max(np.trace(far), _TINY), 1, _MOST_RISE) ** _RISE
+    return np.where(fine, smooth, (rise * near)[:, :, None, None])
 
 
 def model_noise(spectrum: Spectrum) -> NoiseModel:
@@ -168,6 +175,28 @@ def model_noise(spectrum: Spectrum) -> NoiseModel:
         deviation=np.stack(deviations, axis=1).astype(np.float32),
         kernel=_make_kernel(spectrum.power),
     )
+
+
+def measure_noise(flat: np.ndarray) -> NoiseModel:
+    """Returns the noise of a flat frame, or of a flat part of a picture.
+
+    Args:
+      flat: float ``[h, w, c]`` in [0, 1], 48x48 pixels or so at the least. Slow shading does not
+        matter.
+
+    Raises:
+      ValueError: if it is too small, is clipped, holds no noise, or holds texture.
+    """
+    found = measure_spectrum(flat)
+    if found is None:
+        height, width = flat.shape[:2]
+        raise ValueError(
+            f"{width}x{height} pixels hold no noise that can be measured: too few of them, or "
+            "black, white or all alike"
+        )
+    if found.excess > TEXTURE:
+        raise ValueError("holds texture; take a flat part, such as a wall or the sky")
+    return model_noise(found)
 
 
 def _make_kernel(power: np.ndarray) -> np.ndarray:

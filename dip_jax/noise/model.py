@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 
 from dip_jax.base import ArrayLike
@@ -83,6 +84,21 @@ class NoiseModel(NamedTuple):
         if self.kind == "gaussian":
             return float(self.level)
         return float((brightness * self.level) ** 0.5)
+
+    def rescale(self, low: float, high: float) -> "NoiseModel":
+        """Returns the noise of ``(y - low) / (high - low)``.
+
+        Raises:
+          ValueError: for Poisson noise and another ``low`` than 0.
+        """
+        size = high - low
+        if self.deviation is not None:
+            nodes = np.linspace(low, high, len(self.deviation))[:, None]
+            deviation = np.asarray(_interpolate(jnp.asarray(self.deviation), nodes)) / size
+            return self._replace(level=self.level / size, deviation=deviation)
+        if self.kind == "poisson" and low:
+            raise ValueError(f"low={low!r}: must be 0 for Poisson noise, which is none at black")
+        return self._replace(level=self.level / size)
 
     def transfer(self, height: int, width: int) -> jax.Array | None:
         """Returns what :func:`.color` takes for images of that size; None for white noise."""

@@ -84,3 +84,32 @@ def test_a_denoisers_penalty_sees_the_image_without_noise(method):
 def test_a_share_out_of_range_is_refused(noise_share):
     with pytest.raises(ValueError, match=f"noise_share={noise_share}"):
         dip_jax.recorrupted(Toy(), optax.adam(0.1), noise_share=noise_share)
+
+
+class Ramp:
+    """Ignores what it is fed: the image brightens to the right and downwards."""
+
+    def init(self, key, z):
+        del key
+        return {"shift": jnp.zeros(z.shape[2])}
+
+    def apply(self, params, z):
+        rows, columns = jnp.mgrid[0 : z.shape[0], 0 : z.shape[1]]
+        return (2.0 * rows + columns)[:, :, None] + params["shift"][None, None]
+
+
+def test_flips_mirror_input_and_output_alike():
+    """What looks at single pixels is the same; what looks at places is seen from four sides."""
+    y, z = noise_around_grey(0.2)
+    task = dip_jax.denoise(y)
+    single = [dip_jax.recorrupted(Gain(), optax.sgd(0.0), flips=flips) for flips in (False, True)]
+    infos = [fit.step(fit.init(KEY, task, z), task)[1] for fit in single]
+    np.testing.assert_array_equal(infos[0].image, infos[1].image)
+    fit = dip_jax.recorrupted(Ramp(), optax.sgd(0.0), flips=True)
+    state = fit.init(KEY, task, z)
+    seen = set()
+    for _ in range(24):
+        np.testing.assert_array_equal(fit.estimate(state), fit.step(state, task)[1].image)
+        state, info = fit.step(state, task)
+        seen.add((float(info.image[0, 0, 0]), float(info.image[0, -1, 0])))
+    assert len(seen) == 4

@@ -75,6 +75,12 @@ _SETTINGS = (
         "Weight of the picture's mean total variation in the loss; more is smoother [the "
         "preset's, 0].",
     ),
+    Flag(
+        "strength",
+        float,
+        None,
+        "How much of the change to the picture is applied, from 0 to 100 percent [100].",
+    ),
     Flag("steps", int, None, "Steps of optimisation, at most [the preset's]."),
     Flag(
         "members",

@@ -1,5 +1,6 @@
 """The pictures of a run: read from the files that flags name, or damaged for a demonstration."""
 
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,9 @@ from dip_jax.app.cli.flags import Command, Files
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import read_picture
 from dip_jax.app.recipe import Arrays, TaskSpec, degrade
-from dip_jax.noise import NoiseModel
+from dip_jax.noise import NoiseModel, measure_noise
+
+_PART = re.compile(r"(\d+),(\d+),(\d+),(\d+)")  # X,Y,WIDTH,HEIGHT
 
 
 class Inputs(NamedTuple):
@@ -32,9 +35,11 @@ class Inputs(NamedTuple):
     @property
     def arrays(self) -> dict[str, np.ndarray | None]:
         """All that tells these inputs from others, by name."""
+        measured = None if self.noise is None else self.noise.kernel
         return {
             "observed": self.observed,
             **self.data,
+            **({} if measured is None else {"noise_kernel": np.asarray(measured)}),
             "reference": self.reference,
             "alpha_channel": self.alpha,
         }
@@ -59,7 +64,8 @@ def read_inputs(command: Command, files: Files) -> Inputs:
         if alpha is not None:
             alpha = alpha[: reference.shape[0], : reference.shape[1]]
     else:
-        data, damage, noise = _read_data(command, files, image), "", command.noise
+        data, damage = _read_data(command, files, image), ""
+        noise = _measure_noise(command.options.get("noise_from"), image) or command.noise
         known = task.known(data)
         observed = image if known is None else image * known
         reference = _read_reference(files, image, task)
@@ -90,6 +96,28 @@ def _read_data(command: Command, files: Files, image: np.ndarray) -> Arrays:
         for remark in remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
     return arrays
+
+
+def _measure_noise(where: str | None, image: np.ndarray) -> NoiseModel | None:
+    """Returns the noise that ``--noise_from`` names; None if it names none."""
+    if where is None:
+        return None
+    corners = _PART.fullmatch(where)
+    if corners:
+        left, top, width, height = map(int, corners.groups())
+        part = image[top : top + height, left : left + width]
+        if part.shape[:2] != (height, width) or not part.size:
+            size = f"{image.shape[1]}x{image.shape[0]}"
+            raise UserError("noise_from", where, f"is not inside the picture, which is {size}")
+    else:
+        part = read_picture(where, flag="--noise_from").image
+        if part.shape[2] != image.shape[2]:
+            problem = f"has {part.shape[2]} channels, the picture has {image.shape[2]}"
+            raise UserError("noise_from", where, problem)
+    try:
+        return measure_noise(part)
+    except ValueError as error:
+        raise UserError("noise_from", where, str(error)) from error
 
 
 def _read_reference(files: Files, image: np.ndarray, task: TaskSpec) -> np.ndarray | None:

@@ -127,6 +127,11 @@ def report_lines(record: dict[str, Any], result: Restoration) -> Iterator[str]:
     elif result.noise is not None:
         estimated = record["picture"]["noise_estimated"]
         yield _describe_noise(result.noise, estimated=estimated)
+    if not result.span.whole:
+        low, high = result.span
+        yield f"fitted in its own range, from {low:.4g} to {high:.4g} of 1"
+    if result.doubt:
+        yield f"note: {result.doubt}; try another --seed, --sigma or --noise"
     restores = record["restores"]
     if restores:
         yield (
@@ -148,6 +153,7 @@ _VERDICTS = {
     "white": "noise: white, sigma {level:.1f} of 255",
     "signal-dependent": "noise: depends on the brightness",
     "correlated": "noise: correlated between pixels, as a camera's",
+    "impulses": "noise: impulses; they were filled as unknown pixels",
     "unknown": "noise: taken for white, sigma {level:.1f} of 255",
 }
 

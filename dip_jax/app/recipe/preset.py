@@ -1,5 +1,6 @@
 """The preset: everything that a fit needs besides the picture and its noise."""
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,8 @@ class Preset(Record):
     """Of the exponential average of the outputs."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
+    strength: float = 100.0
+    """How much of the change to the picture is applied, in percent."""
 
     def check(self) -> None:
         if not self.method.suits(self.task):
@@ -70,6 +73,11 @@ class Preset(Record):
         feeds = self.method.feeds_picture
         check_rule(self.stop, self.task, feeds_picture=feeds, preset=self.name)
         check_at_least_0("tv", self.tv)
+        if not (isinstance(self.strength, numbers.Real) and 0 <= self.strength <= 100):
+            raise UserError("strength", self.strength, "must be a percentage from 0 to 100")
+        if self.strength != 100 and (self.task.has_holes or self.task.factor != 1):
+            problem = f"has no meaning for {self.task.name}; drop it"
+            raise UserError("strength", self.strength, problem)
         if not 0 <= self.average_decay < 1:
             raise UserError("average_decay", self.average_decay, "must be at least 0 and below 1")
 

@@ -7,10 +7,18 @@ import numpy as np
 
 from dip_jax.app.recipe import Arrays, Preset
 from dip_jax.app.restore.canvas import Problem
+from dip_jax.app.restore.plan import Plan
 from dip_jax.app.restore.result import Restoration
 from dip_jax.compilation import jit
-from dip_jax.noise import NoiseModel, blend_unseen_pixels, clipped_mean, invert_clipped_mean
+from dip_jax.noise import (
+    NoiseModel,
+    blend_unseen_pixels,
+    clipped_mean,
+    invert_clipped_mean,
+    smooth,
+)
 
+_WORSE = 1.25  # times as far from the picture as its blur: noise alone makes both alike
 _invert_clipped_mean = jit(invert_clipped_mean)  # as one program
 _clipped_mean = jit(clipped_mean)
 
@@ -132,6 +140,15 @@ def _finish_task(image: np.ndarray, scene: Scene) -> np.ndarray:
     return scene.preset.task.finish(image, scene.y, scene.data)
 
 
+def _changes_in_part(scene: Scene) -> bool:
+    return scene.preset.strength < 100
+
+
+def _apply_part(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Applies the part of the change that the preset says."""
+    return scene.y + np.float32(scene.preset.strength / 100) * (image - scene.y)
+
+
 def _clip(image: np.ndarray, scene: Scene) -> np.ndarray:
     del scene
     return np.clip(image, 0, 1)
@@ -145,6 +162,66 @@ def mask_uncertainty(uncertainty: np.ndarray | None, scene: Scene) -> np.ndarray
     return uncertainty * (1 - exact[:, :, 0])
 
 
+def keep_picture(plan: Plan) -> Restoration:
+    """Returns a picture that has nothing to restore, as it is, without a step taken."""
+    return Restoration(
+        image=plan.picture,
+        raw=plan.picture,
+        trace={"loss": np.zeros(0, np.float32)},
+        preset=plan.preset,
+        noise=plan.noise,
+        uncertainty=None,
+        members=1,
+        compile_seconds=0.0,
+        fit_seconds=0.0,
+        interrupted=False,
+        verdict=plan.verdict,
+        span=plan.span,
+    )
+
+
+def leave_span(outcome: Restoration, plan: Plan) -> Restoration:
+    """Returns the finished restoration in the values of the picture, checked against it."""
+    span, noise = plan.span, plan.noise
+    image, uncertainty = span.leave(outcome.image), outcome.uncertainty
+    exact = plan.preset.task.exact(plan.data)
+    if exact is not None and not span.whole:  # to the bit
+        image = exact * plan.picture + (1 - exact) * image
+    offset = {"psnr": span.psnr_offset(), "average_psnr": span.psnr_offset()}
+    trace = {
+        name: values + np.float32(offset[name]) if name in offset and not span.whole else values
+        for name, values in outcome.trace.items()
+    }
+    if noise is not None and not span.whole:
+        size = span.high - span.low
+        noise = noise.rescale(-span.low / size, (1 - span.low) / size)
+    return outcome._replace(
+        image=image,
+        raw=span.leave(outcome.raw),
+        trace=trace,
+        noise=noise,
+        uncertainty=None if uncertainty is None else span.leave_differences(uncertainty),
+        span=span,
+        doubt=_doubt(outcome.image, plan),
+    )
+
+
+def _doubt(image: np.ndarray, plan: Plan) -> str:
+    """Returns what speaks against a result: that a mere blur agrees with the picture better."""
+    task = plan.preset.task
+    if plan.known is not None or not task.measures_pixels or image.shape != plan.y.shape:
+        return ""
+    blurred = np.asarray(smooth(plan.y))
+    error, blurs = (float(np.sqrt(np.mean((x - plan.y) ** 2))) for x in (image, blurred))
+    if error <= _WORSE * blurs:
+        return ""
+    size = plan.span.high - plan.span.low
+    return (
+        f"the result is {255 * size * error:.3g} of 255 from the picture, and its blur over 5x5 "
+        f"pixels {255 * size * blurs:.3g}: the fit went wrong"
+    )
+
+
 STEPS = (
     Step("fit", _redraws_clipped, _to_clipped_mean),
     Step("fit", _blends_each_fit, _blend_held_out),
@@ -153,4 +230,5 @@ STEPS = (
     Step("picture", _always, _put_back_known, keeps_raw=True),
     Step("picture", _always, _finish_task, keeps_raw=True),
     Step("picture", _always, _clip, keeps_raw=True),
+    Step("picture", _changes_in_part, _apply_part, keeps_raw=True),
 )

@@ -11,6 +11,7 @@ from dip_jax.app.machine import programs
 from dip_jax.app.recipe import (
     AUTO,
     AUTO_NOISE,
+    PRESETS,
     RULES,
     TASKS,
     Arrays,
@@ -24,6 +25,7 @@ from dip_jax.app.recipe import (
     given_noise,
 )
 from dip_jax.app.restore.canvas import as_image
+from dip_jax.app.restore.span import Span, find_span
 from dip_jax.base import Algorithm
 from dip_jax.loop import Program
 from dip_jax.noise import NoiseModel, Verdict, estimate_noise, identify_noise
@@ -39,8 +41,12 @@ class Plan(NamedTuple):
     verdict: Verdict | None
     """What was found of the noise, where its kind was not given."""
     seed: int
+    picture: np.ndarray
+    """As given, float32 ``[h, w, c]`` in [0, 1]."""
+    span: Span
+    """The range in which it is fitted."""
     y: np.ndarray
-    """The picture, float32 ``[h, w, c]``."""
+    """The picture, with that range stretched to [0, 1]."""
     data: Arrays
     """The task's arrays."""
     reference: np.ndarray | None
@@ -88,7 +94,10 @@ def make_plan(
         raise UserError("task", task, f"the preset is for {spec.name}")
     if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
         raise UserError("seed", seed, "must be from 0 to 2**32 - 1")
-    y = as_image("picture", picture)
+    picture = as_image("picture", picture)
+    kind = noise if isinstance(noise, str) else noise.kind
+    span = find_span(picture, from_black=kind == "poisson" or gain is not None)
+    y = span.enter(picture)
     spec.check_picture(y)
     for name in arrays.keys() - {data.name for data in spec.data}:
         if arrays[name] is not None:
@@ -98,9 +107,11 @@ def make_plan(
     wanted = (y.shape[0] * spec.factor, y.shape[1] * spec.factor, y.shape[2])
     if truth is not None and truth.shape != wanted:
         raise UserError("reference", truth.shape, f"the restored picture's shape will be {wanted}")
+    truth = None if truth is None else span.enter(truth)
 
-    kind = noise if isinstance(noise, str) else noise.kind
     model = given_noise(kind, spec, sigma, gain) if isinstance(noise, str) else noise
+    if model is not None and not span.whole:
+        model = model.rescale(*span)
     known = spec.known(data)
     given_sigma = verdict = None
     if model is not None and model.kind == "gaussian":
@@ -109,13 +120,12 @@ def make_plan(
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
     if model is None and (method.feeds_noise or needs_level or spec.needs_noise):
-        if kind == AUTO_NOISE and method.takes_correlated:
-            verdict = identify_noise(y)
-            model = verdict.noise
-        else:
-            model = estimate_noise(y, "gaussian" if kind == AUTO_NOISE else kind)
+        model, verdict = _find_noise(y, kind, any_kind=method.takes_correlated)
+        if verdict is not None and verdict.known is not None and spec.filler:
+            return _plan_filling(picture, verdict, preset, reference, seed)
     if model is not None and method.feeds_picture:
         model = model.detect_clipping(y)
+    method = method.adapt(model)
     if preset.counts.tile and not spec.tiles:
         raise UserError("tile", preset.counts.tile, f"{spec.name} needs the whole picture; take 0")
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
@@ -128,6 +138,8 @@ def make_plan(
         noise=model,
         verdict=verdict,
         seed=int(seed),
+        picture=picture,
+        span=span,
         y=y,
         data=data,
         reference=truth,
@@ -135,6 +147,41 @@ def make_plan(
         algorithm=build_algorithm(preset, rule, generator),
         program=programs.cached_program(describe_program(preset, rule, generator)),
     )
+
+
+def _find_noise(y: np.ndarray, kind: str, *, any_kind: bool) -> tuple[NoiseModel, Verdict | None]:
+    """Returns the picture's noise; and what was found of it, if the kind was to be found too."""
+    if kind == AUTO_NOISE and any_kind:
+        verdict = identify_noise(y)
+        return verdict.noise, verdict
+    return estimate_noise(y, "gaussian" if kind == AUTO_NOISE else kind), None
+
+
+def _plan_filling(
+    picture: np.ndarray, verdict: Verdict, preset: Preset, reference: np.ndarray | None, seed: int
+) -> Plan:
+    """Returns the plan for a picture with impulses: they are unknown pixels, to be filled.
+
+    The preset of the same name for that task is taken, with the counts in force. The other pixels
+    stay, unless they have noise too.
+    """
+    task = preset.task.filler
+    named = any(other.name == preset.name and other.task.name == task for other in PRESETS)
+    filling = find_preset(preset.name if named else "fast", task)
+    noisy = bool(verdict.noise.level)
+    assert verdict.known is not None
+    plan = make_plan(
+        picture * verdict.known,
+        task=task,
+        preset=change(filling, counts=preset.counts, keep_known=not noisy),
+        noise=AUTO_NOISE,
+        sigma=None,
+        gain=None,
+        reference=reference,
+        seed=seed,
+        settings={"mask": verdict.known},
+    )
+    return plan._replace(verdict=verdict)
 
 
 def _without_arrays(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dip_jax.app.files.trace import concatenate_traces
 from dip_jax.app.recipe import Preset
+from dip_jax.app.restore.span import Span
 from dip_jax.members import combine
 from dip_jax.noise import NoiseModel, Verdict
 
@@ -42,23 +43,11 @@ class Restoration(NamedTuple):
     interrupted: bool
     verdict: Verdict | None = None
     """What was found of the noise, where its kind was not given."""
-
-
-def keep_picture(y: np.ndarray, preset: Preset, verdict: Verdict) -> Restoration:
-    """Returns a picture that has nothing to restore, as it is, without a step taken."""
-    return Restoration(
-        image=y,
-        raw=y,
-        trace={"loss": np.zeros(0, np.float32)},
-        preset=preset,
-        noise=verdict.noise,
-        uncertainty=None,
-        members=1,
-        compile_seconds=0.0,
-        fit_seconds=0.0,
-        interrupted=False,
-        verdict=verdict,
-    )
+    span: Span = Span()
+    """The range of the picture's values in which it was fitted."""
+    doubt: str = ""
+    """Why the result should be looked at before it is trusted; empty if nothing speaks against
+    it."""
 
 
 def combine_members(done: list[Restoration], *, interrupted: bool) -> Restoration:

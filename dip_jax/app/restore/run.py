@@ -7,10 +7,10 @@ import numpy as np
 
 from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.recipe import AUTO_NOISE, Preset
-from dip_jax.app.restore.finish import finish, mask_uncertainty
+from dip_jax.app.restore.finish import finish, keep_picture, leave_span, mask_uncertainty
 from dip_jax.app.restore.fit import Progress
 from dip_jax.app.restore.plan import make_plan
-from dip_jax.app.restore.result import Restoration, combine_members, keep_picture
+from dip_jax.app.restore.result import Restoration, combine_members
 from dip_jax.app.restore.session import PictureRun
 from dip_jax.app.restore.tiles import join_tiles
 from dip_jax.noise import NoiseModel
@@ -83,7 +83,7 @@ def restore(
         settings=settings,
     )
     if plan.verdict is not None and plan.verdict.kind == "none":
-        return keep_picture(plan.y, plan.preset, plan.verdict)
+        return keep_picture(plan)
     run = PictureRun(plan, progress, checkpoint, fit_memory=fit_memory)
     tiles: list[Restoration] = []
     for tile, crop in enumerate(run.crops):
@@ -107,9 +107,9 @@ def restore(
             raise KeyboardInterrupt  # a picture with missing tiles is no picture
     outcome = join_tiles(tiles, [plan.enlarge(crop) for crop in run.crops])
     scene = run.scene()
-    return finish(outcome, "picture", scene)._replace(
+    outcome = finish(outcome, "picture", scene)._replace(
         preset=run.preset,
-        noise=plan.noise,
         verdict=plan.verdict,
         uncertainty=mask_uncertainty(outcome.uncertainty, scene),
     )
+    return leave_span(outcome, plan)

@@ -6,11 +6,12 @@ import pytest
 
 from dip_jax import compilation, filling
 from dip_jax.app import restore
+from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import BlindSpot, change, find_preset
 from dip_jax.app.recipe.degrade import add_noise
 from dip_jax.app.restore import finish
 from dip_jax.app.restore.canvas import put_on_canvas
-from dip_jax.noise import NoiseModel
+from dip_jax.noise import NoiseModel, smooth
 
 RNG = np.random.default_rng(0)
 TRUTH = np.full((64, 64, 3), 0.5, np.float32)
@@ -132,3 +133,32 @@ def _join(filled, y):
     nothing = np.zeros_like(placed.known)
     scene = finish.Scene(preset, None, y, {"mask": mask}, placed, nothing)
     return known, finish._join_known(filled, scene)
+
+
+@pytest.mark.slow
+def test_strength_applies_part_of_the_change(tiny_presets):
+    options = {"sigma": 5.0, "steps": 2, "progress": False}
+    whole, half, none = (restore(MEASURED, strength=part, **options) for part in (100.0, 50.0, 0.0))
+    np.testing.assert_allclose(half.image, (MEASURED + whole.image) / 2, atol=1e-6)
+    np.testing.assert_array_equal(none.image, MEASURED)
+    np.testing.assert_array_equal(half.raw, whole.raw)
+    for strength, task in ((101.0, "denoise"), (50.0, "inpaint")):
+        with pytest.raises(UserError, match=f"strength={strength}"):
+            change(find_preset("fast", task), strength=strength)
+
+
+@pytest.mark.slow
+def test_a_result_worse_than_a_blur_is_doubted(tiny_presets, monkeypatch):
+    options = {"sigma": 5.0, "steps": 2, "progress": False, "stop": "none"}
+    monkeypatch.setattr(finish, "STEPS", (*finish.STEPS, finish.Step("picture", bool, _blur)))
+    assert restore(MEASURED, **options).doubt == ""
+    monkeypatch.setattr(finish, "STEPS", (*finish.STEPS, _SHIFT))
+    assert "the fit went wrong" in restore(MEASURED, **options).doubt
+
+
+def _blur(image, scene):
+    del image
+    return np.asarray(smooth(scene.y))
+
+
+_SHIFT = finish.Step("picture", bool, lambda image, scene: np.clip(image + 0.1, 0, 1))

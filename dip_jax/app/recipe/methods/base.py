@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import optax
 
+from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.records import Record
 from dip_jax.app.recipe.rules import PATIENCE, Split
 from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
+from dip_jax.noise import NoiseModel
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,18 @@ class Method(Record, abc.ABC):
           sigma: of Gaussian noise as given, in 8-bit levels; None if it was not.
         """
         del known, sigma
+        return self
+
+    def adapt(self, noise: NoiseModel | None) -> "Method":
+        """Returns the method for the picture's noise; None if it is not known.
+
+        Raises:
+          UserError: if it can't use correlated noise.
+        """
+        correlated = noise is not None and noise.kernel is not None
+        if correlated and self.feeds_noise and not self.takes_correlated:
+            problem = f"is correlated between pixels, which {self.name} does not take; use "
+            raise UserError("noise", "measured", problem + "preset=fast")
         return self
 
     @abc.abstractmethod

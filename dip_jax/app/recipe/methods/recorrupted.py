@@ -12,6 +12,9 @@ from dip_jax.app.recipe.rules import Split
 from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
 from dip_jax.methods import NoisyInput
+from dip_jax.noise import NoiseModel
+
+_STRONG = 10.0  # 8-bit levels: a network learns such noise early
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,26 @@ class Recorrupted(Method):
 
     noise_share: float = 0.5
     """A larger share adds more noise to the input and less to the target."""
+    correlated_share: float = 0.8
+    """The least ``noise_share`` for noise that neighbours share, which a network learns sooner."""
+    flips: bool = False
+    """Whether each step mirrors the picture at random. Strong correlated noise takes it always."""
 
     def check(self) -> None:
-        if not 0 < self.noise_share < 1:
-            raise UserError("noise_share", self.noise_share, "must be above 0 and below 1")
+        for name in ("noise_share", "correlated_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise UserError(name, getattr(self, name), "must be above 0 and below 1")
+        if not isinstance(self.flips, bool):
+            raise UserError("flips", self.flips, "must be True or False")
 
     def suits(self, task: TaskSpec) -> bool:
         return task.measures_pixels and task.takes_noise
+
+    def adapt(self, noise: NoiseModel | None) -> "Recorrupted":
+        if noise is None or noise.kernel is None:
+            return self
+        share = max(self.noise_share, self.correlated_share)
+        return self.replace(noise_share=share, flips=self.flips or noise.level > _STRONG)
 
     def make_input(
         self, split: Split, picture: Callable[[], Array], size: tuple[int, int], key: Key
@@ -46,7 +62,11 @@ class Recorrupted(Method):
         penalty: Callable[[Image], Scalar] | None,
     ) -> Algorithm:
         return dip_jax.recorrupted(
-            generator, optimizer, noise_share=self.noise_share, penalty=penalty
+            generator,
+            optimizer,
+            noise_share=self.noise_share,
+            flips=self.flips,
+            penalty=penalty,
         )
 
 

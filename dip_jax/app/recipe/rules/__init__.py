@@ -58,7 +58,7 @@ def choose_rule(name: str, task: TaskSpec, noise: NoiseModel | None, pixels: int
     if name == AUTO:
         rule = RULES[task.default_rule]
         if noise is not None and noise.kernel is not None and rule.needs_independence:
-            rule = RULES[HeldOutBlocks.name]
+            rule = RULES[IndependentCopy.name]
         return rule if pixels >= rule.least_pixels else RULES[Never.name]
     rule = RULES[name]
     noisy = noise is not None and noise.standard_deviation_at_level(255) >= LEAST_NOISE

@@ -83,6 +83,13 @@ GAIN = Flag(
     None,
     "Poisson noise: 8-bit levels per photon, if known; in a demonstration, of the noise added [5].",
 )
+NOISE_FROM = Flag(
+    "noise_from",
+    str,
+    None,
+    "Where to measure the noise: a picture of something flat by the same camera and settings, or "
+    "X,Y,WIDTH,HEIGHT, a flat part of the picture.",
+)
 KEEP_KNOWN = Flag(
     "keep_known",
     bool,
@@ -117,6 +124,8 @@ class TaskSpec(Record, abc.ABC):
     """Whether pixels are missing; its data then tell where, see :meth:`known`."""
     on_canvas: ClassVar[bool] = True
     """Whether the picture lies on the generator's canvas. If not, it is compared with a crop."""
+    filler: ClassVar[str] = ""
+    """The name of the task that fills pixels of such a picture that turn out to be unknown."""
     tiles: ClassVar[bool] = True
     """Whether a part of the picture can be restored by itself. Not so if the damage depends on the
     position in the picture."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 import dip_jax
+from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
     NOISE,
+    NOISE_FROM,
     SIGMA,
     Arrays,
     Degraded,
@@ -27,11 +29,13 @@ class Denoise(TaskSpec):
     name = "denoise"
     default_rule = "held_out"
     takes_noise = True
+    filler = "inpaint"
     damage_flag = "add_noise"
     flags = (
         NOISE,
         SIGMA,
         GAIN,
+        NOISE_FROM,
         Flag("add_noise", bool, False, "Demonstration: --image is clean; add noise to it first."),
     )
 
@@ -45,6 +49,15 @@ class Denoise(TaskSpec):
     ) -> Task:
         del data
         return dip_jax.denoise(y, known=known, reference=reference, region=region)
+
+    def check_options(self, options: Options) -> None:
+        if options["noise_from"] is None:
+            return
+        for name in ("sigma", "gain", "add_noise"):
+            if options[name]:
+                raise UserError(name, options[name], "can't go with --noise_from; drop one of them")
+        if options["noise"] != "auto":
+            raise UserError("noise", options["noise"], "can't go with --noise_from; drop one")
 
     def degrade(
         self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
