@@ -35,7 +35,7 @@ HASTE = {
     "xla_cpu_parallel_codegen_split_count": "1",
 }
 # In examples of the documentation: what compiles a network.
-COMPILES = re.compile(r"\b(restore|run|init)\(")
+COMPILES = re.compile(r"\b(restore|run|init)\)?\(")
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 
