@@ -125,6 +125,16 @@ def haste():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
+@pytest.fixture(scope="session")
+def environment_in_haste():
+    """The environment of a process that compiles in haste."""
+    flags = [f"--{name}={value.lower()}" for name, value in filter(_understood, HASTE.items())]
+    return os.environ | {
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "XLA_FLAGS": " ".join([os.environ["XLA_FLAGS"], *flags]),
+    }
+
+
 def _understood(option):
     """Whether this jaxlib has the option."""
     try:

@@ -5,6 +5,7 @@ import optax
 import pytest
 
 import dip_jax
+from dip_jax.compilation import jit
 from tests.toy import noise_around_grey
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
@@ -34,7 +35,7 @@ def test_masked_shows_known_pixels_alone_and_asks_for_the_others():
     fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=1.0)
     state = fit.init(KEY, dip_jax.inpaint(y, known), z)
     np.testing.assert_array_equal(fit.estimate(state), jnp.where(known == 1, y, 0.5))
-    shares, step = [], jax.jit(fit.step)
+    shares, step = [], jit(fit.step)
     for _ in range(20):
         state, info = step(state, dip_jax.inpaint(y, known))
         shown = jnp.all(info.image == y, axis=2, keepdims=True)
@@ -55,7 +56,7 @@ def test_masked_hides_no_more_than_it_is_asked():
     y, known, z = holes()
     fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=0.2)
     state = fit.init(KEY, dip_jax.inpaint(y, known), z)
-    step = jax.jit(fit.step)
+    step = jit(fit.step)
     for _ in range(20):
         state, info = step(state, dip_jax.inpaint(y, known))
         shown = jnp.all(info.image == y, axis=2, keepdims=True)
@@ -69,7 +70,7 @@ def test_masked_hides_some_of_few_known_pixels():
     z = dip_jax.MaskedInput(y * known, known)
     fit = dip_jax.masked(Copy(), optax.sgd(0.0), hide=0.05)
     state = fit.init(KEY, dip_jax.inpaint(y, known), z)
-    step = jax.jit(fit.step)
+    step = jit(fit.step)
     for _ in range(20):
         state, info = step(state, dip_jax.inpaint(y, known))
         assert info.loss > 0
@@ -82,7 +83,7 @@ def test_masked_learns_to_predict():
     truth = 0.5 + 0.4 * waves[:, :, None]
     known = jax.random.bernoulli(jax.random.key(5), 0.5, (64, 64, 1)).astype(jnp.float32)
     z = dip_jax.MaskedInput(truth * known, known)
-    generator = dip_jax.Skip(channels=1, widths=(8, 8), skip_widths=4)
+    generator = dip_jax.Skip(channels=1, widths=(8,), skip_widths=4)
     fit = dip_jax.masked(generator, optax.adam(0.01))
     state, _ = dip_jax.run(fit, KEY, dip_jax.inpaint(truth * known, known), z, steps=150)
     error = jnp.abs(dip_jax.estimate(fit, state) - truth)[known == 0]
@@ -127,11 +128,12 @@ def test_a_blind_spot_is_what_was_predicted_unseen():
     inner = dip_jax.masked(Copy(), optax.sgd(0.1), hide=0.5)
     task = dip_jax.inpaint(y, known)
     state, alone = fit.init(KEY, task, z), inner.init(KEY, task, z)
+    step, step_alone = jit(fit.step), jit(inner.step)
     image = None
     for _ in range(12):
         grey = 0.5 * alone.params["gain"]  # what this generator makes of what it does not see
-        state, info = fit.step(state, task)
-        alone, whole = inner.step(alone, task)
+        state, info = step(state, task)
+        alone, whole = step_alone(alone, task)
         assert info.loss == whole.loss
         same = jnp.all(info.image == whole.image, axis=2)
         if image is not None:
@@ -158,7 +160,7 @@ def test_a_blind_spot_knows_no_noise_to_pass_on():
     """A network that could copy its input denoises all the same, and is told no level."""
     y, _ = noise_around_grey(0.2)
     z = dip_jax.MaskedInput(y, jnp.ones((*y.shape[:2], 1)))
-    network = dip_jax.Skip(widths=(8, 8), skip_widths=4, upsampling="nearest")
+    network = dip_jax.Skip(widths=(8,), skip_widths=4, upsampling="nearest")
     fit = dip_jax.average(dip_jax.blind_spot(network, optax.adam(0.01)), 0.9)
     state, _ = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=60)
     assert jnp.mean((dip_jax.estimate(fit, state) - 0.5) ** 2) < 0.2**2 / 20
