@@ -3,7 +3,7 @@
 >>> import jax, jax.numpy as jnp, optax
 >>> import dip_jax
 >>> y = jnp.full((32, 32, 3), 0.5)
->>> fit = dip_jax.average(dip_jax.dip(dip_jax.Skip(widths=(4, 4)), optax.adam(1e-2)))
+>>> fit = dip_jax.average(dip_jax.dip(dip_jax.Skip(widths=(4,)), optax.adam(1e-2)))
 >>> key, z_key = jax.random.split(jax.random.key(0))
 >>> z = dip_jax.inputs.uniform(z_key, 32, 32, depth=4)
 >>> state, trace = dip_jax.run(fit, key, dip_jax.denoise(y), z, steps=2)

@@ -9,6 +9,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Not where in Python each operation was called: a tenth of the time to trace and lower a function.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
+import contextlib
 import functools
 import gc
 import pathlib
@@ -34,8 +35,27 @@ HASTE = {
     "xla_cpu_parallel_codegen_split_count": "1",
 }
 # In examples of the documentation: what compiles a network.
-COMPILES = re.compile(r"\b(restore|run|init)\(")
+COMPILES = re.compile(r"\b(restore|run|init)\)?\(")
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Examples())
+
+
+class Examples:
+    """Applies to all tests, where hooks of this file itself apply to those beside it."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        """Slow examples of the documentation are compiled in haste."""
+        if not (isinstance(item, pytest.DoctestItem) and item.get_closest_marker("slow")):
+            return (yield)
+        jax.clear_caches()
+        with haste():
+            result = yield
+        jax.clear_caches()
+        return result
 
 
 def pytest_collection_modifyitems(items):
@@ -79,6 +99,13 @@ def programs_compiled_in_haste(programs_of_a_module):
 
     They round otherwise: not for tests of precision, nor to compare bits with another process's.
     """
+    with haste():
+        yield
+
+
+@contextlib.contextmanager
+def haste():
+    """See ``programs_compiled_in_haste``."""
     options = compilation.compiler_options
     made = (loop._jitted_init, loop.jitted_loop, loop._jitted_estimate)
 
@@ -96,6 +123,16 @@ def programs_compiled_in_haste(programs_of_a_module):
     for cached in made:
         cached.cache_clear()
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def environment_in_haste():
+    """The environment of a process that compiles in haste."""
+    flags = [f"--{name}={value.lower()}" for name, value in filter(_understood, HASTE.items())]
+    return os.environ | {
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "XLA_FLAGS": " ".join([os.environ["XLA_FLAGS"], *flags]),
+    }
 
 
 def _understood(option):

@@ -180,3 +180,31 @@ def test_only_one_module_calls_jit():
             if {"jax.jit", "jax.pmap"} & set(names):
                 callers.append(f"{name}:{node.lineno}")
     assert callers == []
+
+
+@pytest.mark.slow
+def test_compiler_options_change_no_gradient():
+    """The options are experimental: what they compile must compute the same."""
+    # So wide that a library would take the convolutions.
+    generator = dip_jax.Skip(widths=(32,), skip_widths=0, upsampling="nearest", conv1x1_up=False)
+    key, draw = jax.random.key(0), np.random.default_rng(0)
+    z = dip_jax.inputs.uniform(key, 32, 32, depth=32)
+    params = jax.tree.map(
+        lambda leaf: draw.uniform(-0.1, 0.1, leaf.shape).astype(np.float32),
+        jax.eval_shape(generator.init, key, z),
+    )
+    task = dip_jax.denoise(picture(32, 32, 3))
+
+    def gradient(options):
+        loss = lambda params: task.loss(generator.apply(params, z))  # noqa: E731
+        compiled = jax.jit(jax.grad(loss)).lower(params).compile(options)
+        return compiled(params), compiled.as_text()
+
+    options = compilation.compiler_options("cpu")
+    (plain, text), (ours, other) = gradient({}), gradient(options)
+    if options:
+        assert text.count("__ynn_fusion") > 0
+        assert other.count("__ynn_fusion") == 0
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
+    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(ours), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5 * largest)

@@ -49,9 +49,10 @@ def code_cells(notebook):
 
 
 @pytest.mark.slow
-def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
+def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch, environment_in_haste):
+    for name, value in environment_in_haste.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # halves the time to compile
     (parameters,) = [
         cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
     ]

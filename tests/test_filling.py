@@ -8,10 +8,11 @@ from scipy import ndimage
 from skimage.restoration import inpaint_biharmonic
 
 from dip_jax import filling
-from dip_jax.filling import complete, interpolate
+from dip_jax.compilation import jit
 from tests.toy import picture
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
+complete, interpolate = jit(filling.complete), jit(filling.interpolate)
 
 
 def mask(missing, height=64, width=48):
@@ -134,7 +135,7 @@ def test_a_fit_shown_all_pixels_moves_all_the_way(size):
     held = np.zeros((*size, 1), np.float32)
     image = filling.join_known(filled, truth, _as_mask(known), held, predicted=False)
     np.testing.assert_allclose(image, truth, atol=2e-3)
-    wanted = filling.complete(filled, truth, _as_mask(known))
+    wanted = complete(filled, truth, _as_mask(known))
     np.testing.assert_allclose(image, wanted, atol=2e-3)
 
 

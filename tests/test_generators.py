@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dip_jax.compilation import jit
 from dip_jax.generators import (
     ConvDecoder,
     DeepDecoder,
@@ -47,7 +48,7 @@ def params_of(net, z=Z, seed=0):
 
 
 def image_of(net, z=Z, seed=0):
-    return np.asarray(jax.jit(net.apply)(params_of(net, z, seed), z))
+    return np.asarray(jit(net.apply)(params_of(net, z, seed), z))
 
 
 def data(*shape, seed=0):
@@ -105,7 +106,7 @@ def test_sigmoid_is_the_last_step(kind, usual):
 
 
 def test_same_key_same_parameters_other_key_others():
-    init = jax.jit(Skip(widths=(4,), skip_widths=0).init)
+    init = jit(Skip(widths=(4,), skip_widths=0).init)
     one, same, other = (init(jax.random.key(seed), Z)["params"] for seed in (0, 0, 1))
     jax.tree.map(np.testing.assert_array_equal, one, same)
     kernels = [p["level0"][name]["kernel"] for p in (one, other) for name in LAYERS]
@@ -293,7 +294,7 @@ def test_half_precision_is_near_and_gives_float32(backend, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     z, y = data(16, 16, 2), data(16, 16, 3, seed=1)
     whole, half = Skip(**ONE_SCALE), Skip(**ONE_SCALE, dtype="bfloat16")
-    params = jax.jit(whole.init)(KEY, z)
+    params = jit(whole.init)(KEY, z)
     drawn = jax.eval_shape(half.init, KEY, z)
     assert {leaf.dtype for leaf in jax.tree.leaves(drawn)} == {jnp.dtype("float32")}
 
@@ -302,7 +303,7 @@ def test_half_precision_is_near_and_gives_float32(backend, monkeypatch):
             image = net.apply(params, z)
             return jnp.mean((image - y) ** 2), image
 
-        (_, image), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+        (_, image), gradient = jit(jax.value_and_grad(loss, has_aux=True))(params)
         return image, gradient["params"]["out_conv"]["kernel"]
 
     for ours, expected in zip(image_and_gradient(half), image_and_gradient(whole), strict=True):
@@ -328,17 +329,17 @@ def test_image_is_of_the_inputs_type(dtype, backend, monkeypatch):
 def test_flat_parameters_give_the_same_image_and_gradient():
     z = jnp.asarray(data(16, 8, 2))
     flat, net = Flat(Skip(**ONE_SCALE)), Skip(**ONE_SCALE)
-    init, apply = jax.jit(flat.init), jax.jit(flat.apply)
-    vector, params = init(KEY, z), jax.jit(net.init)(KEY, z)
+    init, apply = jit(flat.init), jit(flat.apply)
+    vector, params = init(KEY, z), jit(net.init)(KEY, z)
     assert vector.ndim == 1
-    np.testing.assert_array_equal(apply(vector, z), jax.jit(net.apply)(params, z))
+    np.testing.assert_array_equal(apply(vector, z), jit(net.apply)(params, z))
 
     def gradient(generator, params):
-        return jax.jit(jax.grad(lambda p: jnp.sum(generator.apply(p, z) ** 2)))(params)
+        return jit(jax.grad(lambda p: jnp.sum(generator.apply(p, z) ** 2)))(params)
 
     ours = flat.unravel(gradient(flat, vector), z)
     jax.tree.map(np.testing.assert_array_equal, ours, gradient(net, params))
-    both = jax.jit(jax.vmap(flat.apply, in_axes=(0, None)))(jnp.stack([vector, 2 * vector]), z)
+    both = jit(jax.vmap(flat.apply, in_axes=(0, None)))(jnp.stack([vector, 2 * vector]), z)
     np.testing.assert_allclose(both[0], apply(vector, z), atol=1e-5)
     np.testing.assert_allclose(both[1], apply(2 * vector, z), atol=1e-5)
     np.testing.assert_array_equal(init(KEY, z[:8]), vector)  # whatever the height
@@ -356,7 +357,7 @@ def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
         return lambda x: jnp.sum(jnp.arange(1.0, shape[2] + 1) * square(x) ** 2)
 
     def along(function):
-        return jax.jit(lambda x, v: jax.jvp(function, (x,), (v,)))(x, v)
+        return jit(lambda x, v: jax.jvp(function, (x,), (v,)))(x, v)
 
     ours = doubling.doubled_square
     for mine, theirs in zip(along(ours), along(plain), strict=True):
@@ -416,7 +417,7 @@ def test_accelerators_compute_a_norms_result_alike(activation, monkeypatch):
     tangents = tuple(data(*value.shape, seed=9) for value in values)
     cotangents = data(6, 5, 4, seed=5), data(6, 5, 2, seed=6)
 
-    @functools.partial(jax.jit, static_argnums=0)
+    @functools.partial(jit, static_argnums=0)
     def derived(backend):
         monkeypatch.setattr(jax, "default_backend", lambda: backend)
         y, transpose = jax.vjp(made, *values)
@@ -476,8 +477,8 @@ def test_leaky_relu_is_a_fifth_below_zero(x):
 def test_biases_before_norms_are_left_alone(kind, layers):
     """They would change nothing: they are declared, have no effect on a bit, and stay."""
     net, z = kind(**SMALLEST[kind]), data(32, 32, 2)
-    params, apply = params_of(net, z), jax.jit(net.apply)
-    gradient = jax.jit(jax.grad(lambda params: jnp.sum(net.apply(params, z) ** 2)))(params)
+    params, apply = params_of(net, z), jit(net.apply)
+    gradient = jit(jax.grad(lambda params: jnp.sum(net.apply(params, z) ** 2)))(params)
     seen = set()
 
     def moved(path, value, slope):
@@ -558,14 +559,14 @@ def test_parts_stand_for_their_concatenation(kind):
     scaled = {"params": {"scale": data(7, seed=2), "bias": data(7, seed=3)}}
 
     def applied(layer, params, *parts):
-        return jax.jit(lambda params: layer.apply(params, *parts))(params)
+        return jit(lambda params: layer.apply(params, *parts))(params)
 
-    first, second = jax.jit(
+    first, second = jit(
         lambda scaled: [getattr(part, "x", part) for part in norm.apply(scaled, *parts)]
     )(scaled)
     normal = np.concatenate([first, doubling.upsample(second, kind)], axis=-1)
     np.testing.assert_allclose(normal, applied(norm, scaled, joined), atol=1e-5)
-    params = jax.jit(conv.init)(KEY, joined)
+    params = jit(conv.init)(KEY, joined)
     shapes = jax.eval_shape(lambda key: conv.init(key, *parts), KEY)
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, shapes)
     ours, plain = applied(conv, params, *parts), applied(conv, params, joined)
@@ -581,7 +582,7 @@ def test_parts_stand_for_their_concatenation(kind):
     cotangent = jnp.asarray(data(8, 6, 4, seed=4))
 
     def pulled_back(function):
-        return jax.jit(lambda *values: jax.vjp(function, *values)[1](cotangent))(
+        return jit(lambda *values: jax.vjp(function, *values)[1](cotangent))(
             *(scaled, params, skip, coarse)
         )
 

@@ -8,7 +8,10 @@ import pytest
 
 import dip_jax
 from dip_jax.base import Algorithm, Info
+from dip_jax.compilation import jit
 from tests.toy import picture
+
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 
 KEY = jax.random.key(0)
 PARAMS = {
@@ -22,8 +25,9 @@ ZEROS = jax.tree.map(jnp.zeros_like, PARAMS)
 def updates(transformation, steps, given=ZEROS):
     """What the transformation makes of ``given`` in each step."""
     state, results = transformation.init(PARAMS), []
+    update = jit(transformation.update)
     for _ in range(steps):
-        result, state = jax.jit(transformation.update)(given, state, PARAMS)
+        result, state = update(given, state, PARAMS)
         results.append(result)
     return results
 

@@ -11,8 +11,10 @@ import pytest
 from jax import lax
 
 import dip_jax
+from dip_jax.compilation import jit
 from dip_jax.layout import canonical
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 FAST = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
 
 
@@ -62,7 +64,7 @@ def test_gradients_in_a_loop_use_the_fast_layout_and_are_equal(start, options):
     function = functools.partial(descend, **options)
     assert len(layouts(function, *start)) > 1  # else there is nothing to mend
     assert layouts(canonical(function), *start) == {FAST}
-    expected, result = jax.jit(function)(*start), jax.jit(canonical(function))(*start)
+    expected, result = jit(function)(*start), jit(canonical(function))(*start)
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), result, expected)
 
 
@@ -103,7 +105,7 @@ def test_one_and_three_dimensions(shape):
         gradient = jax.grad(lambda x: jnp.sum(lax.conv(x, kernel, (1,) * len(shape), "SAME") ** 2))
         return lax.fori_loop(0, 2, lambda _, x: x - 0.01 * gradient(x), x)
 
-    np.testing.assert_allclose(jax.jit(canonical(function))(x), jax.jit(function)(x), atol=1e-5)
+    np.testing.assert_allclose(jit(canonical(function))(x), jit(function)(x), atol=1e-5)
 
 
 def convolutions_in_loops(jaxpr, inside=False):
@@ -124,7 +126,7 @@ def convolutions_in_loops(jaxpr, inside=False):
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [optax.adam(0.01), optax.lbfgs()])
 def test_the_programs_of_a_run_have_no_slow_convolution(optimizer):
-    generator = dip_jax.Skip(widths=(4, 4), skip_widths=2)
+    generator = dip_jax.Skip(widths=(4,), skip_widths=2)
     z = jnp.ones((8, 8, 2))
     task = dip_jax.denoise(jnp.zeros((8, 8, 3)))
     algorithm = dip_jax.dip(generator, optimizer, jitter=0.0)
@@ -132,7 +134,7 @@ def test_the_programs_of_a_run_have_no_slow_convolution(optimizer):
     traced = dip_jax.loop.jitted_loop("cpu").trace(algorithm, state, task, 2)
     # Forward, and two gradients of most of them.
     found = convolutions_in_loops(traced.jaxpr.jaxpr)
-    assert len(found) > 20
+    assert len(found) > 12
     assert set(found) == {((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))}
 
 

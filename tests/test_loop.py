@@ -5,9 +5,11 @@ import optax
 import pytest
 
 import dip_jax
-from dip_jax import compilation, loop
+from dip_jax import loop
+from dip_jax.compilation import jit
 from tests.toy import Toy, picture
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 Z = jnp.ones((12, 10, 2))
 KEY = jax.random.key(0)
 TASK = dip_jax.denoise(picture(), reference=picture())
@@ -177,36 +179,12 @@ def test_the_second_step_is_not_traced_again(optimizer):
 
 
 @pytest.mark.slow
-def test_compiler_options_change_no_gradient():
-    """The options are experimental: what they compile must compute the same."""
-    # So wide that a library would take the convolutions.
-    generator = dip_jax.Skip(widths=(32,), upsampling="nearest")
-    z = dip_jax.inputs.uniform(KEY, 32, 32, depth=32)
-    params = jax.jit(generator.init)(KEY, z)
-    task = dip_jax.denoise(picture(32, 32, 3))
-
-    def gradient(options):
-        loss = lambda params: task.loss(generator.apply(params, z))  # noqa: E731
-        compiled = jax.jit(jax.grad(loss)).lower(params).compile(options)
-        return compiled(params), compiled.as_text()
-
-    options = compilation.compiler_options("cpu")
-    (plain, text), (ours, other) = gradient({}), gradient(options)
-    if options:
-        assert text.count("__ynn_fusion") > 0
-        assert other.count("__ynn_fusion") == 0
-    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
-    for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(ours), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5 * largest)
-
-
-@pytest.mark.slow
 def test_the_loop_fits_a_network_as_single_steps_do():
     generator = dip_jax.Skip(widths=(4,), upsampling="nearest", bias=False)
     algorithm = dip_jax.average(dip_jax.dip(generator, optax.adam(0.01)))
     task, z = dip_jax.denoise(picture(16, 16, 3)), dip_jax.inputs.uniform(KEY, 16, 16, depth=3)
     start, _ = dip_jax.run(algorithm, KEY, task, z, steps=0)
-    state, step, losses = start, jax.jit(algorithm.step), []
+    state, step, losses = start, jit(algorithm.step), []
     for _ in range(5):
         state, info = step(state, task)
         losses.append(info.loss)

@@ -9,6 +9,8 @@ from dip_jax import metrics
 from dip_jax.metrics import rank_correlation
 from tests.toy import picture
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
+
 
 def test_psnr_equals_scikit_image():
     a = np.asarray(picture(20, 24, 3))

@@ -11,6 +11,8 @@ import dip_jax
 from dip_jax import loop, operators
 from tests.toy import Convolutions
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
+
 TAPS = {
     "gauss12_x4_phase0": operators.gaussian_taps(7, 1.0),
     "box_x4_phase0.5": operators.box_taps(4),

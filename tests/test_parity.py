@@ -5,6 +5,7 @@ variable ``DIP_JAX_GOLDEN`` set to a folder, goldens that it holds are read from
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -17,9 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
+from dip_jax.compilation import jit
 from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 HERE = pathlib.Path(__file__).parent / "golden"
 FOLDER = pathlib.Path(os.environ.get("DIP_JAX_GOLDEN") or HERE)
 
@@ -244,11 +248,10 @@ def relative(ours: Any, theirs: Any, scale: float | None = None) -> float:
 def compare(name: str) -> dict[str, float]:
     """The largest relative errors of a golden: output, loss, gradients, ten Adam steps."""
     golden = load(name)
-    start = run(golden, "float32", 1 if name in FLOAT64_STEPS else 11)
+    start = run(name, "float32")
     outputs, losses, gradients = start
     if name in FLOAT64_STEPS:
-        with jax.enable_x64(True):
-            outputs, losses, _ = run(golden, "float64", 11)
+        outputs, losses, _ = run(name, "float64")
     after = golden.image("output_after")
     every = len(outputs[-1]) // len(after)  # 2 in the shortened golden
     return {
@@ -260,30 +263,34 @@ def compare(name: str) -> dict[str, float]:
     }
 
 
-def run(golden: Golden, dtype: str, steps: int) -> tuple[list[Any], list[float], Any]:
-    """Outputs and losses before each step of Adam, and the gradients of the first."""
-    z, y, params = jax.tree.map(
-        lambda x: jnp.asarray(x, dtype),
-        (golden.image("z"), golden.image("y"), golden.params()),
-    )
+@functools.cache
+def run(name: str, dtype: str) -> tuple[list[Any], list[float], Any]:
+    """Outputs and losses before each of eleven steps of Adam, and the gradients of the first."""
+    golden = load(name)
+    with jax.enable_x64(dtype == "float64"):
+        z, y, params = jax.tree.map(
+            lambda x: jnp.asarray(x, dtype),
+            (golden.image("z"), golden.image("y"), golden.params()),
+        )
+        vector, unravel = ravel_pytree(params)  # Adam's program is then a small one
 
-    def loss_of(params: Any) -> tuple[jax.Array, jax.Array]:
-        output = golden.net.apply(params, z)
-        return jnp.mean((output - y) ** 2), output
+        def loss_of(vector: jax.Array) -> tuple[jax.Array, jax.Array]:
+            output = golden.net.apply(unravel(vector), z)
+            return jnp.mean((output - y) ** 2), output
 
-    @jax.jit
-    def step(params: Any, state: Any) -> tuple[Any, ...]:
-        (loss, output), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
-        updates, state = optimizer.update(gradients, state)
-        return optax.apply_updates(params, updates), state, loss, output, gradients
+        @jit
+        def step(vector: jax.Array, state: Any) -> tuple[Any, ...]:
+            (loss, output), gradient = jax.value_and_grad(loss_of, has_aux=True)(vector)
+            updates, state = optimizer.update(gradient, state)
+            return optax.apply_updates(vector, updates), state, loss, output, gradient
 
-    optimizer = optax.adam(golden.learning_rate)
-    state, losses, outputs, first = optimizer.init(params), [], [], None
-    for _ in range(steps):
-        params, state, loss, output, gradients = step(params, state)
-        losses.append(float(loss))
-        outputs.append(np.asarray(output))
-        first = gradients if first is None else first
+        optimizer = optax.adam(golden.learning_rate)
+        state, losses, outputs, first = optimizer.init(vector), [], [], None
+        for _ in range(11):
+            vector, state, loss, output, gradient = step(vector, state)
+            losses.append(float(loss))
+            outputs.append(np.asarray(output))
+            first = unravel(gradient) if first is None else first
     return outputs, losses, first
 
 
@@ -314,7 +321,9 @@ def gradient_errors(golden: Golden, ours: Any) -> dict[str, float]:
 TOLERANCES = {
     "output": 1e-5,
     "loss": 1e-5,
-    "gradient": 1e-5,
+    # Programs compiled in haste sum float32 terms one after the other, which rounds to 1.5e-5;
+    # 1e-5 holds in float64.
+    "gradient": 2e-5,
     # The sum of n float32 terms that cancel is rounding noise of up to 6e-8 n; n <= 4096.
     "vanishing": 1e-4,
     "ten losses": 1e-4,
@@ -334,26 +343,24 @@ EXCEPTIONS = {
     # These goldens' outputs part from a float64 run too, by 2e-2, 3e-2, 5e-3 and 1e-3.
     "skip_bilinear_reflect": {"output after": 5e-2},
     "skip_avg_no1x1_k5": {"output after": 5e-2},
-    # Our rounding in the sum that is a scale's gradient differs with the processor: 3.7e-6 on
-    # one, 1.1e-5 on another, where a float64 run is within 2.8e-6 of the golden.
-    "skip_max": {"output after": 1e-2, "gradient": 2e-5},
+    # Our rounding in the sum that is a scale's gradient differs with the processor and the
+    # compiler: 3.7e-6 on one, 1.1e-5 on another, 3.1e-5 in haste, where a float64 run is within
+    # 2.8e-6 of the golden.
+    "skip_max": {"output after": 1e-2, "gradient": 5e-5},
     "unet": {"output after": 5e-3},
     # The golden's own rounding: it is 2.7e-5 off the float64 gradient, ours 1.2e-5.
-    "skip_lanczos2": {"gradient": 3e-5},
+    "skip_lanczos2": {"gradient": 5e-5},
     # Our rounding: their norms come right behind a ReLU, and the value that a norm takes off
     # first may be one of few that are not 0, far from the mean. In float64 all is within 6e-8.
-    "deep_decoder": {"output": 3e-5, "gradient": 1e-4},
-    "conv_decoder": {"output": 3e-5, "gradient": 5e-5},
+    "deep_decoder": {"output": 3e-5, "gradient": 2e-4},
+    "conv_decoder": {"output": 3e-5, "gradient": 2e-4},
 }
 
-
-@pytest.mark.slow
-def test_decoder_gradient_equals_the_golden_in_float64():
-    """Its float32 bound has room for rounding, which this hasn't."""
-    golden = load("deep_decoder")
-    with jax.enable_x64(True):
-        _, _, gradients = run(golden, "float64", 1)
-    assert gradient_errors(golden, gradients)["gradient"] <= 1e-6
+FLOAT64_GRADIENT = dict.fromkeys(GOLDENS, 1e-5) | {
+    "skip_lanczos2": 3e-5,
+    "deep_decoder": 1e-6,
+    "conv_decoder": 1e-6,
+}
 
 
 @pytest.mark.slow
@@ -368,11 +375,12 @@ def test_network_equals_the_original(name, record_property):
 
 
 @pytest.mark.slow
-def test_a_gradient_that_a_processor_rounds_equals_the_original_in_float64():
-    golden = load("skip_max")
-    with jax.enable_x64(True):
-        _, _, gradients = run(golden, "float64", 1)
-    assert gradient_errors(golden, gradients)["gradient"] <= TOLERANCES["gradient"]
+@pytest.mark.parametrize("name", GOLDENS)
+def test_gradient_equals_the_original_in_float64(name):
+    """The bounds in float32 have room for rounding, which these have for the golden's alone."""
+    _, _, gradients = run(name, "float64")
+    error = gradient_errors(load(name), gradients)["gradient"]
+    assert error <= FLOAT64_GRADIENT[name]
 
 
 @pytest.mark.parametrize("name", PARAM_COUNTS)

@@ -10,7 +10,7 @@ PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 
 
 @pytest.fixture(autouse=True)
-def small(small_presets):
+def small(tiny_presets):
     pass
 
 
@@ -20,6 +20,7 @@ def test_tv_is_that_of_the_canvas_and_smooths_it(task):
     """For denoising too, whose loss sees the picture with noise."""
     picture = np.pad(PICTURE, ((0, 1), (0, 1), (0, 0)), mode="edge")  # fills its canvas
     options = {"task": task, "progress": False, "reference": picture}
+    options |= {"sigma": 25.0} if task == "denoise" else {}
     first, penalised = (restore(picture, steps=1, tv=tv, **options) for tv in (0.0, 0.5))
     np.testing.assert_array_equal(first.raw, penalised.raw)
     variation = dip_jax.metrics.total_variation(first.raw) / first.raw.size

@@ -10,8 +10,10 @@ import pytest
 
 import dip_jax
 from dip_jax.base import Algorithm, Info
-from tests.toy import picture
+from dip_jax.compilation import jit
+from tests.toy import Convolutions, picture
 
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 Z = jnp.zeros((2, 2, 1))
 TASK = dip_jax.validate(
     dip_jax.denoise(jnp.zeros((2, 2, 1)), reference=jnp.zeros((2, 2, 1))),
@@ -49,10 +51,10 @@ def script(losses, random=False):
 
 
 def play(algorithm, steps):
-    state = jax.jit(algorithm.init)(KEY, TASK, Z)
-    infos = []
+    state = jit(algorithm.init)(KEY, TASK, Z)
+    step, infos = jit(algorithm.step), []
     for _ in range(steps):
-        state, info = jax.jit(algorithm.step)(state, TASK)
+        state, info = step(state, TASK)
         infos.append(info)
     return state, infos
 
@@ -194,9 +196,8 @@ def test_backtrack_leaves_a_generators_input():
     """A mask in it must stay 0 and 1: what is but nearly known is not known to a guess."""
     y, known = picture(16, 16, 1), jax.random.bernoulli(KEY, 0.5, (16, 16, 1)).astype(jnp.float32)
     z = dip_jax.MaskedInput(y * known, known)
-    fit = dip_jax.masked(
-        dip_jax.Skip(widths=(4,), channels=1), optax.adam(0.01), guess=dip_jax.filling.interpolate
-    )
+    guess = dip_jax.filling.interpolate
+    fit = dip_jax.masked(Convolutions(channels=1), optax.adam(0.01), guess=guess)
     failing = fit._replace(
         step=lambda state, task: (
             fit.step(state, task)[0],
@@ -204,10 +205,10 @@ def test_backtrack_leaves_a_generators_input():
         )
     )
     guarded = dip_jax.backtrack(dip_jax.average(failing))
-    state = guarded.init(KEY, dip_jax.inpaint(y, known), z)
+    state, step = jit(guarded.init)(KEY, dip_jax.inpaint(y, known), z), jit(guarded.step)
     first = state.inner.inner.params
     for _ in range(3):
-        state, _ = jax.jit(guarded.step)(state, dip_jax.inpaint(y, known))
+        state, _ = step(state, dip_jax.inpaint(y, known))
     assert int(state.restores) == 1
     for kept, given in zip(state.inner.inner.z, z, strict=True):
         np.testing.assert_array_equal(kept, given)

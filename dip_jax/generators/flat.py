@@ -23,7 +23,7 @@ class Flat(NamedTuple):
     >>> import jax
     >>> from dip_jax import Skip
     >>> generator = Flat(Skip(widths=(4, 4)))
-    >>> generator.init(jax.random.key(0), jax.numpy.zeros((16, 16, 2))).shape
+    >>> jax.jit(generator.init)(jax.random.key(0), jax.numpy.zeros((16, 16, 2))).shape
     (1303,)
     """
 

@@ -70,7 +70,7 @@ def test_sure_does_not_learn_noise():
 @pytest.mark.slow
 def test_sure_trains_a_network_in_a_compiled_loop():
     y, z = noise_around_grey(0.1)
-    network = dip_jax.Skip(widths=(8, 8), skip_widths=4, upsampling="bilinear", padding="edge")
+    network = dip_jax.Skip(widths=(8,), skip_widths=4, upsampling="bilinear", padding="edge")
     fit = dip_jax.sure(network, optax.adam(0.01))
     state, trace = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=60)
     error = jnp.mean((dip_jax.estimate(fit, state) - 0.5) ** 2)

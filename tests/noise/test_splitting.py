@@ -3,10 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dip_jax.compilation import jit
 from dip_jax.noise import splitting
 from tests.toy import picture
 
 KEY = jax.random.key(5)
+fill_held_out = jit(splitting.fill_held_out)
+thin = jit(splitting.thin, static_argnames="share")
 
 
 def test_recorrupted_copies_have_independent_noises_of_the_stated_size():
@@ -34,7 +37,7 @@ def test_the_deviation_may_vary_over_the_picture():
 def test_thinned_counts_are_independent_and_keep_the_brightness():
     truth, gain, share = picture(128, 128, 3), 0.05, 0.3
     y = gain * jax.random.poisson(jax.random.key(1), truth / gain)
-    y1, y2 = splitting.thin(KEY, y, gain, share)
+    y1, y2 = thin(KEY, y, gain, share=share)
     # Nothing is lost in the sharing.
     np.testing.assert_allclose((1 - share) * y1 + share * y2, y, atol=1e-5)
     for part, its_gain in ((y1, gain / (1 - share)), (y2, gain / share)):
@@ -49,7 +52,7 @@ def test_thinned_counts_are_independent_and_keep_the_brightness():
 def test_thinning_keeps_the_brightness_by_a_gain_that_is_not_quite_right(told):
     truth, gain = 0.1, 0.2
     y = gain * jax.random.poisson(jax.random.key(1), truth / gain, (256, 256, 1))
-    y1, _ = splitting.thin(KEY, y, told, 0.02)
+    y1, _ = thin(KEY, y, told, share=0.02)
     np.testing.assert_allclose(y1.mean(), y.mean(), rtol=0.01)
 
 
@@ -76,10 +79,8 @@ def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
 @pytest.mark.slow
 def test_filling_forgets_the_held_out_value():
     y, held = picture(21, 15, 3), splitting.hold_out(KEY, 21, 15)
-    filled = splitting.fill_held_out(y, held)
-    np.testing.assert_array_equal(
-        filled, splitting.fill_held_out(jnp.where(held == 1, 7.0, y), held)
-    )
+    filled = fill_held_out(y, held)
+    np.testing.assert_array_equal(filled, fill_held_out(jnp.where(held == 1, 7.0, y), held))
     np.testing.assert_array_equal(jnp.where(held == 1, 0, filled), jnp.where(held == 1, 0, y))
 
 
@@ -88,21 +89,19 @@ def test_no_guess_is_beyond_the_picture():
     """Not beyond what is seen of it, that is, whatever was held out."""
     checks = jnp.asarray(np.kron(np.indices((9, 9)).sum(0) % 2, np.ones((4, 4)))[..., None])
     held = splitting.hold_out(KEY, *checks.shape[:2], spacing=3)
-    filled = splitting.fill_held_out(checks, held)
+    filled = fill_held_out(checks, held)
     assert jnp.sum((filled == 1) & (held == 1)) > jnp.sum((checks == 1) & (held == 1)) / 4
     assert (filled.min(), filled.max()) == (0, 1)
     for strange in (-7.0, 7.0):
-        other = splitting.fill_held_out(jnp.where(held == 1, strange, checks), held)
+        other = fill_held_out(jnp.where(held == 1, strange, checks), held)
         np.testing.assert_array_equal(filled, other)
 
 
 def test_held_out_values_take_no_part_beside_one_another():
     """As in margins, where they are repeated."""
     y, held = picture(12, 12, 1), jnp.zeros((12, 12, 1)).at[4:7, 5:7].set(1)
-    filled = splitting.fill_held_out(y, held)
-    np.testing.assert_array_equal(
-        filled, splitting.fill_held_out(jnp.where(held == 1, 7.0, y), held)
-    )
+    filled = fill_held_out(y, held)
+    np.testing.assert_array_equal(filled, fill_held_out(jnp.where(held == 1, 7.0, y), held))
 
 
 def test_weights_are_those_of_least_squares():
@@ -121,7 +120,7 @@ def test_weights_are_those_of_least_squares():
 
 def filling_error(y, truth, spacing=7):
     held = splitting.hold_out(KEY, *y.shape[:2], spacing=spacing)
-    return np.sqrt(np.mean((splitting.fill_held_out(y, held) - truth)[held[..., 0] == 1] ** 2))
+    return np.sqrt(np.mean((fill_held_out(y, held) - truth)[held[..., 0] == 1] ** 2))
 
 
 @pytest.mark.slow
@@ -136,10 +135,8 @@ def test_filling_follows_texture_and_averages_noise():
     # Each channel by weights of its own.
     assert filling_error(colours[..., :1], checks) < 0.15
     for index in range(3):
-        alone = splitting.fill_held_out(
-            colours[..., index : index + 1], splitting.hold_out(KEY, 70, 70)
-        )
-        together = splitting.fill_held_out(colours, splitting.hold_out(KEY, 70, 70))[..., index]
+        alone = fill_held_out(colours[..., index : index + 1], splitting.hold_out(KEY, 70, 70))
+        together = fill_held_out(colours, splitting.hold_out(KEY, 70, 70))[..., index]
         low, high = colours[..., index].min(), colours[..., index].max()
         np.testing.assert_allclose(
             alone[..., 0], jnp.clip(together, low, high), atol=1e-4, err_msg=str(index)
@@ -149,9 +146,7 @@ def test_filling_follows_texture_and_averages_noise():
 @pytest.mark.slow
 def test_filling_a_flat_picture():
     y = jnp.full((40, 30, 3), 0.3).at[..., 2].set(0)
-    np.testing.assert_allclose(
-        splitting.fill_held_out(y, splitting.hold_out(KEY, 40, 30)), y, atol=1e-6
-    )
+    np.testing.assert_allclose(fill_held_out(y, splitting.hold_out(KEY, 40, 30)), y, atol=1e-6)
 
 
 def test_blocks_surround_their_middles_and_are_apart():

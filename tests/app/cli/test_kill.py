@@ -29,12 +29,17 @@ sys.exit(command.main(sys.argv[1:]))
 """
 
 
-def start(cache, *argv):
+@pytest.fixture
+def environment(environment_in_haste, tmp_path):
+    return environment_in_haste | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(tmp_path)}
+
+
+def start(environment, *argv):
     return subprocess.Popen(
         [sys.executable, "-c", CODE, *argv],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(cache)},
+        env=environment,
     )
 
 
@@ -47,8 +52,8 @@ def contents(out):
     }
 
 
-def finish(cache, *argv):
-    assert start(cache, *argv).wait(300) == 0
+def finish(environment, *argv):
+    assert start(environment, *argv).wait(300) == 0
 
 
 def check(out, whole):
@@ -61,7 +66,7 @@ def check(out, whole):
 
 
 @pytest.mark.slow
-def test_a_folder_survives_kills_at_random_moments(tmp_path):
+def test_a_folder_survives_kills_at_random_moments(tmp_path, environment):
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(4):
@@ -70,15 +75,15 @@ def test_a_folder_survives_kills_at_random_moments(tmp_path):
     flags = [f"--image={photos}", "--steps=40", "--chunk_steps=5", "--members=2"]
     flags += ["--backend=cpu", "--sigma=25", "--stop=none"]
     # Compiles what the others find, so that the time of one run tells of the next.
-    finish(tmp_path, *flags, "--steps=1", f"--out={tmp_path / 'first'}")
+    finish(environment, *flags, "--steps=1", f"--out={tmp_path / 'first'}")
     whole = tmp_path / "whole"
     begun = time.monotonic()
-    finish(tmp_path, *flags, f"--out={whole}")
+    finish(environment, *flags, f"--out={whole}")
     seconds = time.monotonic() - begun
     chance, kills, runs = random.Random(0), 0, 0
     out = tmp_path / "0"
     while kills < KILLS:
-        process = start(tmp_path, *flags, f"--out={out}", "--checkpoint=0", "--resume")
+        process = start(environment, *flags, f"--out={out}", "--checkpoint=0", "--resume")
         try:
             assert process.wait(chance.uniform(0.3, 1.0) * seconds) == 0
             check(out, whole)
@@ -88,5 +93,5 @@ def test_a_folder_survives_kills_at_random_moments(tmp_path):
             process.kill()
             process.wait()
             kills += 1
-    finish(tmp_path, *flags, f"--out={out}", "--checkpoint=0", "--resume")
+    finish(environment, *flags, f"--out={out}", "--checkpoint=0", "--resume")
     check(out, whole)

@@ -19,6 +19,7 @@ from dip_jax.app.recipe import Denoise
 from dip_jax.app.restore import session
 from dip_jax.app.restore.tiles import OVERLAP, blend, cut_tiles
 from dip_jax.loop import needed_bytes
+from tests.toy import Convolutions
 
 PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
 
@@ -134,7 +135,7 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
 
 @pytest.mark.slow
 def test_needed_bytes_grow_with_the_picture():
-    fit = dip_jax.dip(dip_jax.Skip(widths=(4,)), optax.adam(0.01))
+    fit = dip_jax.dip(Convolutions(channels=3), optax.adam(0.01))
     key = jax.random.key(0)
     needs = []
     for size in (64, 128):
