@@ -96,6 +96,8 @@ def _read_data(command: Command, files: Files, picture: Picture) -> Arrays:
         numbers = None if holes is None else np.float32(~holes[:, :, None])
         if path is None and numbers is not None:
             arrays[data.name] = numbers
+            share = f"{100 * (1 - numbers.mean()):.3g} %"
+            print(f"dip-jax: note: filling {share} of the picture, not numbers", file=sys.stderr)
             continue
         if path is None:
             problem = f"is needed for --task={command.task.name}; {data.hint}"

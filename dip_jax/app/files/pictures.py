@@ -245,8 +245,10 @@ def write_picture(
     scale = origin.scale if dtype == origin.dtype or floats or counts else natural_scale(dtype)
     pixels = scale.from_unit(image, dtype)
     stored = origin.encoding.get("stored")
-    if stored is not None and origin.format.save is not None:
-        remarks.append(f"the picture had {stored}, which can't hold the result")
+    if origin.format.save is None:
+        remarks.append(f"results are not written as {origin.format.name}: this is a {format.name}")
+    elif stored is not None:
+        remarks.append(f"the picture had {stored}, which can't hold the result: it has 8 bits now")
     if dtype != origin.dtype and np.dtype(bool) != origin.dtype:
         remarks.append(f"{format.name} does not hold {origin.dtype}: written as {dtype}")
     if alpha is not None:

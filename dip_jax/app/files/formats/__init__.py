@@ -4,8 +4,7 @@ from pathlib import Path
 
 from dip_jax.app.files.formats import arrays, extras, pillow, png, pnm, tiff
 from dip_jax.app.files.formats.base import (
-    AS_NPY,
-    AS_PNG,
+    AS_ANY,
     MAX_PIXELS,
     Contents,
     Format,
@@ -93,7 +92,7 @@ def find_format(path: Path, head: bytes) -> Format:
         if format.matches(head):
             return format
     named_so = "" if named is None else f"is named as a {named.name}, but "
-    problem = f"{named_so}is not a picture that can be read; save it as {AS_PNG} or {AS_NPY}"
+    problem = f"{named_so}is not a picture that can be read; save it as {AS_ANY}"
     raise RefusedError(problem)
 
 

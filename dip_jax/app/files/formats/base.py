@@ -8,8 +8,9 @@ import numpy as np
 
 MAX_PIXELS = 64_000_000
 TOO_LARGE = "has more than 64 megapixels; scale it down or crop it first"
-AS_PNG = "a PNG, a TIFF"
+AS_PNG = "a PNG or a TIFF"
 AS_NPY = "a .npy array"
+AS_ANY = "a PNG, a TIFF or a .npy array"
 
 
 class RefusedError(Exception):

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from dip_jax.app.files.formats.base import (
-    AS_NPY,
+    AS_ANY,
     AS_PNG,
     MAX_PIXELS,
     TOO_LARGE,
@@ -47,7 +47,7 @@ def opened(source: Source, *formats: str) -> Iterator[Image.Image]:
     except RefusedError:
         raise
     except UnidentifiedImageError as error:
-        mend = f"save it as {AS_PNG} or {AS_NPY}"
+        mend = f"save it as {AS_ANY}"
         raise RefusedError(f"is not a picture that can be read; {mend}") from error
     except Image.DecompressionBombError as error:
         raise RefusedError(TOO_LARGE) from error

@@ -36,11 +36,9 @@ def read_pnm(source: Source) -> Contents:
         raise RefusedError("is damaged or cut short; save or download it again")
     pixels = values.reshape(height, width, channels)
     natural = 255 if most < 256 else 65535
-    encoding = {}
     if most != natural:  # other programs stretch it alike
         pixels = np.rint(pixels * (natural / most))
-        encoding = {"stored": f"values up to {most}"}
-    return Contents(pixels.astype(dtype.newbyteorder("=")), encoding=encoding)
+    return Contents(pixels.astype(dtype.newbyteorder("=")))
 
 
 def save_pnm(path: Path, contents: Contents) -> None:

@@ -1,7 +1,9 @@
 """TIFF: of 8 bits by Pillow, which knows most kinds; deeper ones by imageio's tifffile."""
 
 import io
+import logging
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,16 @@ from dip_jax.app.files.formats.base import (
 )
 from dip_jax.app.files.formats.pillow import decode, opened
 
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors alone should tell faults
+
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 DEPTHS = ("uint8", "uint16", "float16", "float32", "uint32", "int32", "float64")
 _ORIENTATION, _DESCRIPTION, _ICC, _XMP, _EXIF = 274, 270, 34675, 700, 34665
-# Make, model, software, date, artist, copyright, IPTC: kept as they are.
-_KEPT = (271, 272, 305, 306, 315, 33432, 33723)
+_WIDTH, _HEIGHT, _UNIT = 282, 283, 296  # of the resolution
+# Make, model, software, date, artist, copyright, IPTC, resolution: kept as they are.
+_KEPT = (271, 272, 305, 306, 315, 33432, 33723, _WIDTH, _HEIGHT, _UNIT)
+# tifffile's arguments for tags.
+_ARGUMENTS = {_DESCRIPTION: "description", 305: "software", 306: "datetime"}
 _UNITS = {2: 1.0, 3: 2.54}  # of a resolution: how many of the unit an inch has
 # What Pillow's decoders know: none, CCITT, LZW, JPEG, deflate, PackBits.
 _PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
@@ -116,17 +123,18 @@ def _decode(source: Source, page: Any) -> np.ndarray:
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
-        return _decode_with_pillow(source, page, str(error))
+        return _decode_with_pillow(source, page)
     if "S" in page.axes and page.axes.index("S") == 0:
         pixels = np.moveaxis(pixels, 0, -1)  # planes one after the other
     return pixels.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _decode_with_pillow(source: Source, page: Any, problem: str) -> np.ndarray:
+def _decode_with_pillow(source: Source, page: Any) -> np.ndarray:
     """Returns pixels whose compression tifffile alone does not know, above all LZW."""
     channels, dtype = page.samplesperpixel, page.dtype
-    mend = "install 'dip-jax[tiff]', or save it with deflate or without compression"
-    refused = RefusedError(f"can't be decoded here ({problem}); {mend}")
+    name = getattr(page.compression, "name", page.compression)
+    mend = "pip install 'dip-jax[tiff]' reads it, or save it with deflate or without compression"
+    refused = RefusedError(f"is compressed by {name}, which needs a package of its own; {mend}")
     if int(page.compression) not in _PILLOW or int(page.planarconfig) != 1:
         raise refused
     if channels == 1 and dtype in (np.uint16, np.int32, np.float32):
@@ -155,16 +163,14 @@ def _native(raw: str, tile: Any) -> str:
     """Returns the decoder, the bytes exchanged where libtiff has put them in our own order."""
     if tile.codec_name != "libtiff":
         return raw
-    import sys
-
     exchanged = {"B": "L", "L": "B"}
     return raw if sys.byteorder == "big" else raw[:-1] + exchanged[raw[-1]]
 
 
 def _read_metadata(page: Any) -> Metadata:
     tags = page.tags
-    resolution = [tags[code].value for code in (282, 283) if code in tags]
-    unit = int(tags[296].value) if 296 in tags else 2
+    resolution = [tags[code].value for code in (_WIDTH, _HEIGHT) if code in tags]
+    unit = int(tags[_UNIT].value) if _UNIT in tags else 2
     dpi = None
     if len(resolution) == 2 and unit in _UNITS and all(a and b for a, b in resolution):
         x, y = (a / b * _UNITS[unit] for a, b in resolution)
@@ -172,7 +178,9 @@ def _read_metadata(page: Any) -> Metadata:
     xmp = tags[_XMP].value if _XMP in tags else None
     icc = tags[_ICC].value if _ICC in tags else None
     kept = [tags[code] for code in _KEPT if code in tags]
-    if _DESCRIPTION in tags and not (page.is_imagej or page.is_ome or page.is_shaped):
+    # ImageJ's and OME's describe all pages.
+    several = len(page.parent.pages) > 1 and (page.is_imagej or page.is_ome)
+    if _DESCRIPTION in tags and not (several or page.is_shaped):
         kept.append(tags[_DESCRIPTION])
     return Metadata(
         icc=icc,
@@ -213,12 +221,23 @@ def save_tiff(path: Path, contents: Contents) -> None:
     colours = contents.pixels.shape[2]
     if pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    extra = [(code, kind, count, value, True) for code, kind, count, value in metadata.tags]
+    extra: list[tuple[int, int, int, Any, bool]] = []
+    resolution: dict[int, Any] = {}
+    for code, kind, count, stored in metadata.tags:
+        value = stored.encode() if isinstance(stored, str) else stored
+        if code in _ARGUMENTS:
+            options[_ARGUMENTS[code]] = value
+        elif code in (_WIDTH, _HEIGHT, _UNIT):
+            resolution[code] = value
+        else:
+            extra.append((code, kind, count, value, True))
     if metadata.xmp is not None:
         extra.append((_XMP, 1, len(metadata.xmp), metadata.xmp, True))
-    if metadata.dpi is not None:
+    if _WIDTH in resolution and _HEIGHT in resolution:
+        sides = (resolution[_WIDTH], resolution[_HEIGHT])
+        options |= {"resolution": sides, "resolutionunit": resolution.get(_UNIT, 2)}
+    elif metadata.dpi is not None:
         options |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
-    software = {} if any(code == 305 for code, *_ in metadata.tags) else {"software": "dip-jax"}
     data = iio.imwrite(
         "<bytes>",
         pixels,
@@ -230,8 +249,7 @@ def save_tiff(path: Path, contents: Contents) -> None:
         iccprofile=metadata.icc,
         extratags=extra,
         metadata=None,
-        **software,
-        **options,
+        **({"software": "dip-jax"} | options),
     )
     path.write_bytes(data)
 

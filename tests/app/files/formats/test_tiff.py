@@ -114,7 +114,7 @@ def test_metadata_come_back(kind, tmp_path):
     profile = bytearray(256)
     profile[16:20] = b"RGB "
     xmp = b'<x:xmpmeta tiff:Orientation="6"/>'
-    tags = [(700, 1, len(xmp), xmp, True), (315, 2, 3, "me", True), (274, 3, 1, 6, True)]
+    tags = [(700, 1, len(xmp), xmp, True), (315, 2, 0, "José".encode(), True), (274, 3, 1, 6, True)]
     tifffile.imwrite(
         first,
         pixels(kind, 12, 20, 3),
@@ -132,15 +132,32 @@ def test_metadata_come_back(kind, tmp_path):
         page = tiff.pages[0]
         assert page.iccprofile == bytes(profile)
         assert page.tags[700].value == xmp.replace(b"6", b"1")
-        assert page.tags[315].value == "me"
+        assert page.tags[315].value == "José"
         assert page.description == "a specimen"
         assert page.get_resolution("INCH") == pytest.approx((254, 254))
+        assert page.tags[296].value == 3
         assert 274 not in page.tags
+    write_picture(second, picture.image, None, picture.origin, strip=True)
+    with tifffile.TiffFile(second) as tiff:
+        assert tiff.pages[0].iccprofile == bytes(profile)
+        assert not {700, 315, 270} & {tag.code for tag in tiff.pages[0].tags}
     png = tmp_path / "c.png"
     write_picture(png, picture.image, None, picture.origin)
     with Image.open(png) as image:
         assert image.info["icc_profile"] == bytes(profile)
         assert image.info["dpi"] == pytest.approx((254, 254), abs=0.1)
+
+
+def test_the_scale_of_imagej_comes_back(tmp_path):
+    first, second = tmp_path / "a.tif", tmp_path / "b.tif"
+    tifffile.imwrite(
+        first, pixels("uint16", 12, 20), imagej=True, resolution=(4, 4), metadata={"unit": "um"}
+    )
+    picture = read_picture(first)
+    write_picture(second, picture.image, None, picture.origin)
+    with tifffile.TiffFile(second) as tiff:
+        assert tiff.imagej_metadata["unit"] == "um"
+        assert tiff.pages[0].tags[282].value == (4, 1)
 
 
 def test_alpha_comes_back(tmp_path):
