@@ -152,6 +152,8 @@ def _quality(image: Image.Image) -> dict[str, Any]:
     first = sum(image.quantization[min(image.quantization)])
     scale = 100 * first / _ANNEX_K  # of the standard's table, in percent
     found = 5000 / scale if scale > 100 else (200 - scale) / 2
+    if first == 64:  # steps of 1 all over, which no other quality has
+        found = 100
     return {"quality": int(min(100, max(_LEAST_QUALITY, round(found))))}
 
 

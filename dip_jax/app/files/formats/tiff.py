@@ -53,8 +53,8 @@ def read_tiff(source: Source) -> Contents:
     try:
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
-            pages: list[Any] = [page for page in tiff.pages if not page.is_reduced]
-            pages = pages or [tiff.pages[0]]
+            stored: Any = tiff.pages
+            pages = [page for page in stored if not page.is_reduced] or [stored[0]]
             index, remarks = choose_page(source.page, len(pages), "page")
             page = pages[index].aspage()
             _check(page)
