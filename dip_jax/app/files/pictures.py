@@ -177,7 +177,7 @@ def read_mask(
     grey = 100 * np.mean((luma > 0.1) & (luma < 0.9))
     if grey > 5:
         remarks.append(f"is grey in {grey:.1f} % of its pixels: they are cut at half")
-    if alpha is not None and (alpha < alpha.max()).any():
+    if alpha is not None and (alpha < natural_scale(alpha.dtype).high).any():
         remarks.append("is transparent in places: only its colours count")
     return mask, [printable(f"{flag}={path} {remark}") for remark in remarks]
 
