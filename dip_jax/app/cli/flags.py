@@ -1,12 +1,15 @@
 """The command's flags: defined here or by the tasks, read once into plain records."""
 
 import math
+import os
 import textwrap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.formats import format_of_suffix
 from dip_jax.app.machine import Cluster
 from dip_jax.app.recipe import (
     AUTO,
@@ -28,12 +31,16 @@ from dip_jax.noise import NoiseModel
 USAGE = """\
 dip-jax: restores one damaged picture with Deep Image Prior, without training data.
 
-  dip-jax                                               a demonstration
-  dip-jax --image=noisy.png                             remove noise
-  dip-jax --task=inpaint --image=p.png --mask=m.png     fill holes
-  dip-jax --task=super_resolve --image=small.png        enlarge
-  dip-jax --task=reconstruct --image=blocky.jpg         remove JPEG artefacts
-  dip-jax --image=photos/ --out=clean/                  a whole folder
+  dip-jax                                       a demonstration
+  dip-jax noisy.png                             remove noise: noisy_restored.png
+  dip-jax noisy.png clean.tif                   the same, to a file of your choice
+  dip-jax p.png --task=inpaint --mask=m.png     fill holes
+  dip-jax small.png --task=super_resolve        enlarge
+  dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
+  dip-jax photos/ clean/                        a whole folder
+
+With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the course of
+the fit are kept beside the result.
 
 Flags [and what holds without them]:
 """
@@ -48,6 +55,7 @@ _PICTURE = (
         "The picture; or many: a folder, a pattern such as 'photos/*.png', or a .txt file with "
         "one path a line [scikit-image's astronaut, damaged for the task].",
     ),
+    Flag("page", int, None, "Which page or frame of a file with several, from 1 on [the first]."),
 )
 # Flags that set a setting of the preset, by the setting's name.
 _SETTINGS = (
@@ -117,8 +125,15 @@ _MANY = (
     Flag("process", int, None, "and which this one is, from 0 on."),
 )
 _OUTPUT = (
-    Flag("out", str, None, "Folder for the results [dip-jax-results/<picture>-<task>]."),
+    Flag(
+        "out",
+        str,
+        None,
+        "Or -o: a file for the result, in the format of its suffix; or a folder for all results "
+        "[IN_restored beside a plain IN; dip-jax-results/<picture>-<task> for --image].",
+    ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
+    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution; the colour profile stays."),
     Flag(
         "resume",
         bool,
@@ -140,6 +155,7 @@ _REFERENCE = Flag(
 _PRESET = Flag("preset", str, None, "A named set of numbers, see --list_presets [fast].")
 # Old names, still understood.
 _ALIASES = {"every": "chunk_steps"}
+_SHORT = {"help": "h", "out": "o"}
 
 
 def task_flags(task: type[TaskSpec]) -> tuple[Flag, ...]:
@@ -190,6 +206,10 @@ class Command(NamedTuple):
     overwrite: bool
     resume: bool
     checkpoint: float
+    page: int | None
+    strip: bool
+    plain: bool
+    """Whether the picture was named by a plain path, so that its result is a file."""
 
     @property
     def task(self) -> TaskSpec:
@@ -210,19 +230,45 @@ def parse(argv: list[str]) -> dict[str, Any]:
     except (flags.Error, ValueError, OSError) as error:
         problem = "is no text file" if isinstance(error, UnicodeDecodeError) else error
         raise UserError("", "", f"{problem}; see --help") from error
-    if rest:
-        raise UserError(rest[0], "", "is no flag; write --image=FILE, see --help")
     for flag in FLAGS:
         if flag.kind is str and values[flag.name].value == "":  # an unset shell variable
             raise UserError(f"--{flag.name}", "", "is empty; name a file or a folder, or drop it")
     known = {flag.name: values[flag.name].value for flag in FLAGS}
     given = {flag.name for flag in FLAGS if values[flag.name].present}
-    return known | {"given": frozenset(given)}
+    plain = _plain_paths(rest, given)
+    given |= plain.keys()
+    return known | plain | {"given": frozenset(given), "plain": "image" in plain}
+
+
+def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:
+    """Returns what the arguments that are no flags name: the picture, and where its result goes.
+
+    Raises:
+      UserError: for too many, or one beside the flag that says the same.
+    """
+    names = ("image", "out")
+    if "" in rest:
+        raise UserError("", "", "an empty path was given; name a file or a folder, or drop it")
+    if len(rest) > len(names):
+        mend = "for many pictures, name their folder, or a pattern in quotes"
+        raise UserError(rest[2], "", f"is a third path, after IN and OUT; {mend}")
+    for name, path in zip(names, rest, strict=False):
+        if name in given:
+            raise UserError(path, "", f"is a path too many beside --{name}; drop one")
+    if rest and rest[0] in TASKS and not os.path.exists(rest[0]):
+        raise UserError(rest[0], "", f"is no file; write --task={rest[0]}")
+    if len(rest) == 2 and Path(rest[1]).suffix and not Path(rest[1]).is_dir():
+        known = rest[1].endswith("/") or format_of_suffix(Path(rest[1])) is not None
+        if not known:
+            mend = "take .png, .tif or .jpg, or end a folder's name with /"
+            raise UserError("out", rest[1], f"has a suffix of no known format; {mend}")
+    return dict(zip(names, rest, strict=False))
 
 
 def _define() -> flags.FlagValues:
     """Returns the command's flags, in a holder of their own."""
     values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may follow plain paths
     define = {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
@@ -233,7 +279,7 @@ def _define() -> flags.FlagValues:
         if isinstance(kind, tuple):
             flags.DEFINE_enum(kind_name, default, kind, text, flag_values=values)
         else:
-            short = "h" if kind_name == "help" else None
+            short = _SHORT.get(kind_name)
             define[kind](kind_name, default, text, flag_values=values, short_name=short)
     for old, new in _ALIASES.items():
         flags.DEFINE_alias(old, new, flag_values=values)
@@ -278,6 +324,8 @@ def read_command(values: dict[str, Any]) -> Command:
         raise UserError("seed", values["seed"], "must be from 0 to 2**32 - 1")
     if not 0 <= values["checkpoint"] < math.inf:
         raise UserError("checkpoint", values["checkpoint"], "must be a number of seconds from 0 on")
+    if values["page"] is not None and values["page"] < 1:
+        raise UserError("page", values["page"], "must be at least 1")
     options = {flag.name: values[flag.name] for flag in task_flags(spec)}
     preset.task.check_options(options)
     if preset.task.makes_data(options) and values["reference"] is not None:
@@ -297,7 +345,7 @@ def read_command(values: dict[str, Any]) -> Command:
         flags={
             name: value
             for name, value in values.items()
-            if name not in ("given", "help", "list_presets")
+            if name not in ("given", "plain", "help", "list_presets")
         },
         seed=values["seed"],
         fit_memory=values["fit_memory"],
@@ -310,6 +358,9 @@ def read_command(values: dict[str, Any]) -> Command:
         overwrite=values["overwrite"],
         resume=values["resume"],
         checkpoint=values["checkpoint"],
+        page=values["page"],
+        strip=values["strip"],
+        plain=values["plain"],
     )
 
 

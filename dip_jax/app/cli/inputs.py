@@ -9,7 +9,8 @@ import numpy as np
 
 from dip_jax.app.cli.flags import Command, Files
 from dip_jax.app.errors import UserError
-from dip_jax.app.files import read_picture
+from dip_jax.app.files import ORIGIN, Origin, read_picture
+from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe import Arrays, TaskSpec, degrade
 from dip_jax.noise import NoiseModel, measure_noise
 
@@ -27,8 +28,8 @@ class Inputs(NamedTuple):
     reference: np.ndarray | None
     noise: NoiseModel | None
     """As given, or as added."""
-    full_depth: bool
-    """Whether the picture came with more than 8 bits, and so should go."""
+    origin: Origin
+    """What the picture's file was like, for the result to be written alike."""
     damage: str
     """What was done to a clean picture, in words; empty for a real one."""
 
@@ -52,9 +53,9 @@ def read_inputs(command: Command, files: Files) -> Inputs:
       UserError: for a bad file, or one that does not suit the flags.
     """
     task = command.task
-    name, image, alpha = _read_image(files, task)
+    name, picture = _read_image(command, files)
+    image, alpha = picture.image, picture.alpha
     degraded = task.degrade(image, command.options, command.seed, demonstration=files.image is None)
-    full_depth = files.image is not None and Path(files.image).suffix.lower() == ".npy"
     if degraded is not None:
         if files.reference is not None:  # by a task without a ``damage_flag``
             problem = "can't go with a demonstration, where --image is the reference; drop it"
@@ -64,44 +65,62 @@ def read_inputs(command: Command, files: Files) -> Inputs:
         if alpha is not None:
             alpha = alpha[: reference.shape[0], : reference.shape[1]]
     else:
-        data, damage = _read_data(command, files, image), ""
-        noise = _measure_noise(command.options.get("noise_from"), image) or command.noise
+        data, damage = _read_data(command, files, picture), ""
+        noise = _measure_noise(command.options.get("noise_from"), picture) or command.noise
         known = task.known(data)
         observed = image if known is None else image * known
-        reference = _read_reference(files, image, task)
+        reference = _read_reference(files, picture, task)
     task.check_picture(observed)
-    return Inputs(name, observed, alpha, data, reference, noise, full_depth, damage)
+    return Inputs(name, observed, alpha, data, reference, noise, picture.origin, damage)
 
 
-def _read_image(files: Files, task: TaskSpec) -> tuple[str, np.ndarray, np.ndarray | None]:
+def _read_image(command: Command, files: Files) -> tuple[str, Picture]:
+    """Returns the picture's name and the picture; prints what was understood of its file."""
+    task = command.task
     if files.image is not None:
-        image, alpha = read_picture(files.image)
-        return Path(files.image).stem, image, alpha
+        picture = read_picture(files.image, page=command.page)
+        for remark in picture.remarks:
+            print(f"dip-jax: note: {remark}", file=sys.stderr)
+        if picture.holes is not None and (not task.has_holes or picture.holes.all()):
+            share = f"{100 * picture.holes.mean():.3g} %"
+            problem = f"holds no numbers (NaN, infinity) in {share} of its pixels"
+            raise UserError("image", files.image, f"{problem}; --task=inpaint fills them")
+        return Path(files.image).stem, picture
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
     for name, path in (partners | {"reference": files.reference}).items():
         if path is not None:
             raise UserError(name, path, "needs an --image")
-    return "astronaut", degrade.demonstration_picture(), None
+    return "astronaut", Picture(degrade.demonstration_picture(), None, None, ORIGIN)
 
 
-def _read_data(command: Command, files: Files, image: np.ndarray) -> Arrays:
+def _read_data(command: Command, files: Files, picture: Picture) -> Arrays:
     """Returns the task's arrays; prints remarks on what may be a slip."""
     arrays = {}
     for data in command.task.data:
         path = files.data[data.name]
+        holes = picture.holes if data.per_pixel and command.task.has_holes else None
+        numbers = None if holes is None else np.float32(~holes[:, :, None])
+        if path is None and numbers is not None:
+            arrays[data.name] = numbers
+            share = f"{100 * (1 - numbers.mean()):.3g} %"
+            print(f"dip-jax: note: filling {share} of the picture, not numbers", file=sys.stderr)
+            continue
         if path is None:
             problem = f"is needed for --task={command.task.name}; {data.hint}"
             raise UserError(data.name, None, problem)
-        arrays[data.name], remarks = data.read(path, image, command.options)
+        arrays[data.name], remarks = data.read(path, picture.image, command.options)
+        if numbers is not None:
+            arrays[data.name] = arrays[data.name] * numbers
         for remark in remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
     return arrays
 
 
-def _measure_noise(where: str | None, image: np.ndarray) -> NoiseModel | None:
+def _measure_noise(where: str | None, picture: Picture) -> NoiseModel | None:
     """Returns the noise that ``--noise_from`` names; None if it names none."""
     if where is None:
         return None
+    image = picture.image
     corners = _PART.fullmatch(where)
     if corners:
         left, top, width, height = map(int, corners.groups())
@@ -110,7 +129,7 @@ def _measure_noise(where: str | None, image: np.ndarray) -> NoiseModel | None:
             size = f"{image.shape[1]}x{image.shape[0]}"
             raise UserError("noise_from", where, f"is not inside the picture, which is {size}")
     else:
-        part = read_picture(where, flag="--noise_from").image
+        part = read_picture(where, flag="--noise_from", like=picture.origin).image
         if part.shape[2] != image.shape[2]:
             problem = f"has {part.shape[2]} channels, the picture has {image.shape[2]}"
             raise UserError("noise_from", where, problem)
@@ -120,10 +139,11 @@ def _measure_noise(where: str | None, image: np.ndarray) -> NoiseModel | None:
         raise UserError("noise_from", where, str(error)) from error
 
 
-def _read_reference(files: Files, image: np.ndarray, task: TaskSpec) -> np.ndarray | None:
+def _read_reference(files: Files, picture: Picture, task: TaskSpec) -> np.ndarray | None:
     if files.reference is None:
         return None
-    reference = read_picture(files.reference, flag="--reference").image
+    image = picture.image
+    reference = read_picture(files.reference, flag="--reference", like=picture.origin).image
     wanted = (image.shape[0] * task.factor, image.shape[1] * task.factor, image.shape[2])
     if reference.shape != wanted:
         size = "{1}x{0} with {2} channels".format

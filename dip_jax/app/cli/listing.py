@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.formats import SUFFIXES
 from dip_jax.app.files.summary import TABLES
 
-# Other files in a folder are ignored. A list or a pattern may name any.
-PICTURES = ("png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "ppm", "pgm", "pnm", "npy")
 LIST = ".txt"
 _SHOWN = 3
 
@@ -117,7 +116,8 @@ def _in(folder: Path, flag: str = "image") -> list[Path]:
         return sorted(
             path
             for path in folder.iterdir()
-            if path.suffix.lower()[1:] in PICTURES
+            # Other files in a folder are ignored. A list or a pattern may name any.
+            if path.suffix.lower() in SUFFIXES
             and not path.name.startswith(".")
             # A broken link is reported as a picture that failed.
             and (path.is_file() or path.is_symlink())

@@ -17,6 +17,7 @@ from dip_jax.app.cli.flags import Command, Files, as_flag
 from dip_jax.app.cli.inputs import read_inputs
 from dip_jax.app.cli.listing import Entry, list_pictures, note_spare_partners
 from dip_jax.app.cli.picture import Outcome, common_settings, restore_file
+from dip_jax.app.cli.target import names_file
 from dip_jax.app.errors import FitError, NotOursError, UserError, printable
 from dip_jax.app.files.records import check_ours, check_resumable
 from dip_jax.app.files.results import claim_folder
@@ -33,6 +34,8 @@ def run_many(command: Command) -> int:
       UserError: for what is wrong with all of them, before anything is written.
     """
     image = str(command.files.image)
+    if names_file(command.out):
+        raise UserError("out", command.out, "is one file, for many pictures; name a folder")
     given = _partners(command)
     entries = list_pictures(image, given)
     _check_data(command)

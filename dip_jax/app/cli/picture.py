@@ -17,10 +17,11 @@ from dip_jax.app.cli.flags import Command
 from dip_jax.app.cli.inputs import Inputs
 from dip_jax.app.cli.report import make_record, make_scores, shown_before
 from dip_jax.app.errors import FitError, UserError
+from dip_jax.app.files import write_picture
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
 from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_finished
-from dip_jax.app.files.results import write_results
+from dip_jax.app.files.results import has_full_depth, write_results
 from dip_jax.app.restore import Progress, Restoration, restore
 
 # Of the settings that a run is resumed by. A change makes old checkpoints unusable.
@@ -36,6 +37,8 @@ class Outcome(NamedTuple):
     """Written; empty if the picture was finished before."""
     result: Restoration | None = None
     """None if the picture was finished before."""
+    notes: tuple[str, ...] = ()
+    """What the file's format could not hold."""
 
 
 def restore_file(
@@ -51,7 +54,7 @@ def restore_file(
         checkpoint of a run with other settings, or another run uses it.
       FitError: if the fit diverged; nothing is written then.
     """
-    settings = common_settings(command) | {"full_depth": inputs.full_depth}
+    settings = common_settings(command) | {"full_depth": has_full_depth(inputs.origin)}
     settings |= digest_arrays(inputs.arrays)
     if command.resume and not command.overwrite:
         check_ours(folder)
@@ -68,28 +71,62 @@ def restore_file(
             checkpoint.clear()  # a kill may have come between the results and this
         if finished is not None:
             return Outcome(finished, [])
-        arrays: dict[str, Any] = dict(inputs.data)
         with _explaining_memory(command, inputs):
             result = restore(
                 inputs.observed,
-                preset=command.preset,
-                noise=inputs.noise or command.kind,
-                reference=inputs.reference,
-                seed=command.seed,
                 progress=progress,
                 checkpoint=checkpoint,
-                fit_memory=command.fit_memory,
-                **arrays,
+                **_settings(command, inputs),
             )
-        if not (np.isfinite(result.image).all() and np.isfinite(result.raw).all()):
+        try:
+            _check_finite(result)
+        except FitError:
             checkpoint.clear()
-            problem = "the fit diverged beyond recovery; nothing was written. Try another "
-            raise FitError(problem + "--seed or --preset")
+            raise
         with _uninterrupted():
             record, paths = _write(command, inputs, result, folder, device, settings)
             if not result.interrupted:
                 checkpoint.clear()
     return Outcome(record, paths, result)
+
+
+def restore_to_file(command: Command, inputs: Inputs, target: Path, device: str) -> Outcome:
+    """Restores a picture and writes the result alone, as its own file came.
+
+    Raises:
+      UserError: for what the user can mend.
+      FitError: if the fit diverged; nothing is written then.
+    """
+    with _explaining_memory(command, inputs):
+        result = restore(inputs.observed, **_settings(command, inputs))
+    _check_finite(result)
+    alpha = _enlarge_alpha(inputs.alpha, result.image)
+    record = make_record(command, inputs, result, make_scores(inputs, result), device)
+    with _uninterrupted():
+        try:
+            notes = write_picture(target, result.image, alpha, inputs.origin, strip=command.strip)
+        except OSError as error:
+            raise UserError("out", target, f"can't be written ({error.strerror})") from error
+    return Outcome(record, [target], result, notes)
+
+
+def _settings(command: Command, inputs: Inputs) -> dict[str, Any]:
+    """Returns what :func:`dip_jax.app.restore` is told besides the picture."""
+    return {
+        "preset": command.preset,
+        "noise": inputs.noise or command.kind,
+        "reference": inputs.reference,
+        "seed": command.seed,
+        "fit_memory": command.fit_memory,
+        **inputs.data,
+    }
+
+
+def _check_finite(result: Restoration) -> None:
+    """Raises a FitError for a result that is no picture."""
+    if not (np.isfinite(result.image).all() and np.isfinite(result.raw).all()):
+        problem = "the fit diverged beyond recovery; nothing was written. Try another "
+        raise FitError(problem + "--seed or --preset")
 
 
 def common_settings(command: Command) -> Settings:
@@ -126,8 +163,9 @@ def _write(
     paths = write_results(
         folder,
         restored=result.image,
-        full_depth=inputs.full_depth,
         alpha=_enlarge_alpha(inputs.alpha, result.image),
+        origin=inputs.origin,
+        strip=command.strip,
         panels=[
             (f"{name}  {scores[name]['psnr']:.2f} dB" if name in scores else name, picture)
             for name, picture in panels

@@ -105,15 +105,17 @@ def note_unused(command: Command, inputs: Inputs) -> list[str]:
     return notes
 
 
-def report_lines(record: dict[str, Any], result: Restoration) -> Iterator[str]:
-    """Yields the lines on a run that has ended."""
+def report_lines(
+    record: dict[str, Any], result: Restoration, *, resumable: bool = True
+) -> Iterator[str]:
+    """Yields the lines on a run that has ended, ``resumable`` if it was kept in a folder."""
     steps = len(result.trace["loss"])
     ended = "interrupted after" if result.interrupted else "done:"
     yield (
         f"{ended} {steps} steps in {result.fit_seconds:.1f} s, "
         f"and {result.compile_seconds:.1f} s to compile"
     )
-    if result.interrupted:
+    if result.interrupted and resumable:
         yield "the same command with this --out and --resume goes on"
     if result.members > 1 or result.preset.counts.members > 1:
         yield f"the picture is the mean of {result.members} fits"

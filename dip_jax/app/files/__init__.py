@@ -2,8 +2,10 @@
 
 from dip_jax.app.files.atomic import replacing
 from dip_jax.app.files.checkpoint import Checkpoint
+from dip_jax.app.files.formats import MAX_PIXELS
 from dip_jax.app.files.pictures import (
-    MAX_PIXELS,
+    ORIGIN,
+    Origin,
     psnr_8_bit,
     read_mask,
     read_picture,
@@ -14,7 +16,9 @@ from dip_jax.app.files.sheet import comparison
 
 __all__ = [
     "MAX_PIXELS",
+    "ORIGIN",
     "Checkpoint",
+    "Origin",
     "comparison",
     "psnr_8_bit",
     "read_mask",

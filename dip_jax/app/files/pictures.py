@@ -1,70 +1,123 @@
-"""Reading and writing picture files; whatever cannot be read faithfully is refused."""
+"""Pictures as files hold them, read to floats in [0, 1] and written back alike."""
 
-import contextlib
-import logging
 import os
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image
 
 from dip_jax.app.errors import UserError, printable
 from dip_jax.app.files.atomic import replacing
-
-# Pillow logs some faults of a file before it raises; the error alone should tell them.
-logging.getLogger("PIL").setLevel(logging.CRITICAL)
+from dip_jax.app.files.formats import (
+    PNG,
+    Contents,
+    Format,
+    Layout,
+    Metadata,
+    RefusedError,
+    Source,
+    find_format,
+    format_of_suffix,
+)
+from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 
 StrPath = str | os.PathLike[str]
-MAX_PIXELS = 64_000_000
-# A short list on purpose: several other formats of Pillow's cut 16 bits to 8 silently
-# (PPM, SGI, AVIF), and one (EPS) starts another program.
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")  # a JPEG may prove an MPO
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 _LUMA = np.array([[0.299], [0.587], [0.114]])
-_AS_8_BIT = "an 8-bit grey or RGB PNG"
-_AS_NPY = "a .npy array, float in [0, 1] or uint8"
-_TOO_LARGE = "has more than 64 megapixels; scale it down or crop it first"
+_HEAD = 64  # bytes that tell a format
+
+
+class Origin(NamedTuple):
+    """What the file of a picture was like, for the result to be written alike."""
+
+    format: Format
+    dtype: np.dtype
+    """Of its values."""
+    scale: Scale
+    """What they mean."""
+    metadata: Metadata = Metadata()
+    encoding: Mapping[str, Any] = {}
+    layout: Layout = Layout()
+
+
+ORIGIN = Origin(PNG, np.dtype(np.uint8), Scale(0, 255))
+"""That of a picture from no file."""
 
 
 class Picture(NamedTuple):
-    """A picture as read from a file.
-
-    Attributes:
-      image: float32 [h, w, c] in [0, 1]; c is 1 (grey) or 3 (RGB).
-      alpha: uint8 [h, w], the opacity kept untouched, or None if the file has none.
-    """
+    """A picture as read from a file."""
 
     image: np.ndarray
+    """float32 ``[h, w, c]`` in [0, 1]; c is 1 (grey) or 3 (RGB)."""
     alpha: np.ndarray | None
+    """``[h, w]``, the opacity in the file's own type, or None if the file has none."""
+    holes: np.ndarray | None = None
+    """bool ``[h, w]``, where the file holds no numbers (NaN, infinity), or None."""
+    origin: Origin = ORIGIN
+    remarks: tuple[str, ...] = ()
+    """Lines on what was understood."""
 
 
-def read_picture(path: StrPath, *, flag: str = "--image") -> Picture:
-    """Reads a picture file, upright, or a .npy array (the way to give full depth).
+def read_picture(
+    path: StrPath,
+    *,
+    flag: str = "--image",
+    page: int | None = None,
+    like: Origin | None = None,
+    from_zero: bool = False,
+) -> Picture:
+    """Reads a picture file at its full depth, upright.
 
     Args:
-      path: an 8-bit PNG, JPEG, TIFF, BMP, GIF or WebP of one frame (of a phone's MPO,
-        the first frame is taken), or a .npy file: float in [0, 1], bool or uint8,
-        [h, w], [h, w, 1], [h, w, 3] or, uint8 only, [h, w, 4] with alpha last.
+      path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`.
       flag: the flag that named the file, for the message of an error.
+      page: which page, frame or array of several, from 1 on; absent, the first.
+      like: where another picture of its kind came from, whose scale to take.
+      from_zero: whether 0 must stay 0, as in a kernel.
 
     Raises:
-      UserError: if the file is missing, unreadable or damaged, or if it holds what
-        would be changed silently by reading it (16 bits, CMYK, several frames...).
+      UserError: if the file is missing, unreadable or damaged, or if it holds what would be
+        changed silently by reading it.
     """
     with warnings.catch_warnings(action="ignore"), _open(path, flag) as file:
-        is_npy = Path(path).suffix.lower() == ".npy"
-        pixels = _npy_pixels(path, flag) if is_npy else _file_pixels(file, path, flag)
-    scale = np.float32(255 if pixels.dtype == np.uint8 else 1)
-    alpha = None
-    if pixels.shape[2] in (2, 4):
-        alpha = np.ascontiguousarray(pixels[:, :, -1])
-        pixels = pixels[:, :, :-1]
-    return Picture(np.ascontiguousarray(pixels, np.float32) / scale, alpha)
+        head = file.read(_HEAD)
+        file.seek(0)
+        try:
+            format = find_format(Path(path), head)
+            contents = format.read(Source(Path(path), file, head, page))
+        except RefusedError as error:
+            raise UserError(flag, path, str(error)) from error
+        except MemoryError as error:
+            raise UserError(flag, path, "is too large to be read; crop it first") from error
+    values, remarks = contents.pixels, list(contents.remarks)
+    kind = values.dtype.kind
+    if like is not None and (like.dtype == values.dtype or like.dtype.kind == kind == "f"):
+        scale = like.scale
+    else:
+        scale = find_scale(values)
+        if from_zero and scale.low > 0:
+            scale = Scale(0, scale.high)
+        if scale.high not in (1, 255, 65535) or scale.low != 0:
+            words = f"{scale.low:.6g} to {scale.high:.6g}"
+            remarks.append(f"has its values taken from {words}, the black and white of the fit")
+    holes = None
+    if kind == "f" and not np.isfinite(values).all():
+        holes = np.asarray(~np.isfinite(values).all(axis=2))
+        values = np.where(holes[:, :, None], values.dtype.type(scale.low), values)
+    image = np.clip(scale.to_unit(values), 0, 1)
+    origin = Origin(
+        format,
+        contents.pixels.dtype,
+        scale,
+        contents.metadata,
+        contents.encoding,
+        contents.layout,
+    )
+    lines = tuple(printable(f"{flag}={path} {remark}") for remark in remarks)
+    return Picture(image, contents.alpha, holes, origin, lines)
 
 
 def read_mask(
@@ -94,7 +147,7 @@ def read_mask(
     """
     from scipy.ndimage import minimum_filter
 
-    picture, alpha = read_picture(path, flag=flag)
+    picture, alpha, *_ = read_picture(path, flag=flag)
     size, wanted = (f"{s[1]}x{s[0]}" for s in (picture.shape, shape))
     if size != wanted:
         problem = f"is {size}, but the picture is {wanted}; give a mask of that size"
@@ -124,7 +177,7 @@ def read_mask(
     grey = 100 * np.mean((luma > 0.1) & (luma < 0.9))
     if grey > 5:
         remarks.append(f"is grey in {grey:.1f} % of its pixels: they are cut at half")
-    if alpha is not None and (alpha < 255).any():
+    if alpha is not None and (alpha < natural_scale(alpha.dtype).high).any():
         remarks.append("is transparent in places: only its colours count")
     return mask, [printable(f"{flag}={path} {remark}") for remark in remarks]
 
@@ -151,27 +204,89 @@ def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
     return float(peak_signal_noise_ratio(b, a, data_range=255))
 
 
-def write_picture(path: StrPath, image: np.ndarray, alpha: np.ndarray | None = None) -> None:
-    """Writes an 8-bit PNG; a file of that name is replaced whole or not at all.
+def write_picture(
+    path: StrPath,
+    image: np.ndarray,
+    alpha: np.ndarray | None = None,
+    origin: Origin = ORIGIN,
+    *,
+    strip: bool = False,
+) -> tuple[str, ...]:
+    """Writes a result as its picture came: in the same depth, with the same metadata.
+
+    A file of that name is replaced whole or not at all.
 
     Args:
-      path: where to, with the suffix .png.
-      image: float [h, w, 1|3] in [0, 1]; values outside are clipped.
-      alpha: uint8 [h, w] to be stored as it is, or None.
+      path: where to.
+      image: float ``[h, w, 1 | 3]`` in [0, 1]; values outside are clipped.
+      alpha: ``[h, w]`` to be stored as it is, or None.
+      origin: what the picture's file was like.
+      strip: whether to drop all metadata but the colour profile.
+
+    Returns:
+      What the format could not hold, in words.
 
     Raises:
-      ValueError: if the suffix or a shape is another, or a value is NaN.
-      TypeError: if alpha is not uint8.
-      OSError: if the file cannot be written.
+      ValueError: if a shape is wrong, or a value is NaN.
+      OSError: if the file can't be written.
     """
-    if (path := Path(path)).suffix.lower() != ".png":
-        raise ValueError(f"{path} should end in .png")
-    pixels = to_uint8(image)
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3):
-        raise ValueError(f"expected an image [h, w, 1 or 3], got {pixels.shape}")
+    path = Path(path)
+    format = format_of_suffix(path)
+    if format is None or format.save is None:
+        raise ValueError(f"{path} should end in a suffix of a format that can be written")
+    if image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise ValueError(f"expected an image [h, w, 1 or 3], got {image.shape}")
+    if np.isnan(image).any():
+        raise ValueError("expected floats in [0, 1] without NaN")
+    remarks = []
+    dtype = _depth(origin.dtype, format)
+    floats = dtype.kind == origin.dtype.kind == "f"
+    counts = dtype.kind == "f" and np.can_cast(origin.dtype, dtype)
+    scale = origin.scale if dtype == origin.dtype or floats or counts else natural_scale(dtype)
+    pixels = scale.from_unit(image, dtype)
+    stored = origin.encoding.get("stored")
+    if origin.format.save is None:
+        remarks.append(f"results are not written as {origin.format.name}: this is a {format.name}")
+    elif stored is not None:
+        remarks.append(f"the picture had {stored}, which can't hold the result: it has 8 bits now")
+    if dtype != origin.dtype and np.dtype(bool) != origin.dtype:
+        remarks.append(f"{format.name} does not hold {origin.dtype}: written as {dtype}")
     if alpha is not None:
-        pixels = np.concatenate([pixels, alpha[:, :, None]], axis=2, casting="no")
-    write_pixels(path, pixels)
+        if format.holds_alpha:
+            alpha = _convert_alpha(alpha, dtype)
+        else:
+            remarks.append(f"{format.name} holds no transparency: left out")
+            alpha = None
+    metadata = _suitable(origin.metadata, pixels.shape[2])
+    if strip:
+        metadata = Metadata(icc=metadata.icc)
+    contents = Contents(pixels, alpha, metadata, origin.encoding, origin.layout)
+    with replacing(path) as partial:
+        format.save(partial, contents)
+    return tuple(remarks)
+
+
+def _depth(dtype: np.dtype, format: Format) -> np.dtype:
+    """Returns the type of values in which a format holds a result."""
+    if dtype.name in format.depths:
+        return dtype
+    exact = [name for name in format.depths if np.can_cast(dtype, name)]
+    return np.dtype([*exact, format.depths[-1]][0])
+
+
+def _convert_alpha(alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if alpha.dtype == dtype:
+        return alpha
+    unit = natural_scale(alpha.dtype).to_unit(alpha)
+    return natural_scale(dtype).from_unit(unit, dtype)
+
+
+def _suitable(metadata: Metadata, channels: int) -> Metadata:
+    """Returns the metadata without a colour profile of other channels."""
+    kind = None if metadata.icc is None else metadata.icc[16:20]
+    if kind is not None and (kind == b"GRAY") != (channels == 1):
+        return metadata._replace(icc=None)
+    return metadata
 
 
 def write_pixels(path: StrPath, pixels: np.ndarray) -> None:
@@ -201,71 +316,3 @@ def _open(path: StrPath, flag: str) -> BinaryIO:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         problem = f"cannot be opened ({error}); check the path"
     raise UserError(flag, path, problem)
-
-
-def _file_pixels(file: BinaryIO, path: StrPath, flag: str) -> np.ndarray:
-    """Decodes a picture file to uint8 [h, w, 1|2|3|4]: grey or RGB, alpha last."""
-    ihdr = file.read(25)
-    file.seek(0)
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            problem = _file_problem(image, ihdr)
-            if not problem:
-                image.load()
-                with contextlib.suppress(Exception):  # broken EXIF data are no obstacle
-                    ImageOps.exif_transpose(image, in_place=True)
-                mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
-                pixels = image.convert(mode + "A" * image.has_transparency_data)
-                return np.asarray(pixels).reshape(image.height, image.width, -1)
-    except UnidentifiedImageError:
-        problem = f"is not a picture that can be read; save it as {_AS_8_BIT} or {_AS_NPY}"
-    except Image.DecompressionBombError:
-        problem = _TOO_LARGE
-    except Exception as error:  # damaged files make Pillow raise nearly any type
-        problem = f"is damaged or cut short ({error}); save or download it again"
-    raise UserError(flag, path, problem)
-
-
-def _file_problem(image: Image.Image, ihdr: bytes) -> str | None:
-    """Why a picture should not be decoded, told from its headers alone."""
-    if image.width * image.height > MAX_PIXELS:
-        return _TOO_LARGE
-    # Pillow gives 16-bit RGB as 8-bit RGB, so its mode does not tell.
-    bits = ihdr[24] if image.format == "PNG" else 8
-    if isinstance(image, TiffImageFile):
-        bits = max(image.tag_v2.get(258, (1,)))  # BitsPerSample
-    if bits > 8 or image.mode.startswith(("I", "F")):
-        return f"has 16 or 32 bits a channel; save it as {_AS_NPY}, or {_AS_8_BIT}"
-    if image.mode not in _MODES:
-        return f"has {image.mode} colours, which are not supported; save it as {_AS_8_BIT}"
-    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        return "has several frames or pages; save one of them as a PNG"
-    return None
-
-
-def _npy_pixels(path: StrPath, flag: str) -> np.ndarray:
-    """Loads a .npy file as uint8 [h, w, 1|3|4], or float or bool [h, w, 1|3]."""
-    try:
-        # A huge claim in the header costs no memory then, and objects never load.
-        array = np.lib.format.open_memmap(path, mode="r")
-    except Exception:  # damaged headers make NumPy raise nearly any type
-        problem = f"is not one whole NumPy array without Python objects; save it as {_AS_NPY}"
-        raise UserError(flag, path, problem) from None
-    if problem := _npy_problem(array):
-        raise UserError(flag, path, problem)
-    return np.array(array).reshape(*array.shape[:2], -1)
-
-
-def _npy_problem(array: np.ndarray) -> str | None:
-    shape, dtype = array.shape, array.dtype
-    if dtype != np.uint8 and dtype.kind not in "fb":
-        return f"holds {dtype} values; save it as {_AS_NPY}"
-    channels = (1, 3, 4) if dtype == np.uint8 else (1, 3)
-    if len(shape) not in (2, 3) or 0 in shape or (*shape, 1)[2] not in channels:
-        return f"has the shape {shape}; save it as (h, w) or (h, w, 3), or uint8 (h, w, 4)"
-    if shape[0] * shape[1] > MAX_PIXELS:
-        return _TOO_LARGE
-    low, high = array.min(), array.max()
-    if dtype.kind == "f" and not (low >= 0 and high <= 1):  # "not", so that NaN fails
-        return f"has values from {low:.9g} to {high:.9g}; scale or clip to [0, 1] (no NaN)"
-    return None

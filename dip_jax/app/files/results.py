@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import write_picture, write_pixels
+from dip_jax.app.files.formats import Layout
+from dip_jax.app.files.pictures import ORIGIN, Origin, write_picture, write_pixels
+from dip_jax.app.files.scale import Scale
 from dip_jax.app.files.sheet import comparison
 from dip_jax.app.files.trace import number_steps
 
-FULL_DEPTH = "restored.npy"
+FULL_DEPTH = ("restored.npy", "restored.npz", "restored.tif")
 UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
 PARTIAL = ".partial-"
 RECORD = "run.json"
@@ -90,8 +92,9 @@ def write_results(
     folder: Path,
     *,
     restored: np.ndarray,
-    full_depth: bool,
     alpha: np.ndarray | None,
+    origin: Origin,
+    strip: bool,
     panels: list[tuple[str, np.ndarray]],
     uncertainty: np.ndarray | None,
     trace: dict[str, np.ndarray],
@@ -103,8 +106,10 @@ def write_results(
       folder: from :func:`claim_folder`. Only files that a run writes are replaced, or removed
         if this run has none.
       restored: float ``[h, w, 1 | 3]``.
-      full_depth: whether to write it as ``restored.npy``, float32, too.
-      alpha: uint8 ``[h, w]`` or None.
+      alpha: ``[h, w]`` or None.
+      origin: what the picture's file was like. Where a PNG can't hold its depth, the result is
+        written in its format too.
+      strip: whether to leave out its metadata.
       panels: label and picture of each panel of the comparison.
       uncertainty: float ``[h, w]``, written as ``uncertainty.npy``, and as a grey picture
         in which white is the largest value; or None.
@@ -122,19 +127,19 @@ def write_results(
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as partial:
             stage = Path(partial)
-            write_picture(stage / "restored.png", restored, alpha)
+            shown = origin if origin.dtype == np.uint16 else _as_8_bit(origin)
+            write_picture(stage / "restored.png", restored, alpha, shown, strip=strip)
             write_pixels(stage / "comparison.png", comparison(panels))
             _write_trace(stage / "trace.csv", trace)
             text = json.dumps(record, indent=2, allow_nan=False) + "\n"
             (stage / RECORD).write_text(text, encoding="utf-8")
-            if full_depth:
-                np.save(stage / FULL_DEPTH, restored.astype(np.float32))
+            full_depth = _write_full_depth(stage, restored, alpha, origin, strip=strip)
             if uncertainty is not None:
                 np.save(stage / UNCERTAINTY[0], uncertainty.astype(np.float32))
                 shown = uncertainty[:, :, None] / max(float(uncertainty.max()), 1e-9)
                 write_picture(stage / UNCERTAINTY[1], shown)
             names = [
-                *([FULL_DEPTH] if full_depth else []),
+                *full_depth,
                 *(UNCERTAINTY if uncertainty is not None else []),
                 *FILES,
             ]
@@ -142,11 +147,37 @@ def write_results(
             (folder / RECORD).unlink(missing_ok=True)
             for name in names:
                 os.replace(stage / name, folder / name)
-            for name in {FULL_DEPTH, *UNCERTAINTY} - {*names}:  # of an earlier run
+            for name in {*FULL_DEPTH, *UNCERTAINTY} - {*names}:  # of an earlier run
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise UserError("--out", folder, f"can't be written ({_reason(error)})") from error
     return [folder / name for name in names]
+
+
+def has_full_depth(origin: Origin) -> bool:
+    """Whether a picture's result is written in its own format beside the PNG."""
+    name = f"restored{origin.format.suffixes[0]}"
+    return name in FULL_DEPTH and (origin.format.name != "TIFF" or origin.dtype != np.uint8)
+
+
+def _write_full_depth(
+    stage: Path, restored: np.ndarray, alpha: np.ndarray | None, origin: Origin, *, strip: bool
+) -> list[str]:
+    """Writes the result in the picture's own format, if a PNG can't hold it; returns the names."""
+    if not has_full_depth(origin):
+        return []
+    name = f"restored{origin.format.suffixes[0]}"
+    if origin.format.name != "TIFF":  # arrays are [h, w, c] here, without alpha
+        alpha, origin = None, origin._replace(layout=Layout())
+        if origin.dtype.kind == "f" or origin.dtype.itemsize == 1:
+            scale = origin.scale if origin.dtype.kind == "f" else Scale(0, 1)
+            origin = origin._replace(dtype=np.dtype(np.float32), scale=scale)
+    write_picture(stage / name, restored, alpha, origin, strip=strip)
+    return [name]
+
+
+def _as_8_bit(origin: Origin) -> Origin:
+    return origin._replace(dtype=ORIGIN.dtype, scale=ORIGIN.scale)
 
 
 def _write_trace(path: Path, trace: dict[str, np.ndarray]) -> None:

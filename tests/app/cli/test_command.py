@@ -364,11 +364,26 @@ BAD = {
     "--image=p.png --jpeg_quality=0 --task=reconstruct": "--jpeg_quality=0",
     "--reference=p.png": "needs an --image",
     "--image=p.png --backend=tpu": "--backend=tpu: jax finds no such device",
-    "--image=p.png --out=p.png": "--out=p.png: is a file",
+    "--image=p.png --out=p.png": "--out=p.png: is the picture itself; name another file",
+    "--image=p.png --out=empty": "--out=empty: is a file",
     "--image=p.png --out=p.png/below": "--out=p.png/below: can't be written",
     f"--image=p.png --out={'x' * 300}": "File name too long",
     "--image=p.png --imgae=q": "Unknown command line flag 'imgae'",
-    "p.png": "dip-jax: p.png: is no flag; write --image=FILE",
+    "p.png a b": "dip-jax: b: is a third path, after IN and OUT; for many",
+    "p.png --image=p.png": "dip-jax: p.png: is a path too many beside --image; drop one",
+    "p.png q.xyz": "--out=q.xyz: has a suffix of no known format; take .png",
+    "p.png p.png --overwrite": "--out=p.png: is the picture itself",
+    "p.png white.png": "--out=white.png: exists; name another file, or pass --overwrite",
+    "p.png -o white.png": "--out=white.png: exists",
+    "p.png nowhere/q.png": "--out=nowhere/q.png: lies in a folder that does not exist; make it",
+    "p.png q.heic": "--out=q.heic: can't be written in this format; take one of .png .jpg",
+    "p.png q.png --resume": "--resume=True: needs a folder to keep the run in: --out=FOLDER",
+    "p.png q.png --checkpoint=9": "--checkpoint=9.0: needs a folder",
+    "denoise p.png": "dip-jax: denoise: is no file; write --task=denoise",
+    "absent.png": "does not exist; check the path",
+    ". q.png": "--out=q.png: is one file, for many pictures; name a folder",
+    "p.png --page=2": "has one frame only; drop --page",
+    "p.png --page=0": "--page=0: must be at least 1",
     "--nokeep_known=3": "does not take an argument",
     "--flagfile=p.png": "dip-jax: is no text file; see --help",
     "--image=p.png --steps=99999999999999999999": "and at most 1000000000",
@@ -386,6 +401,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(flags, tmp_path, capsys, m
     save(tmp_path / "p.png", smooth())
     save(tmp_path / "small.png", smooth(5, 5))
     (tmp_path / "empty.png").touch()
+    (tmp_path / "empty").touch()
     save(tmp_path / "white.png", np.full((20, 27, 1), 255, np.uint8))
     Path(half_mask(tmp_path)).rename(tmp_path / "m.png")
     monkeypatch.setattr(picture, "restore", None)  # nothing may come to a fit

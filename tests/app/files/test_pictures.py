@@ -59,7 +59,6 @@ def tiff_claiming(wanted, value):
     return bytes(data)
 
 
-DEEP = "16 or 32 bits a channel; save it as a .npy array"
 TWO_FRAMES = {"save_all": True, "append_images": [Image.fromarray(RGB[::-1])]}
 
 # name of the file, its bytes (None: no such file), what the message must say
@@ -75,33 +74,15 @@ REFUSED = {
     "cut tiff": ("a.tif", encoded(RGB, "TIFF")[:-400], "cut short"),
     "cut bmp": ("a.bmp", encoded(RGB, "BMP")[:-400], "cut short"),
     "cut webp": ("a.webp", encoded(RGB, "WEBP", lossless=True)[:200], "save"),
-    "cmyk": ("a.jpg", encoded(Image.new("CMYK", (9, 9)), "JPEG"), "CMYK colours"),
     "lab": ("a.tif", encoded(Image.new("LAB", (9, 9)), "TIFF"), "LAB colours"),
-    "16-bit grey": ("a.png", encoded(GREY.astype(np.uint16), "PNG"), DEEP),
-    "16-bit rgb": ("a.png", png(4, 2, 16, 2, (b"\0" + b"\1\2" * 12) * 2), DEEP),
-    "16-bit rgba": ("a.png", png(4, 2, 16, 6, (b"\0" + b"\1\2" * 16) * 2), DEEP),
-    "16-bit tiff": ("a.tif", encoded(GREY.astype(np.uint16), "TIFF"), DEEP),
-    "16-bit rgb tiff": ("a.tif", tiff_claiming(258, 16), DEEP),
-    "int tiff": ("a.tif", encoded(GREY.astype(np.int32), "TIFF"), DEEP),
-    "float tiff": ("a.tif", encoded(GREY.astype(np.float32), "TIFF"), DEEP),
-    "gif": ("a.gif", encoded(RGB, "GIF", **TWO_FRAMES), "save one of them"),
-    "apng": ("a.png", encoded(RGB, "PNG", **TWO_FRAMES), "save one of them"),
-    "webp": ("a.webp", encoded(RGB, "WEBP", **TWO_FRAMES), "save one of them"),
-    "pages": ("a.tif", encoded(RGB, "TIFF", **TWO_FRAMES), "save one of them"),
     "bomb": ("a.png", png(30000, 30000, 8, 2, b""), "64 megapixels; scale it down"),
     "warned bomb": ("a.png", png(12000, 9000, 8, 2, b""), "64 megapixels"),
     "just too large": ("a.png", png(8001, 8000, 8, 2, b""), "64 megapixels"),
-    "npy nan": ("a.npy", npy(np.full((4, 4), np.nan)), "scale or clip to"),
-    "npy inf": ("a.npy", npy(np.full((4, 4), np.inf)), "scale or clip to"),
-    "npy 255": ("a.npy", npy(GREY.astype(float)), "to 255; scale or clip to [0, 1]"),
-    "npy negative": ("a.npy", npy(np.full((4, 4), -0.5)), "from -0.5 to -0.5; scale"),
     "npy rank 1": ("a.npy", npy(np.zeros(9)), "the shape (9,); save it as"),
-    "npy rank 4": ("a.npy", npy(np.zeros((1, 4, 4, 3))), "save it as"),
-    "npy channels": ("a.npy", npy(np.zeros((3, 4, 8))), "the shape (3, 4, 8); save it"),
-    "npy float rgba": ("a.npy", npy(np.zeros((4, 4, 4))), "save it as"),
+    "npy rank 4": ("a.npy", npy(np.zeros((2, 4, 4, 3))), "save it as"),
+    "npy channels": ("a.npy", npy(np.zeros((31, 40, 40))), "channels one by one"),
     "npy no pixels": ("a.npy", npy(np.zeros((0, 4))), "the shape (0, 4); save it as"),
-    "npy ints": ("a.npy", npy(np.zeros((4, 4), np.int64)), "int64 values; save it as"),
-    "npy complex": ("a.npy", npy(np.zeros((4, 4), complex)), "save it as"),
+    "npy complex": ("a.npy", npy(np.zeros((4, 4), complex)), "parts one by one"),
     "npy objects": ("a.npy", npy(np.full((4, 4), None)), "Python objects; save it as"),
     "npy cut": ("a.npy", npy(np.zeros((40, 40)))[:-99], "whole NumPy array"),
     "npy text": ("a.npy", b"hello", "whole NumPy array"),
@@ -173,11 +154,9 @@ def test_nothing_is_logged(tmp_path, caplog):
 def test_grey_files(kind, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(encoded(GREY, kind))
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     assert image.dtype == np.float32
     assert alpha is None
-    if kind == "GIF":  # stored as a palette, whose entries happen to be grey
-        image = image[:, :, :1]
     np.testing.assert_array_equal(image, GREY[:, :, None] / np.float32(255))
 
 
@@ -185,7 +164,7 @@ def test_grey_files(kind, tmp_path):
 def test_rgb_files(kind, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(encoded(RGB, kind, lossless=True))
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     assert alpha is None
     np.testing.assert_array_equal(image, RGB / np.float32(255))
 
@@ -194,22 +173,22 @@ def test_palettes_bits_and_transparency(tmp_path):
     path = tmp_path / "a.png"
     palette = Image.fromarray(RGB // 64 * 64).quantize(64)
     path.write_bytes(encoded(palette, "PNG"))
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     np.testing.assert_array_equal(to_uint8(image), np.asarray(palette.convert("RGB")))
     assert alpha is None
 
     path.write_bytes(encoded(palette, "PNG", transparency=5))
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     np.testing.assert_array_equal(to_uint8(image), np.asarray(palette.convert("RGB")))
     np.testing.assert_array_equal(alpha, np.where(np.asarray(palette) == 5, 0, 255))
 
     path.write_bytes(encoded(GREY > 127, "PNG"))
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     np.testing.assert_array_equal(image[:, :, 0], GREY > 127)
     assert alpha is None
 
     path.write_bytes(encoded(GREY, "PNG", transparency=int(GREY[0, 0])))
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     np.testing.assert_array_equal(to_uint8(image[:, :, 0]), GREY)
     np.testing.assert_array_equal(alpha, np.where(GREY[0, 0] == GREY, 0, 255))
 
@@ -233,7 +212,7 @@ def test_exif_orientation_is_applied(kind, orientation, tmp_path):
     exif[ORIENTATION] = orientation
     path = tmp_path / "a"
     path.write_bytes(encoded(corners, kind, exif=exif))
-    image, _ = read_picture(path)
+    image = read_picture(path).image
     assert image.shape == upright.shape
     np.testing.assert_allclose(image, upright / 255, atol=0.1)
 
@@ -263,7 +242,7 @@ def test_npy_files(tmp_path):
     np.save(path, floats > 0.5)
     np.testing.assert_array_equal(read_picture(path).image, floats > 0.5)
     np.save(path, RGBA)
-    image, alpha = read_picture(path)
+    image, alpha, *_ = read_picture(path)
     np.testing.assert_array_equal(image, RGBA[:, :, :3] / np.float32(255))
     np.testing.assert_array_equal(alpha, RGBA[:, :, 3])
 
@@ -303,12 +282,10 @@ def test_write_picture_refuses_what_it_cannot_keep(tmp_path):
         write_picture(path, np.full((4, 4, 1), np.nan))
     with pytest.raises(ValueError, match="h, w"):
         write_picture(path, np.zeros((4, 4)))
-    with pytest.raises(ValueError, match=r"\.png"):
-        write_picture(tmp_path / "a.jpg", np.zeros((4, 4, 1)))
+    with pytest.raises(ValueError, match="suffix"):
+        write_picture(tmp_path / "a.xyz", np.zeros((4, 4, 1)))
     with pytest.raises(ValueError, match="match"):
         write_picture(path, np.zeros((4, 4, 1)), np.zeros((5, 4), np.uint8))
-    with pytest.raises(TypeError):
-        write_picture(path, np.zeros((4, 4, 1)), np.zeros((4, 4)))
     assert not list(tmp_path.iterdir())
 
 

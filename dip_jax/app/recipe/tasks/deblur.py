@@ -51,7 +51,7 @@ def parse_kernel(text: str) -> np.ndarray:
     name, colon, numbers = text.partition(":")
     if name not in KERNELS or not colon:
         if Path(text).exists():
-            return read_picture(text, flag="--kernel").image.mean(axis=2)
+            return read_picture(text, flag="--kernel", from_zero=True).image.mean(axis=2)
         raise UserError("kernel", text, f"is neither a file nor a kernel; write {_FORMS}")
     make, count = KERNELS[name]
     try:

@@ -6,7 +6,7 @@ import numpy as np
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import MAX_PIXELS
+from dip_jax.app.files.formats import MAX_PIXELS
 from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.records import check_integer
 from dip_jax.app.recipe.tasks.base import KEEP_KNOWN, Arrays, Degraded, Flag, Options, TaskSpec

@@ -1,0 +1,118 @@
+"""The file formats, one record each: to add one, write its ``read`` and add a line."""
+
+from pathlib import Path
+
+from dip_jax.app.files.formats import arrays, extras, pillow, png, pnm, tiff
+from dip_jax.app.files.formats.base import (
+    AS_ANY,
+    MAX_PIXELS,
+    Contents,
+    Format,
+    Layout,
+    Metadata,
+    RefusedError,
+    Source,
+    begins,
+)
+
+PNG = Format(
+    "PNG", (".png", ".apng"), begins(png.MARK), png.read_png, png.save_png, ("uint8", "uint16")
+)
+_RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw")
+
+
+def _read_with_pillow(name: str, *more: str):
+    return lambda source: pillow.read_8_bit(source, name, *more)
+
+
+def _is_webp(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+FORMATS = (
+    PNG,
+    Format(
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+        begins(b"\xff\xd8"),
+        _read_with_pillow("JPEG", "MPO"),
+        pillow.save_jpeg,
+        holds_alpha=False,
+    ),
+    Format(
+        "TIFF", (".tif", ".tiff"), begins(*tiff.MARKS), tiff.read_tiff, tiff.save_tiff, tiff.DEPTHS
+    ),
+    Format("WebP", (".webp",), _is_webp, _read_with_pillow("WEBP"), pillow.save_webp),
+    Format(
+        "BMP",
+        (".bmp", ".dib"),
+        begins(b"BM"),
+        _read_with_pillow("BMP"),
+        pillow.save_bmp,
+        holds_alpha=False,
+    ),
+    Format("GIF", (".gif",), begins(b"GIF8"), _read_with_pillow("GIF")),
+    Format(
+        "PNM",
+        (".ppm", ".pgm", ".pnm"),
+        begins(b"P2", b"P3", b"P5", b"P6"),
+        pnm.read_pnm,
+        pnm.save_pnm,
+        ("uint8", "uint16"),
+        holds_alpha=False,
+    ),
+    Format(
+        "NPY",
+        (".npy",),
+        begins(arrays.NPY),
+        arrays.read_npy,
+        arrays.save_npy,
+        arrays.DEPTHS,
+        by_name=True,
+    ),
+    Format("NPZ", (".npz",), begins(arrays.ZIP), arrays.read_npz, arrays.save_npz, arrays.DEPTHS),
+    Format("HEIC", (".heic", ".heif"), extras.is_brand(extras.HEIC), extras.read_heic),
+    Format("AVIF", (".avif",), extras.is_brand(extras.AVIF), extras.read_avif),
+    Format("raw", _RAW, begins(*tiff.MARKS), extras.read_raw, by_name=True),
+    Format("JPEG XL", (".jxl",), begins(*extras.JXL), extras.read_jxl),
+)
+SUFFIXES = tuple(suffix for format in FORMATS for suffix in format.suffixes)
+
+
+def find_format(path: Path, head: bytes) -> Format:
+    """Returns the format of a file: that of its first bytes, whatever its name says.
+
+    Raises:
+      RefusedError: if it is none of ours.
+    """
+    named = format_of_suffix(path)
+    if named is not None and named.by_name:
+        return named
+    for format in FORMATS:
+        if format.matches(head):
+            return format
+    named_so = "" if named is None else f"is named as a {named.name}, but "
+    problem = f"{named_so}is not a picture that can be read; save it as {AS_ANY}"
+    raise RefusedError(problem)
+
+
+def format_of_suffix(path: Path) -> Format | None:
+    """Returns the format that a file's name says; None if it says none of ours."""
+    suffix = path.suffix.lower()
+    return next((format for format in FORMATS if suffix in format.suffixes), None)
+
+
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "PNG",
+    "SUFFIXES",
+    "Contents",
+    "Format",
+    "Layout",
+    "Metadata",
+    "RefusedError",
+    "Source",
+    "find_format",
+    "format_of_suffix",
+]

@@ -1,0 +1,205 @@
+"""Formats that Pillow reads and writes at their full depth, its headers checked first."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+
+from dip_jax.app.files.formats.base import (
+    AS_ANY,
+    AS_PNG,
+    MAX_PIXELS,
+    TOO_LARGE,
+    Contents,
+    Metadata,
+    RefusedError,
+    Source,
+    choose_page,
+)
+
+# Pillow logs some faults of a file before it raises; the error alone should tell them.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
+_XMP = ("xmp", "XML:com.adobe.xmp")
+_LEAST_QUALITY = 90
+
+
+@contextlib.contextmanager
+def opened(source: Source, *formats: str) -> Iterator[Image.Image]:
+    """Opens a file with Pillow, its size checked before a pixel is decoded.
+
+    Raises:
+      RefusedError: if it is too large, damaged, or none of these formats.
+    """
+    source.file.seek(0)
+    try:
+        with Image.open(source.file, formats=formats) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise RefusedError(TOO_LARGE)
+            yield image
+    except RefusedError:
+        raise
+    except UnidentifiedImageError as error:
+        mend = f"save it as {AS_ANY}"
+        raise RefusedError(f"is not a picture that can be read; {mend}") from error
+    except Image.DecompressionBombError as error:
+        raise RefusedError(TOO_LARGE) from error
+    except Exception as error:  # damaged files make Pillow raise nearly any type
+        if "nsupported" in str(error):
+            problem = f"is of a kind that is not supported ({error}); save it as {AS_PNG}"
+        else:
+            problem = f"is damaged or cut short ({error}); save or download it again"
+        raise RefusedError(problem) from error
+
+
+def turn(image: Image.Image) -> None:
+    """Decodes a picture and turns it upright, in place."""
+    image.load()
+    with contextlib.suppress(Exception):  # broken EXIF data are no obstacle
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def read_8_bit(source: Source, *formats: str) -> Contents:
+    """Reads a picture of at most 8 bits: grey or RGB, with alpha or without."""
+    with opened(source, *formats) as image:
+        remarks: tuple[str, ...] = ()
+        if image.format != "MPO":
+            page, remarks = choose_page(source.page, getattr(image, "n_frames", 1), "frame")
+            image.seek(page)
+        return decode(image, remarks)
+
+
+def decode(image: Image.Image, remarks: tuple[str, ...] = ()) -> Contents:
+    """Returns what an open picture of at most 8 bits holds."""
+    if image.mode not in _MODES:
+        problem = f"has {image.mode} colours, which are not supported; save it as an RGB PNG"
+        raise RefusedError(problem)
+    encoding = _quality(image)
+    turn(image)
+    metadata = read_metadata(image)
+    stored = image.mode
+    if stored == "CMYK":
+        image, said = _convert_cmyk(image)
+        metadata = metadata._replace(icc=None)
+        remarks = (*remarks, said)
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    converted = image.convert(mode + "A" * image.has_transparency_data)
+    pixels = np.asarray(converted).reshape(converted.height, converted.width, -1)
+    alpha = None
+    if pixels.shape[2] in (2, 4):
+        alpha = np.ascontiguousarray(pixels[:, :, -1])
+        pixels = pixels[:, :, :-1]
+    if stored in ("P", "PA") and (pixels == pixels[:, :, :1]).all():  # a palette of greys
+        pixels = pixels[:, :, :1]
+    if stored in ("P", "PA", "1"):
+        kind = "1 bit a pixel" if stored == "1" else "a palette"
+        encoding |= {"stored": kind}
+    return Contents(np.ascontiguousarray(pixels), alpha, metadata, encoding, remarks=remarks)
+
+
+def read_metadata(image: Image.Image) -> Metadata:
+    """Returns what an upright picture says besides its pixels."""
+    info = image.info
+    xmp = next((info[name] for name in _XMP if name in info), None)
+    dpi = info.get("dpi")
+    return Metadata(
+        icc=info.get("icc_profile"),
+        exif=_valid_exif(info.get("exif")),
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+        dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+    )
+
+
+def _valid_exif(exif: bytes | None) -> bytes | None:
+    """Returns EXIF data without their mark; None if they are broken."""
+    if not exif:
+        return None
+    try:
+        found = Image.Exif()
+        found.load(exif)
+        if not dict(found):
+            return None
+    except Exception:  # broken data make Pillow raise nearly any type
+        return None
+    return exif.removeprefix(b"Exif\0\0")
+
+
+def _convert_cmyk(image: Image.Image) -> tuple[Image.Image, str]:
+    """Returns a CMYK picture as sRGB, by its profile if it has one, and what is to be said."""
+    from PIL import ImageCms
+
+    if profile := image.info.get("icc_profile"):
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            target = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+            if converted is not None:
+                return converted, "has CMYK colours: converted to sRGB by its profile"
+    return image.convert("RGB"), "has CMYK colours without a profile: converted to RGB roughly"
+
+
+def _quality(image: Image.Image) -> dict[str, Any]:
+    """Returns the quality with which to write a picture like this JPEG."""
+    if not isinstance(image, JpegImageFile) or not image.quantization:
+        return {}
+    first = sum(image.quantization[min(image.quantization)])
+    scale = 100 * first / _ANNEX_K  # of the standard's table, in percent
+    found = 5000 / scale if scale > 100 else (200 - scale) / 2
+    if first == 64:  # steps of 1 all over, which no other quality has
+        found = 100
+    return {"quality": int(min(100, max(_LEAST_QUALITY, round(found))))}
+
+
+_ANNEX_K = 3688  # the sum of the JPEG standard's table for luma, of quality 50
+
+
+def as_image(contents: Contents) -> Image.Image:
+    """Returns 8-bit contents as Pillow holds them."""
+    pixels = contents.pixels
+    if contents.alpha is not None:
+        pixels = np.concatenate([pixels, contents.alpha[:, :, None]], axis=2, casting="no")
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def told(metadata: Metadata, *kinds: str) -> dict[str, Any]:
+    """Returns the options with which Pillow writes these kinds of metadata."""
+    exif = metadata.exif
+    options = {
+        "icc_profile": metadata.icc,
+        "exif": None if exif is None else b"Exif\0\0" + exif,
+        "xmp": metadata.xmp,
+        "dpi": metadata.dpi,
+    }
+    return {name: options[name] for name in kinds if options[name] is not None}
+
+
+def save_jpeg(path: Path, contents: Contents) -> None:
+    """Writes a JPEG at the quality of the file that was read, but of no less than 90."""
+    as_image(contents).save(
+        path,
+        format="JPEG",
+        quality=contents.encoding.get("quality", 95),
+        subsampling=0,
+        **told(contents.metadata, "icc_profile", "exif", "xmp", "dpi"),
+    )
+
+
+def save_webp(path: Path, contents: Contents) -> None:
+    """Writes a WebP without loss."""
+    image = as_image(contents)
+    image = image.convert({"L": "RGB", "LA": "RGBA"}.get(image.mode, image.mode))
+    options = told(contents.metadata, "icc_profile", "exif", "xmp")
+    image.save(path, format="WEBP", lossless=True, exact=True, **options)
+
+
+def save_bmp(path: Path, contents: Contents) -> None:
+    """Writes a BMP."""
+    image = as_image(contents)
+    image.save(path, format="BMP", **told(contents.metadata, "dpi"))

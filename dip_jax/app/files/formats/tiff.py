@@ -1,0 +1,258 @@
+"""TIFF: of 8 bits by Pillow, which knows most kinds; deeper ones by imageio's tifffile."""
+
+import io
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dip_jax.app.files.formats.base import (
+    AS_PNG,
+    MAX_PIXELS,
+    TOO_LARGE,
+    Contents,
+    Metadata,
+    RefusedError,
+    Source,
+    choose_page,
+    upright,
+)
+from dip_jax.app.files.formats.pillow import decode, opened
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors alone should tell faults
+
+MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+DEPTHS = ("uint8", "uint16", "float16", "float32", "uint32", "int32", "float64")
+_ORIENTATION, _DESCRIPTION, _ICC, _XMP, _EXIF = 274, 270, 34675, 700, 34665
+_WIDTH, _HEIGHT, _UNIT = 282, 283, 296  # of the resolution
+# Make, model, software, date, artist, copyright, IPTC, resolution: kept as they are.
+_KEPT = (271, 272, 305, 306, 315, 33432, 33723, _WIDTH, _HEIGHT, _UNIT)
+# tifffile's arguments for tags.
+_ARGUMENTS = {_DESCRIPTION: "description", 305: "software", 306: "datetime"}
+_UNITS = {2: 1.0, 3: 2.54}  # of a resolution: how many of the unit an inch has
+# What Pillow's decoders know: none, CCITT, LZW, JPEG, deflate, PackBits.
+_PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
+_DEEP_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB"}
+_RAW = 32803  # a sensor's colour filters
+# Pillow's decoders of the high bytes and the low ones, by channels and byte order.
+_HALVES = {
+    3: ("RGB;16B", "RGB;16L"),
+    4: ("RGBA;16B", "RGBA;16L"),
+}
+_ORIENTED = re.compile(rb"(tiff:Orientation(?:=\"|>))[2-8]")
+
+
+def read_tiff(source: Source) -> Contents:
+    """Reads a page of a TIFF at its full depth."""
+    import tifffile  # a tenth of a second to import
+
+    try:
+        source.file.seek(0)
+        with tifffile.TiffFile(source.file) as tiff:
+            stored: Any = tiff.pages
+            pages = [page for page in stored if not page.is_reduced] or [stored[0]]
+            index, remarks = choose_page(source.page, len(pages), "page")
+            page = pages[index].aspage()
+            _check(page)
+            metadata = _read_metadata(page)
+            deep = page.bitspersample > 8 or page.dtype.kind != "u"
+            if not deep and int(page.compression) in _PILLOW:
+                return _read_8_bit(source, page.index, metadata, remarks)
+            return _read_deep(source, page, metadata, remarks)
+    except RefusedError:
+        raise
+    except Exception as error:  # damaged files make tifffile raise nearly any type
+        problem = f"is damaged or cut short ({_line(error)}); save or download it again"
+        raise RefusedError(problem) from error
+
+
+def _check(page: Any) -> None:
+    """Raises a RefusedError for what the headers show to be no picture for us."""
+    if page.imagewidth * page.imagelength * page.imagedepth > MAX_PIXELS:
+        raise RefusedError(TOO_LARGE)
+    if page.dtype is None:
+        problem = f"has {page.bitspersample} bits a channel in a way that is not supported"
+        raise RefusedError(f"{problem}; save it as {AS_PNG}")
+    if int(page.photometric) == _RAW:
+        raise RefusedError("holds a sensor's raw data; develop it to a 16-bit TIFF first")
+
+
+def _read_8_bit(
+    source: Source, index: int, metadata: Metadata, remarks: tuple[str, ...]
+) -> Contents:
+    with opened(source, "TIFF") as image:
+        image.seek(index)
+        contents = decode(image, remarks)
+    return contents._replace(metadata=metadata, encoding=contents.encoding)
+
+
+def _read_deep(source: Source, page: Any, metadata: Metadata, remarks: tuple[str, ...]) -> Contents:
+    photometric = int(page.photometric)
+    if photometric not in _DEEP_COLOURS:
+        name = getattr(page.photometric, "name", photometric)
+        raise RefusedError(f"has {name} colours, which are not supported; save it as an RGB TIFF")
+    if page.samplesperpixel > 4:
+        problem = f"has {page.samplesperpixel} channels; dip-jax takes grey or RGB: save the "
+        raise RefusedError(problem + "channels you want as a file each")
+    pixels = _decode(source, page)
+    if photometric == 0:
+        most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+        pixels = most - pixels
+        remarks = (*remarks, "has white as zero: turned about")
+    tag = page.tags.get(_ORIENTATION)
+    pixels = upright(pixels, 1 if tag is None else int(tag.value))
+    alpha = None
+    if pixels.shape[2] in (2, 4):
+        alpha, pixels = np.ascontiguousarray(pixels[:, :, -1]), pixels[:, :, :-1]
+    encoding = {"compressed": int(page.compression) != 1}
+    pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+    return Contents(pixels, alpha, metadata, encoding, remarks=remarks)
+
+
+def _decode(source: Source, page: Any) -> np.ndarray:
+    """Returns ``[h, w, c]`` as stored."""
+    import imageio.v3 as iio
+
+    try:
+        source.file.seek(0)  # not by its name, in which imageio sees addresses and archives
+        pixels = iio.imread(source.file, plugin="tifffile", index=None, page=page.index)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        return _decode_with_pillow(source, page)
+    if "S" in page.axes and page.axes.index("S") == 0:
+        pixels = np.moveaxis(pixels, 0, -1)  # planes one after the other
+    return pixels.reshape(page.imagelength, page.imagewidth, -1)
+
+
+def _decode_with_pillow(source: Source, page: Any) -> np.ndarray:
+    """Returns pixels whose compression tifffile alone does not know, above all LZW."""
+    channels, dtype = page.samplesperpixel, page.dtype
+    name = getattr(page.compression, "name", page.compression)
+    mend = "pip install 'dip-jax[tiff]' reads it, or save it with deflate or without compression"
+    refused = RefusedError(f"is compressed by {name}, which needs a package of its own; {mend}")
+    if int(page.compression) not in _PILLOW or int(page.planarconfig) != 1:
+        raise refused
+    if channels == 1 and dtype in (np.uint16, np.int32, np.float32):
+        halves: tuple[str | None, ...] = (None,)
+    elif dtype == np.uint16 and channels in _HALVES:
+        halves = _HALVES[channels]
+    else:
+        raise refused
+    parts = []
+    for raw in halves:
+        with opened(source, "TIFF") as image:
+            image.seek(page.index)
+            if raw is not None:
+                image.tile = [  # type: ignore[attr-defined]
+                    tile._replace(args=(_native(raw, tile), *tile.args[1:]))
+                    for tile in image.tile  # type: ignore[attr-defined]
+                ]
+            image.load()
+            parts.append(np.asarray(image).reshape(image.height, image.width, -1))
+    if len(parts) == 1:
+        return parts[0].astype(dtype)
+    return parts[0].astype(np.uint16) << 8 | parts[1]
+
+
+def _native(raw: str, tile: Any) -> str:
+    """Returns the decoder, the bytes exchanged where libtiff has put them in our own order."""
+    if tile.codec_name != "libtiff":
+        return raw
+    exchanged = {"B": "L", "L": "B"}
+    return raw if sys.byteorder == "big" else raw[:-1] + exchanged[raw[-1]]
+
+
+def _read_metadata(page: Any) -> Metadata:
+    tags = page.tags
+    resolution = [tags[code].value for code in (_WIDTH, _HEIGHT) if code in tags]
+    unit = int(tags[_UNIT].value) if _UNIT in tags else 2
+    dpi = None
+    if len(resolution) == 2 and unit in _UNITS and all(a and b for a, b in resolution):
+        x, y = (a / b * _UNITS[unit] for a, b in resolution)
+        dpi = (x, y)
+    xmp = tags[_XMP].value if _XMP in tags else None
+    icc = tags[_ICC].value if _ICC in tags else None
+    kept = [tags[code] for code in _KEPT if code in tags]
+    # ImageJ's and OME's describe all pages.
+    several = len(page.parent.pages) > 1 and (page.is_imagej or page.is_ome)
+    if _DESCRIPTION in tags and not (several or page.is_shaped):
+        kept.append(tags[_DESCRIPTION])
+    return Metadata(
+        icc=icc,
+        exif=_read_exif(page),
+        xmp=_ORIENTED.sub(rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
+        dpi=dpi,
+        tags=tuple((tag.code, int(tag.dtype), tag.count, tag.value) for tag in kept),
+    )
+
+
+def _read_exif(page: Any) -> bytes | None:
+    """Returns what EXIF has of its own, for a file of another format."""
+    if _EXIF not in page.tags:
+        return None
+    try:
+        page.parent.filehandle.seek(0)
+        with Image.open(io.BytesIO(page.parent.filehandle.read())) as image:
+            inner = image.getexif().get_ifd(_EXIF)
+            exif = Image.Exif()
+            exif.get_ifd(_EXIF).update(inner)
+            for code in (271, 272, 305, 306, 315, 33432):
+                if code in image.getexif():
+                    exif[code] = image.getexif()[code]
+            return exif.tobytes().removeprefix(b"Exif\0\0")
+    except Exception:  # broken data make Pillow raise nearly any type
+        return None
+
+
+def save_tiff(path: Path, contents: Contents) -> None:
+    """Writes a TIFF, compressed if the file that was read was."""
+    import imageio.v3 as iio
+
+    pixels, metadata = contents.pixels, contents.metadata
+    options: dict[str, Any] = {}
+    if contents.alpha is not None:
+        pixels = np.concatenate([pixels, contents.alpha[:, :, None]], axis=2, casting="no")
+        options["extrasamples"] = ["unassalpha"]
+    colours = contents.pixels.shape[2]
+    if pixels.shape[2] == 1:
+        pixels = pixels[:, :, 0]
+    extra: list[tuple[int, int, int, Any, bool]] = []
+    resolution: dict[int, Any] = {}
+    for code, kind, count, stored in metadata.tags:
+        value = stored.encode() if isinstance(stored, str) else stored
+        if code in _ARGUMENTS:
+            options[_ARGUMENTS[code]] = value
+        elif code in (_WIDTH, _HEIGHT, _UNIT):
+            resolution[code] = value
+        else:
+            extra.append((code, kind, count, value, True))
+    if metadata.xmp is not None:
+        extra.append((_XMP, 1, len(metadata.xmp), metadata.xmp, True))
+    if _WIDTH in resolution and _HEIGHT in resolution:
+        sides = (resolution[_WIDTH], resolution[_HEIGHT])
+        options |= {"resolution": sides, "resolutionunit": resolution.get(_UNIT, 2)}
+    elif metadata.dpi is not None:
+        options |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
+    data = iio.imwrite(
+        "<bytes>",
+        pixels,
+        plugin="tifffile",
+        extension=".tif",
+        photometric="rgb" if colours == 3 else "minisblack",
+        planarconfig="contig" if pixels.ndim == 3 else None,
+        compression="zlib" if contents.encoding.get("compressed") else None,
+        iccprofile=metadata.icc,
+        extratags=extra,
+        metadata=None,
+        **({"software": "dip-jax"} | options),
+    )
+    path.write_bytes(data)
+
+
+def _line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,145 @@
+"""Plain paths: a result goes to a file like the picture's own."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from dip_jax.app.cli import command, picture
+from dip_jax.app.cli.target import names_file
+from dip_jax.app.files.formats import PNG
+from dip_jax.app.files.pictures import Origin, read_picture, write_picture
+from dip_jax.app.files.scale import Scale
+from dip_jax.app.restore import Restoration
+
+
+@pytest.fixture(autouse=True)
+def shifted(monkeypatch):
+    """No fit: the picture itself, in which the first row tells that something was done."""
+
+    def without_fit(observed, *, preset, **options):
+        image = observed.copy()
+        image[0] = 0.25
+        trace = {"loss": np.zeros(0, np.float32)}
+        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
+
+    monkeypatch.setattr(picture, "restore", without_fit)
+
+
+def run(capsys, *argv):
+    code = command.main([str(argument) for argument in argv])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def save_16_bit(path, channels=3):
+    image = np.random.default_rng(0).random((20, 27, channels))
+    write_picture(path, image, None, Origin(PNG, np.dtype(np.uint16), Scale(0, 65535)))
+    return read_picture(path).image
+
+
+def test_the_result_lies_beside_the_picture(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = save_16_bit(tmp_path / "p.png")
+    code, out, _ = run(capsys, "p.png")
+    assert code == 0
+    assert "p_restored.png" in out
+    after = read_picture(tmp_path / "p_restored.png")
+    assert after.origin.dtype == np.uint16
+    np.testing.assert_array_equal(after.image[1:], before[1:])
+    np.testing.assert_allclose(after.image[0], 0.25, atol=1e-5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.png", "p_restored.png"]
+    code, _, err = run(capsys, "p.png")
+    assert code == 2
+    assert "--out=p_restored.png: exists; name another file, or pass --overwrite" in err
+    assert run(capsys, "p.png", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize("flags", [["{out}"], ["-o", "{out}"], ["--out={out}"]])
+def test_the_suffix_decides(flags, tmp_path, capsys):
+    save_16_bit(tmp_path / "p.png")
+    out = tmp_path / "q.tif"
+    assert run(capsys, tmp_path / "p.png", *(flag.format(out=out) for flag in flags))[0] == 0
+    assert tifffile.imread(out).dtype == np.uint16
+    out = tmp_path / "q.jpg"
+    told = run(capsys, tmp_path / "p.png", *(flag.format(out=out) for flag in flags))[1]
+    assert "JPEG does not hold uint16: written as uint8" in told
+    with Image.open(out) as image:
+        assert image.format == "JPEG"
+
+
+def test_a_jpeg_stays_one_with_its_metadata(tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "a maker", 6
+    profile = bytes(16) + b"RGB " + bytes(200)
+    grey = Image.new("RGB", (32, 24), "grey")
+    grey.save(tmp_path / "p.jpeg", exif=exif, icc_profile=profile, dpi=(300, 300), quality=97)
+    assert run(capsys, tmp_path / "p.jpeg")[0] == 0
+    with Image.open(tmp_path / "p_restored.jpeg") as image:
+        assert image.format == "JPEG"
+        assert image.size == (24, 32)
+        assert dict(image.getexif()) == {0x010F: "a maker"}
+        assert image.info["icc_profile"] == profile
+        assert image.info["dpi"] == (300, 300)
+        with Image.open(tmp_path / "p.jpeg") as stored:
+            assert image.quantization == stored.quantization
+    assert run(capsys, tmp_path / "p.jpeg", tmp_path / "s.jpg", "--strip")[0] == 0
+    with Image.open(tmp_path / "s.jpg") as image:
+        assert not image.getexif()
+        assert image.info["icc_profile"] == profile
+
+
+def test_a_gif_becomes_a_png(tmp_path, capsys):
+    Image.new("L", (32, 24), 99).save(tmp_path / "p.gif")
+    code, out, _ = run(capsys, tmp_path / "p.gif")
+    assert code == 0
+    assert "results are not written as GIF: this is a PNG" in out
+    with Image.open(tmp_path / "p_restored.png") as image:
+        assert image.mode == "L"
+
+
+def test_a_folder_holds_all_results(tmp_path, capsys):
+    stored = np.random.default_rng(0).integers(0, 65536, (20, 27)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "p.tif", stored)
+    folder = tmp_path / "out"
+    assert run(capsys, tmp_path / "p.tif", f"{folder}/")[0] == 0
+    names = {"restored.png", "restored.tif", "comparison.png", "trace.csv", "run.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    np.testing.assert_array_equal(tifffile.imread(folder / "restored.tif")[1:], stored[1:])
+    restored = read_picture(folder / "restored.png").image
+    np.testing.assert_array_equal(np.rint(restored[1:, :, 0] * 65535), stored[1:])
+
+
+def test_counts_come_back_as_counts(tmp_path, capsys):
+    counts = np.random.default_rng(0).poisson(50, (20, 27))
+    np.save(tmp_path / "p.npy", counts)
+    code, _, err = run(capsys, tmp_path / "p.npy")
+    assert code == 0
+    restored = np.load(tmp_path / "p_restored.npy")
+    assert restored.dtype == counts.dtype
+    np.testing.assert_array_equal(restored[1:], counts[1:])
+    assert "values" not in err
+    folder = tmp_path / "out"
+    assert run(capsys, f"--image={tmp_path / 'p.npy'}", f"--out={folder}")[0] == 0
+    np.testing.assert_array_equal(np.load(folder / "restored.npy")[1:, :, 0], counts[1:])
+
+
+def test_no_numbers_are_filled(tmp_path, capsys):
+    values = np.random.default_rng(0).random((20, 27))
+    values[3:5, 4:9] = np.nan
+    np.save(tmp_path / "p.npy", values)
+    code, _, err = run(capsys, tmp_path / "p.npy")
+    assert code == 2
+    assert "holds no numbers (NaN, infinity) in 1.85 % of its pixels; --task=inpaint" in err
+    code, _, err = run(capsys, tmp_path / "p.npy", "--task=inpaint")
+    assert code == 0
+    assert "filling 1.85 % of the picture, not numbers" in err
+    assert np.isfinite(np.load(tmp_path / "p_restored.npy")).all()
+
+
+def test_an_old_folder_with_a_suffix_stays_one(tmp_path):
+    (tmp_path / "old.png").mkdir()
+    assert not names_file(str(tmp_path / "old.png"))
+    assert not names_file(f"{tmp_path}/new.png/")
+    assert not names_file(str(tmp_path / "results.v2"))
+    assert names_file(str(tmp_path / "new.png"))
