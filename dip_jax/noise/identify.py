@@ -54,7 +54,7 @@ def identify_noise(y: np.ndarray) -> Verdict:
 def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     found = measure_spectrum(y)
     if found is None:
-        return Verdict("unknown", estimate_noise(y, "gaussian"), "too few smooth parts to tell")
+        return _guess(y, "too few smooth parts to tell")
     deviation = 255 * np.sqrt(found.variance.mean(axis=1))
     evidence = (
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
@@ -66,12 +66,19 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     model = model_noise(found)
     if found.correlation >= _CORRELATED:
         if found.level > _STRONG and len(found.brightness) <= _FEW:
-            noise = estimate_noise(y, "gaussian")
-            return Verdict("unknown", noise, f"texture hides it; {evidence}")
+            return _guess(y, f"texture hides it; {evidence}")
         return Verdict("correlated", model, evidence)
     if deviation.max() > _VARIES * deviation.min():
         return Verdict("signal-dependent", model._replace(kernel=None), evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
+
+
+def _guess(y: np.ndarray, evidence: str) -> Verdict:
+    """Takes noise of unknown kind for white, and little of it for none."""
+    noise = estimate_noise(y, "gaussian")
+    if noise.level < _LEAST:
+        return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
+    return Verdict("unknown", noise, evidence)
 
 
 def _without(impulses: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -45,10 +45,10 @@ def test_stripes_are_correlated():
     assert kernel.sum(axis=0).max() > 3 * kernel.sum(axis=1).max() / 2
 
 
-def test_a_small_or_drawn_picture_is_taken_for_white():
+def test_a_small_picture_is_taken_for_white_and_a_drawing_has_no_noise():
     assert identify_noise(RNG.random((30, 40, 3), np.float32)).kind == "unknown"
     drawing = np.zeros((100, 100, 1), np.float32)
     drawing[20:60, 30:70] = 1
     verdict = identify_noise(drawing)
-    assert verdict.kind == "unknown"
+    assert verdict.kind == "none"
     assert verdict.noise.level == 0

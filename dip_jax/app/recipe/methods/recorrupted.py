@@ -30,11 +30,13 @@ class Recorrupted(Method):
     """A larger share adds more noise to the input and less to the target."""
     correlated_share: float = 0.8
     """The least ``noise_share`` for noise that neighbours share, which a network learns sooner."""
+    strong_share: float = 0.9
+    """The same for such noise of more than 10 levels."""
     flips: bool = False
     """Whether each step mirrors the picture at random. Strong correlated noise takes it always."""
 
     def check(self) -> None:
-        for name in ("noise_share", "correlated_share"):
+        for name in ("noise_share", "correlated_share", "strong_share"):
             if not 0 < getattr(self, name) < 1:
                 raise UserError(name, getattr(self, name), "must be above 0 and below 1")
         if not isinstance(self.flips, bool):
@@ -46,8 +48,9 @@ class Recorrupted(Method):
     def adapt(self, noise: NoiseModel | None) -> "Recorrupted":
         if noise is None or noise.kernel is None:
             return self
-        share = max(self.noise_share, self.correlated_share)
-        return self.replace(noise_share=share, flips=self.flips or noise.level > _STRONG)
+        strong = bool(noise.level > _STRONG)
+        share = max(self.noise_share, self.strong_share if strong else self.correlated_share)
+        return self.replace(noise_share=share, flips=self.flips or strong)
 
     def make_input(
         self, split: Split, picture: Callable[[], Array], size: tuple[int, int], key: Key

@@ -21,7 +21,8 @@ def test_white_noise_changes_nothing():
 
 def test_correlated_noise_takes_a_larger_share_and_strong_noise_flips():
     assert Recorrupted(0.5).adapt(FAINT) == Recorrupted(0.8)
-    assert Recorrupted(0.5).adapt(STRONG) == Recorrupted(0.8, flips=True)
+    assert Recorrupted(0.5).adapt(STRONG) == Recorrupted(0.9, flips=True)
+    assert Recorrupted(0.95).adapt(STRONG).noise_share == 0.95
     assert Recorrupted(0.9).adapt(FAINT) == Recorrupted(0.9)
     assert Recorrupted(correlated_share=0.6, flips=True).adapt(FAINT).noise_share == 0.6
 
