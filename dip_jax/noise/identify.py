@@ -12,6 +12,7 @@ from dip_jax.noise.model import NoiseModel
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
+_SHADING = 0.8  # correlation of faint remains of shading, beyond that of a camera's noise
 _VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
 _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than
 _FEW = 2  # classes of brightness; in these alone, it is texture
@@ -47,6 +48,10 @@ def identify_noise(y: np.ndarray) -> Verdict:
     if impulses is not None:
         rest = _identify_by_spectrum(_without(impulses, y))
         evidence = f"{100 * impulses.mean():.1f} % of the pixels are black or white by themselves"
+        if rest.noise.level < _FAINT:
+            rest = rest._replace(noise=NoiseModel("gaussian", 0.0))
+        else:
+            evidence += f"; the others have noise of level {rest.noise.level:.1f}, removed too"
         return Verdict("impulses", rest.noise, evidence, np.float32(~impulses)[:, :, None])
     return _identify_by_spectrum(y)
 
@@ -60,7 +65,8 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
         f"correlation of neighbours {found.correlation:.2f}"
     )
-    faint = found.level < _FAINT and found.correlation < 2 * _CORRELATED
+    camera = 2 * _CORRELATED <= found.correlation <= _SHADING
+    faint = found.level < _FAINT and not camera
     if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     model = model_noise(found)

@@ -11,6 +11,7 @@ _COARSE = 2  # frequencies up to this hold the picture's shading: they choose th
 _SMOOTHEST = 0.25  # share of the blocks, of each brightness
 _CLASSES = 6  # of brightness
 _LEAST_BLOCKS = 32
+_LEAST_FLAT = 48  # pixels a side, which hold so many
 _MOST_BLOCKS = 20000
 _MEDIAN = 0.4549364231195724  # of a squared standard normal
 _GRID = 32  # of frequencies, for the filter
@@ -181,8 +182,7 @@ def measure_noise(flat: np.ndarray) -> NoiseModel:
     """Returns the noise of a flat frame, or of a flat part of a picture.
 
     Args:
-      flat: float ``[h, w, c]`` in [0, 1], 48x48 pixels or so at the least. Slow shading does not
-        matter.
+      flat: float ``[h, w, c]`` in [0, 1], at least 48x48 pixels. Slow shading does not matter.
 
     Raises:
       ValueError: if it is too small, is clipped, holds no noise, or holds texture.
@@ -190,10 +190,10 @@ def measure_noise(flat: np.ndarray) -> NoiseModel:
     found = measure_spectrum(flat)
     if found is None:
         height, width = flat.shape[:2]
-        raise ValueError(
-            f"{width}x{height} pixels hold no noise that can be measured: too few of them, or "
-            "black, white or all alike"
-        )
+        if min(height, width) < _LEAST_FLAT:
+            side = f"{_LEAST_FLAT}x{_LEAST_FLAT}"
+            raise ValueError(f"{width}x{height} pixels are too few; take {side} or more")
+        raise ValueError("holds no noise that can be measured: it is black, white or all alike")
     if found.excess > TEXTURE:
         raise ValueError("holds texture; take a flat part, such as a wall or the sky")
     return model_noise(found)

@@ -52,3 +52,8 @@ def test_a_small_picture_is_taken_for_white_and_a_drawing_has_no_noise():
     verdict = identify_noise(drawing)
     assert verdict.kind == "none"
     assert verdict.noise.level == 0
+
+
+def test_the_remains_of_shading_are_no_noise():
+    waves = CLEAN + 0.2 * np.sin(COLUMNS * 11)[:, :, None]
+    assert identify_noise(waves).kind == "none"

@@ -66,7 +66,7 @@ _SETTINGS = (
         (AUTO, *RULES),
         None,
         f"When to stop. {_RULES} [auto: held_out where the task has independent noise or holes, "
-        "else none; none for the paper's presets].",
+        "r2r where noise is correlated, else none; none for the paper's presets].",
     ),
     Flag(
         "hide",

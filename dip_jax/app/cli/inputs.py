@@ -84,7 +84,8 @@ def _read_image(command: Command, files: Files) -> tuple[str, Picture]:
         if picture.holes is not None and (not task.has_holes or picture.holes.all()):
             share = f"{100 * picture.holes.mean():.3g} %"
             problem = f"holds no numbers (NaN, infinity) in {share} of its pixels"
-            raise UserError("image", files.image, f"{problem}; --task=inpaint fills them")
+            mend = "" if picture.holes.all() else "; --task=inpaint fills them"
+            raise UserError("image", files.image, problem + mend)
         return Path(files.image).stem, picture
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
     for name, path in (partners | {"reference": files.reference}).items():
@@ -128,6 +129,9 @@ def _measure_noise(where: str | None, picture: Picture) -> NoiseModel | None:
         if part.shape[:2] != (height, width) or not part.size:
             size = f"{image.shape[1]}x{image.shape[0]}"
             raise UserError("noise_from", where, f"is not inside the picture, which is {size}")
+    elif not re.search(r"[^\d,. -]", where):
+        problem = "is no part: write X,Y,WIDTH,HEIGHT in whole pixels from 0, without spaces"
+        raise UserError("noise_from", where, problem)
     else:
         part = read_picture(where, flag="--noise_from", like=picture.origin).image
         if part.shape[2] != image.shape[2]:

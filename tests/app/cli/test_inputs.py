@@ -49,9 +49,17 @@ def test_a_part_of_the_picture_or_another_picture(pictures):
     [
         (["--noise_from=100,0,64,64"], "--noise_from=100,0,64,64: is not inside the picture"),
         (["--noise_from=0,0,0,5"], "is not inside the picture, which is 128x64"),
-        (["--noise_from=0,0,12,12"], "--noise_from=0,0,12,12: 12x12 pixels hold no noise"),
+        (
+            ["--noise_from=0,0,12,12"],
+            "12x12 pixels are too few; take 48x48 or more",
+        ),
+        (
+            ["--noise_from=-1,0,30,30"],
+            "--noise_from=-1,0,30,30: is no part: write",
+        ),
+        (["--noise_from=1,2,3"], "is no part"),
         (["--noise_from=grey.png"], "--noise_from=grey.png: has 1 channels, the picture has 3"),
-        (["--noise_from=black.png"], "--noise_from=black.png: 128x64 pixels hold no noise"),
+        (["--noise_from=black.png"], "--noise_from=black.png: holds no noise that can be measured"),
         (["--noise_from=none.png"], "--noise_from=none.png"),
         (["--noise_from=flat.png", "--sigma=5"], "--sigma=5.0: can't go with --noise_from"),
         (["--noise_from=flat.png", "--noise=poisson"], "--noise=poisson: can't go with"),

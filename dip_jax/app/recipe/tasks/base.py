@@ -68,8 +68,8 @@ NOISE = Flag(
     "noise",
     ("auto", "gaussian", "poisson"),
     "auto",
-    "The kind of noise. auto finds it: none, white, or dependent on brightness and correlated "
-    "between pixels, as in photographs.",
+    "The kind of noise. auto finds it: none, impulses, white, or dependent on brightness and "
+    "correlated between pixels, as in photographs.",
 )
 SIGMA = Flag(
     "sigma",
@@ -88,7 +88,7 @@ NOISE_FROM = Flag(
     str,
     None,
     "Where to measure the noise: a picture of something flat by the same camera and settings, or "
-    "X,Y,WIDTH,HEIGHT, a flat part of the picture.",
+    "X,Y,WIDTH,HEIGHT, a flat part of the picture; 48x48 pixels at least.",
 )
 KEEP_KNOWN = Flag(
     "keep_known",
