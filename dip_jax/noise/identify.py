@@ -83,7 +83,7 @@ def _guess(y: np.ndarray, evidence: str) -> Verdict:
     """Takes noise of unknown kind for white, and little of it for none."""
     noise = estimate_noise(y, "gaussian")
     if noise.level < _LEAST:
-        return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
+        return Verdict("none", NoiseModel("gaussian", 0.0), f"level {noise.level:.1f} of 255")
     return Verdict("unknown", noise, evidence)
 
 
