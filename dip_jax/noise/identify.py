@@ -12,7 +12,7 @@ from dip_jax.noise.model import NoiseModel
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
-_SHADING = 0.8  # correlation of faint remains of shading, beyond that of a camera's noise
+_TEXTURED = 0.8  # beyond the noise of cameras, of which 0.5 to 0.76 was measured
 _VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
 _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than
 _FEW = 2  # classes of brightness; in these alone, it is texture
@@ -65,8 +65,9 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
         f"correlation of neighbours {found.correlation:.2f}"
     )
-    camera = 2 * _CORRELATED <= found.correlation <= _SHADING
-    faint = found.level < _FAINT and not camera
+    if found.correlation > _TEXTURED:
+        return _guess(y, f"texture hides it; {evidence}")
+    faint = found.level < _FAINT and found.correlation < 2 * _CORRELATED
     if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     model = model_noise(found)

@@ -14,7 +14,7 @@ from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
 from dip_jax.methods import NoisyInput
 from dip_jax.noise import NoiseModel
 
-_STRONG = 10.0  # 8-bit levels: a network learns such noise early
+_STRONG = 12.0  # 8-bit levels: a network learns such noise early
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Recorrupted(Method):
     correlated_share: float = 0.8
     """The least ``noise_share`` for noise that neighbours share, which a network learns sooner."""
     strong_share: float = 0.9
-    """The same for such noise of more than 10 levels."""
+    """The same for such noise of more than 12 levels."""
     flips: bool = False
     """Whether each step mirrors the picture at random. Strong correlated noise takes it always."""
 
