@@ -65,14 +65,14 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
         f"correlation of neighbours {found.correlation:.2f}"
     )
-    if found.correlation > _TEXTURED:
-        return _guess(y, f"texture hides it; {evidence}")
-    faint = found.level < _FAINT and found.correlation < 2 * _CORRELATED
+    camera = 2 * _CORRELATED <= found.correlation <= _TEXTURED
+    faint = found.level < _FAINT and not camera
     if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     model = model_noise(found)
     if found.correlation >= _CORRELATED:
-        if found.level > _STRONG and len(found.brightness) <= _FEW:
+        few = found.level > _STRONG and len(found.brightness) <= _FEW
+        if few or found.correlation > _TEXTURED:
             return _guess(y, f"texture hides it; {evidence}")
         return Verdict("correlated", model, evidence)
     if deviation.max() > _VARIES * deviation.min():
