@@ -14,6 +14,7 @@ _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told 
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
 _TEXTURED = 0.8  # beyond the noise of cameras, of which 0.5 to 0.76 was measured
 _VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
+_UNCLEAR = 0.25  # excess from which strong noise may be texture
 _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than
 _FEW = 2  # classes of brightness; in these alone, it is texture
 
@@ -71,8 +72,8 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     model = model_noise(found)
     if found.correlation >= _CORRELATED:
-        few = found.level > _STRONG and len(found.brightness) <= _FEW
-        if few or found.correlation > _TEXTURED:
+        doubtful = len(found.brightness) <= _FEW or found.excess > _UNCLEAR
+        if (found.level > _STRONG and doubtful) or found.correlation > _TEXTURED:
             return _guess(y, f"texture hides it; {evidence}")
         return Verdict("correlated", model, evidence)
     if deviation.max() > _VARIES * deviation.min():
