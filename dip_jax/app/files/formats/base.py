@@ -1,6 +1,7 @@
 """What a file format is to the application, and what a picture file holds."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -15,6 +16,19 @@ AS_ANY = "a PNG, a TIFF or a .npy array"
 
 class RefusedError(Exception):
     """A file that can't be read faithfully: what is wrong with it, and the mend."""
+
+
+@contextlib.contextmanager
+def refusing_damage() -> Iterator[None]:
+    """Turns what a decoder raises for a damaged file, nearly any type, into a RefusedError."""
+    try:
+        yield
+    except RefusedError:
+        raise
+    except Exception as error:
+        line = (str(error) or type(error).__name__).splitlines()[0]
+        problem = f"is damaged or cut short ({line}); save or download it again"
+        raise RefusedError(problem) from error
 
 
 class Source(NamedTuple):

@@ -13,6 +13,7 @@ from dip_jax.app.files.formats.base import (
     Contents,
     RefusedError,
     Source,
+    refusing_damage,
 )
 from dip_jax.app.files.formats.pillow import read_8_bit
 
@@ -38,16 +39,11 @@ def _need(package: str, kind: str, extra: str) -> Any:
 def read_heic(source: Source) -> Contents:
     """Reads a HEIC, as phones take them."""
     heif = _need("pillow_heif", "a HEIC picture", "heic")
-    try:
+    with refusing_damage():
         bits = heif.open_heif(source.path, convert_hdr_to_8bit=False).info.get("bit_depth", 8)
         heif.register_heif_opener()
         _refuse_deep(bits)
         return read_8_bit(source, "HEIF")
-    except RefusedError:
-        raise
-    except Exception as error:  # damaged files make it raise nearly any type
-        problem = f"is damaged or cut short ({error}); save or download it again"
-        raise RefusedError(problem) from error
 
 
 def read_avif(source: Source) -> Contents:

@@ -19,6 +19,7 @@ from dip_jax.app.files.formats.base import (
     RefusedError,
     Source,
     choose_page,
+    refusing_damage,
     upright,
 )
 from dip_jax.app.files.formats.pillow import decode, opened
@@ -26,7 +27,7 @@ from dip_jax.app.files.formats.pillow import decode, opened
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors alone should tell faults
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-DEPTHS = ("uint8", "uint16", "float16", "float32", "uint32", "int32", "float64")
+DEPTHS = ("uint8", "uint16", "int16", "float16", "float32", "uint32", "int32", "float64")
 _ORIENTATION, _DESCRIPTION, _ICC, _XMP, _EXIF = 274, 270, 34675, 700, 34665
 _WIDTH, _HEIGHT, _UNIT = 282, 283, 296  # of the resolution
 # Make, model, software, date, artist, copyright, IPTC, resolution: kept as they are.
@@ -50,7 +51,7 @@ def read_tiff(source: Source) -> Contents:
     """Reads a page of a TIFF at its full depth."""
     import tifffile  # a tenth of a second to import
 
-    try:
+    with refusing_damage():
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
             stored: Any = tiff.pages
@@ -63,11 +64,6 @@ def read_tiff(source: Source) -> Contents:
             if not deep and int(page.compression) in _PILLOW:
                 return _read_8_bit(source, page.index, metadata, remarks)
             return _read_deep(source, page, metadata, remarks)
-    except RefusedError:
-        raise
-    except Exception as error:  # damaged files make tifffile raise nearly any type
-        problem = f"is damaged or cut short ({_line(error)}); save or download it again"
-        raise RefusedError(problem) from error
 
 
 def _check(page: Any) -> None:
@@ -252,7 +248,3 @@ def save_tiff(path: Path, contents: Contents) -> None:
         **({"software": "dip-jax"} | options),
     )
     path.write_bytes(data)
-
-
-def _line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

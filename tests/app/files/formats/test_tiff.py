@@ -9,7 +9,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.files.pictures import read_picture, write_picture
 
 RNG = np.random.default_rng(0)
-KINDS = ("uint8", "uint16", "uint32", "int32", "float16", "float32", "float64")
+KINDS = ("uint8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64")
 
 
 def pixels(kind, *shape):
