@@ -27,6 +27,9 @@ def smooth(height=20, width=27, channels=3):
     return np.stack(planes, 2).astype(np.uint8)
 
 
+NOISY = ["--sigma=25"]  # a smooth picture has no noise to be found, and would come back at once
+
+
 def save(path, pixels):
     Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path)
     return str(path)
@@ -67,6 +70,7 @@ def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
     flags = {
         "inpaint": ["--mask=" + half_mask(tmp_path)],
         "deblur": ["--kernel=box:3"],
+        "denoise": NOISY if preset.stop == "auto" else [],
         # Without --factor the preset's holds, as it should: 4 or 8.
     }
     code, out, _ = run(
@@ -192,7 +196,7 @@ def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
 
 def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):
     np.save(tmp_path / "deep.npy", smooth().astype(np.float32) / 256)
-    flags = [f"--image={tmp_path / 'deep.npy'}", "--steps=2", f"--out={tmp_path / 'a'}"]
+    flags = [f"--image={tmp_path / 'deep.npy'}", "--steps=2", *NOISY, f"--out={tmp_path / 'a'}"]
     assert run(capsys, *flags)[0] == 0
     deep = np.load(tmp_path / "a" / "restored.npy")
     assert deep.shape == (20, 27, 3)
@@ -213,7 +217,8 @@ def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, mon
     advance = fit.dip_jax.advance
     monkeypatch.setattr(fit.dip_jax, "advance", interrupted)
     image = save(tmp_path / "p.png", smooth())
-    code, out, _ = run(capsys, f"--image={image}", "--steps=50", f"--out={tmp_path / 'a'}")
+    flags = [f"--image={image}", "--steps=50", *NOISY, f"--out={tmp_path / 'a'}"]
+    code, out, _ = run(capsys, *flags)
     assert code == 130
     restored, trace, record = results(tmp_path / "a")
     assert record["interrupted"] is True
@@ -458,7 +463,7 @@ def test_a_run_of_an_older_format_is_refused(file, tmp_path, capsys):
         out.mkdir()
         path, text = out / "run.json", json.dumps({"interrupted": False, "run": old})
     path.write_text(text)
-    flags = [f"--image={image}", f"--out={out}", "--steps=2"]
+    flags = [f"--image={image}", f"--out={out}", "--steps=2", *NOISY]
     code, text_out, errors = run(capsys, *flags, "--resume")
     assert code == 2
     assert len(errors.splitlines()) == 1
