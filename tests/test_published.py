@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import metrics
+from dip_jax import damage, metrics
 from dip_jax.app.files import psnr_8_bit, read_mask, read_picture
 from dip_jax.app.recipe import degrade
 
@@ -26,7 +26,7 @@ def test_psnr_of_the_authors_noisy_files(data_folder, clean, noisy, expected):
 
 def test_our_noise_has_their_level(data_folder):
     reference = read_picture(data_folder / "set9" / "image_House256rgb.png").image
-    noisy = degrade.add_noise(reference, 25, seed=0)
+    noisy = damage.add_noise(reference, 25, seed=0)
     assert psnr_8_bit(noisy, reference) == pytest.approx(20.30, abs=0.05)
 
 

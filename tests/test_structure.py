@@ -18,6 +18,7 @@ ROOMS = [
     "compilation",
     "layout",
     "operators",
+    "damage",
     "metrics",
     "projection",
     "filling",

@@ -29,8 +29,8 @@ from absl import flags
 from dip_jax.app import UserError
 from dip_jax.app.files import psnr_8_bit
 from dip_jax.app.machine import choose_device
-from dip_jax.app.recipe import degrade
-from dip_jax.app.recipe.tasks.deblur import parse_kernel
+from dip_jax.damage import add_noise, blur
+from dip_jax.operators import named_kernel
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, require, run_program
 from experiments.quality.cases import load_picture
@@ -77,7 +77,10 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             find_method(method, "deblur")
     kernels = values.kernels.split(";")
     for kernel in kernels:
-        parse_kernel(kernel)
+        try:
+            named_kernel(kernel)
+        except ValueError as error:
+            raise UserError("--kernels", kernel, str(error)) from error
     for name in values.pictures:
         load_pair(name, kernels[0], values.sigma, values.size)
     device = choose_device(values.backend)
@@ -109,8 +112,8 @@ def load_pair(name: str, kernel: str, sigma: float, size: int) -> tuple[np.ndarr
         rows, columns = (length // 2 for length in whole.shape[:2])
         whole = whole[: 2 * rows, : 2 * columns]
         whole = whole.reshape(rows, 2, columns, 2, -1).mean(axis=(1, 3))
-    blurred = crop_centre(degrade.blur(whole, parse_kernel(kernel)), size, name)
-    return crop_centre(whole, size, name), round_to_8_bits(degrade.add_noise(blurred, sigma, 0))
+    blurred = crop_centre(blur(whole, named_kernel(kernel)), size, name)
+    return crop_centre(whole, size, name), round_to_8_bits(add_noise(blurred, sigma, 0))
 
 
 def _compute_row(
@@ -119,7 +122,7 @@ def _compute_row(
     truth, blurred = load_pair(name, kernel, sigma, size)
     if method in CLASSICAL:
         start = time.perf_counter()
-        candidates = CLASSICAL[method](blurred, parse_kernel(kernel))
+        candidates = CLASSICAL[method](blurred, named_kernel(kernel))
         score = max(psnr_8_bit(image, truth) for image in candidates)
         record = {"seconds": f"{time.perf_counter() - start:.1f}"}
     else:

@@ -30,10 +30,10 @@ from skimage import data
 from tqdm.auto import tqdm
 
 import dip_jax
+from dip_jax import damage
 from dip_jax.app import UserError
 from dip_jax.app.files import read_picture, replacing
 from dip_jax.app.machine import choose_device
-from dip_jax.app.recipe import degrade
 from dip_jax.base import Algorithm
 from experiments.program import define_backend, run_program
 from experiments.quality.noise_resistance_report import (
@@ -134,7 +134,7 @@ def make_targets(picture: np.ndarray, sigma: float, seed: int) -> dict[str, np.n
     pixels = picture.reshape(-1, picture.shape[2])
     return {
         "natural": picture,
-        "noisy": degrade.add_noise(picture, sigma, seed),
+        "noisy": damage.add_noise(picture, sigma, seed),
         "shuffled": draw.permutation(pixels).reshape(picture.shape),
         "noise": draw.random(picture.shape, np.float32),
     }

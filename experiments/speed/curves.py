@@ -26,7 +26,7 @@ from absl import flags
 from dip_jax.app import UserError
 from dip_jax.app.files import read_picture, replacing
 from dip_jax.app.recipe import find_preset
-from dip_jax.app.recipe.degrade import add_noise
+from dip_jax.damage import add_noise
 from experiments.pictures import crop_centre
 from experiments.program import define_backend, describe, require, run_program
 

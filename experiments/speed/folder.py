@@ -32,7 +32,7 @@ from absl import flags
 from dip_jax.app import UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.machine import choose_device
-from dip_jax.app.recipe.degrade import add_noise
+from dip_jax.damage import add_noise
 from experiments.program import Table, define_common, parse_integers, publish, run_program
 from experiments.speed.subject import find_denoising_preset
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.restoration import estimate_sigma
 
-from dip_jax.app.recipe import degrade
+from dip_jax import damage
 from dip_jax.noise import estimate_noise
 
 
@@ -39,7 +39,7 @@ def test_clipping_does_not_make_the_estimate_too_low(kind, given):
     """Of a picture that is dark here and light there: much is cut off at either end."""
     y, x = np.mgrid[0:128, 0:128] / 128
     clean = np.stack([0.1 + 0.8 * x, 0.15 + 0.1 * y, 0.8 + 0.15 * np.sin(3 * x)], axis=2)
-    add = degrade.add_noise if kind == "gaussian" else degrade.add_poisson_noise
+    add = damage.add_noise if kind == "gaussian" else damage.add_poisson_noise
     noisy = add(clean, given, seed=0)
     assert level(noisy, kind) == pytest.approx(given, rel=0.06)
     assert not estimate_noise(noisy, kind).clipped  # the fit's to know
@@ -71,10 +71,10 @@ def test_a_drawing_has_no_noise(paper):
     letters = np.random.default_rng(0).random((40, 40)) < 0.06
     drawing = np.where(np.kron(letters, np.ones((3, 3))), 0.4, paper)[..., None]
     assert level(drawing.astype(np.float32)) == 0
-    assert level(degrade.add_noise(drawing, 8, seed=0)) > 4
+    assert level(damage.add_noise(drawing, 8, seed=0)) > 4
     dense = np.where(np.random.default_rng(0).random((40, 40)) < 0.3, 0.4, paper)
     everywhere = np.kron(dense, np.ones((3, 3)))[..., None]  # nowhere flat: unsure, not clean
-    assert level(degrade.add_noise(everywhere, 2, seed=0)) > 1
+    assert level(damage.add_noise(everywhere, 2, seed=0)) > 1
 
 
 def test_dark_and_light_parts_have_a_say_each():
@@ -94,9 +94,9 @@ def test_few_photons_are_counted_where_nothing_is_clipped():
     """The level of Poisson noise is one of variance."""
     x = np.mgrid[0:128, 0:128][1] / 128
     dim = (0.1 + 0.2 * x)[..., None]
-    assert level(degrade.add_poisson_noise(dim, 5, seed=0), "poisson") == pytest.approx(5, rel=0.1)
+    assert level(damage.add_poisson_noise(dim, 5, seed=0), "poisson") == pytest.approx(5, rel=0.1)
     night = np.concatenate([np.full((256, 128, 1), 0.001), dim])  # a photon in five pixels
-    noisy = degrade.add_poisson_noise(night, 5, seed=0)
+    noisy = damage.add_poisson_noise(night, 5, seed=0)
     assert level(noisy, "poisson") == pytest.approx(5, rel=0.1)
 
 
@@ -104,7 +104,7 @@ def test_few_photons_are_counted_where_nothing_is_clipped():
 def test_the_gain_is_estimated(gain):
     y, x = np.mgrid[0:128, 0:128] / 128
     smooth = np.stack([0.2 + 0.6 * x, 0.3 + 0.4 * y, 0.5 + 0.2 * np.sin(3 * x)], axis=2)
-    noisy = degrade.add_poisson_noise(smooth, gain, seed=0)
+    noisy = damage.add_poisson_noise(smooth, gain, seed=0)
     assert noisy.mean() == pytest.approx(smooth.mean(), rel=0.01)
     assert np.var(noisy - smooth) == pytest.approx(gain / 255 * smooth.mean(), rel=0.1)
     assert level(noisy, "poisson") == pytest.approx(gain, rel=0.15)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.app.recipe import degrade
+from dip_jax import damage
 from dip_jax.noise import NoiseModel, clipped_mean, invert_clipped_mean, redraw_clipped
 
 
@@ -26,7 +26,7 @@ def dim(sigma, clip):
     y, x = np.mgrid[0:64, 0:64] / 64
     clean = 0.1 * np.stack([x, y, x * y], axis=2)
     if clip:
-        return degrade.add_noise(clean, sigma, seed=0)
+        return damage.add_noise(clean, sigma, seed=0)
     noise = np.random.default_rng(0).normal(size=clean.shape)
     return np.abs(clean * (1 + 0.2 * noise)).astype(np.float32)  # as a camera's: black is clean
 
@@ -45,21 +45,21 @@ def test_clipped_noise_is_told_by_its_blacks():
     assert given.detect_clipping(framed).clipped
     assert not NoiseModel("poisson", 5.0).detect_clipping(dim(25, clip=True)).clipped
     bright = np.full((64, 64, 3), 0.9, np.float32)
-    photons = degrade.add_poisson_noise(bright, 20, seed=0)
+    photons = damage.add_poisson_noise(bright, 20, seed=0)
     assert NoiseModel("poisson", 20.0).detect_clipping(photons).clipped
     assert not NoiseModel("poisson", 20.0).detect_clipping(0.5 * photons).clipped
     assert not NoiseModel("gaussian", 0.0).detect_clipping(dim(0, clip=True)).clipped
 
 
 def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
-    y = degrade.add_noise(np.zeros((64, 64, 1)), 50, seed=0)
+    y = damage.add_noise(np.zeros((64, 64, 1)), 50, seed=0)
     noise = NoiseModel("gaussian", 50.0, clipped=True)
     assert float(noise.standard_deviation(jnp.asarray(y)).mean()) == pytest.approx(
         y.std(), rel=0.08
     )
     grey = jnp.full((16, 16, 1), 0.5)
     assert float(noise.standard_deviation(grey).mean()) == pytest.approx(50 / 255, rel=0.05)
-    photons = degrade.add_poisson_noise(np.full((64, 64, 1), 0.95, np.float32), 20, seed=0)
+    photons = damage.add_poisson_noise(np.full((64, 64, 1), 0.95, np.float32), 20, seed=0)
     left = NoiseModel("poisson", 20.0, clipped=True).standard_deviation(jnp.asarray(photons))
     assert float(left.mean()) == pytest.approx(photons.std(), rel=0.08)
 
@@ -67,7 +67,7 @@ def test_the_deviation_of_clipped_noise_is_that_of_what_is_left():
 @pytest.mark.slow
 def test_of_poisson_noise_white_alone_is_cut_off():
     truth = np.concatenate([np.full((64, 64, 1), b, np.float32) for b in (0.02, 0.5, 0.97)], 1)
-    y = jnp.asarray(degrade.add_poisson_noise(truth, 15, seed=0))
+    y = jnp.asarray(damage.add_poisson_noise(truth, 15, seed=0))
     noise = NoiseModel("poisson", 15.0, clipped=True)
     deviation, cut = noise.before_clipping(y)
     inside = np.s_[:, 68:188]

@@ -6,10 +6,12 @@ import signal
 import sys
 
 import dip_jax
-from dip_jax.app.cli.flags import as_flag, help_text, parse, read_command
+from dip_jax.app.cli.flags import help_text
 from dip_jax.app.cli.listing import names_many
 from dip_jax.app.cli.many import run_many
 from dip_jax.app.cli.one import run_one
+from dip_jax.app.cli.parser import parse
+from dip_jax.app.cli.request import as_flag, read_request
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import list_presets
 
@@ -27,8 +29,8 @@ def main(argv: list[str]) -> int:
         if values["list_presets"]:
             print(list_presets())
             return 0
-        command = read_command(values)
-        return run_many(command) if names_many(command.files.image) else run_one(command)
+        request = read_request(values)
+        return run_many(request) if names_many(request.files.image) else run_one(request)
     except UserError as error:
         print(f"dip-jax: {as_flag(error)}", file=sys.stderr)
         return 2

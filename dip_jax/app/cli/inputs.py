@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dip_jax.app.cli.flags import Command, Files
+from dip_jax.app.cli.request import Files, Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import ORIGIN, Origin, read_picture
 from dip_jax.app.files.pictures import Picture
@@ -46,16 +46,16 @@ class Inputs(NamedTuple):
         }
 
 
-def read_inputs(command: Command, files: Files) -> Inputs:
-    """Reads and checks the pictures, and damages them if the command says so.
+def read_inputs(request: Request, files: Files) -> Inputs:
+    """Reads and checks the pictures, and damages them if the request says so.
 
     Raises:
       UserError: for a bad file, or one that does not suit the flags.
     """
-    task = command.task
-    name, picture = _read_image(command, files)
+    task = request.task
+    name, picture = _read_image(request, files)
     image, alpha = picture.image, picture.alpha
-    degraded = task.degrade(image, command.options, command.seed, demonstration=files.image is None)
+    degraded = task.degrade(image, request.options, request.seed, demonstration=files.image is None)
     if degraded is not None:
         if files.reference is not None:  # by a task without a ``damage_flag``
             problem = "can't go with a demonstration, where --image is the reference; drop it"
@@ -65,8 +65,8 @@ def read_inputs(command: Command, files: Files) -> Inputs:
         if alpha is not None:
             alpha = alpha[: reference.shape[0], : reference.shape[1]]
     else:
-        data, damage = _read_data(command, files, picture), ""
-        noise = _measure_noise(command.options.get("noise_from"), picture) or command.noise
+        data, damage = _read_data(request, files, picture), ""
+        noise = _measure_noise(request.options.get("noise_from"), picture) or request.noise
         known = task.known(data)
         observed = image if known is None else image * known
         reference = _read_reference(files, picture, task)
@@ -74,11 +74,11 @@ def read_inputs(command: Command, files: Files) -> Inputs:
     return Inputs(name, observed, alpha, data, reference, noise, picture.origin, damage)
 
 
-def _read_image(command: Command, files: Files) -> tuple[str, Picture]:
+def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
     """Returns the picture's name and the picture; prints what was understood of its file."""
-    task = command.task
+    task = request.task
     if files.image is not None:
-        picture = read_picture(files.image, page=command.page)
+        picture = read_picture(files.image, page=request.page)
         for remark in picture.remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
         if picture.holes is not None and (not task.has_holes or picture.holes.all()):
@@ -94,12 +94,12 @@ def _read_image(command: Command, files: Files) -> tuple[str, Picture]:
     return "astronaut", Picture(degrade.demonstration_picture(), None, None, ORIGIN)
 
 
-def _read_data(command: Command, files: Files, picture: Picture) -> Arrays:
+def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
     """Returns the task's arrays; prints remarks on what may be a slip."""
     arrays = {}
-    for data in command.task.data:
+    for data in request.task.data:
         path = files.data[data.name]
-        holes = picture.holes if data.per_pixel and command.task.has_holes else None
+        holes = picture.holes if data.per_pixel and request.task.has_holes else None
         numbers = None if holes is None else np.float32(~holes[:, :, None])
         if path is None and numbers is not None:
             arrays[data.name] = numbers
@@ -107,9 +107,9 @@ def _read_data(command: Command, files: Files, picture: Picture) -> Arrays:
             print(f"dip-jax: note: filling {share} of the picture, not numbers", file=sys.stderr)
             continue
         if path is None:
-            problem = f"is needed for --task={command.task.name}; {data.hint}"
+            problem = f"is needed for --task={request.task.name}; {data.hint}"
             raise UserError(data.name, None, problem)
-        arrays[data.name], remarks = data.read(path, picture.image, command.options)
+        arrays[data.name], remarks = data.read(path, picture.image, request.options)
         if numbers is not None:
             arrays[data.name] = arrays[data.name] * numbers
         for remark in remarks:

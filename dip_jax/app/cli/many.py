@@ -13,10 +13,10 @@ import jax
 from tqdm.auto import tqdm
 
 import dip_jax
-from dip_jax.app.cli.flags import Command, Files, as_flag
 from dip_jax.app.cli.inputs import read_inputs
 from dip_jax.app.cli.listing import Entry, list_pictures, note_spare_partners
 from dip_jax.app.cli.picture import Outcome, common_settings, restore_file
+from dip_jax.app.cli.request import Files, Request, as_flag
 from dip_jax.app.cli.target import names_file
 from dip_jax.app.errors import FitError, NotOursError, UserError, printable
 from dip_jax.app.files.records import check_ours, check_resumable
@@ -27,31 +27,31 @@ from dip_jax.app.machine import Devices, choose_devices, compilations, find_plac
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}<{remaining}]"
 
 
-def run_many(command: Command) -> int:
-    """Does what the command says with every picture; returns the exit code.
+def run_many(request: Request) -> int:
+    """Does what the request says with every picture; returns the exit code.
 
     Raises:
       UserError: for what is wrong with all of them, before anything is written.
     """
-    image = str(command.files.image)
-    if names_file(command.out):
-        raise UserError("out", command.out, "is one file, for many pictures; name a folder")
-    given = _partners(command)
+    image = str(request.files.image)
+    if names_file(request.out):
+        raise UserError("out", request.out, "is one file, for many pictures; name a folder")
+    given = _partners(request)
     entries = list_pictures(image, given)
-    _check_data(command)
-    _check_apart(command, entries)
-    if command.cluster.expected and command.out is None:
+    _check_data(request)
+    _check_apart(request, entries)
+    if request.cluster.expected and request.out is None:
         raise UserError("out", None, "is needed with several processes, the same for all")
     name = Path(image).resolve().stem if "*" not in image else "pictures"
-    task, preset = command.task.name, command.preset.name
+    task, preset = request.task.name, request.preset.name
     with claim_folder(
-        command.out, f"{name}-{task}", overwrite=command.overwrite, resume=command.resume
+        request.out, f"{name}-{task}", overwrite=request.overwrite, resume=request.resume
     ) as folder:
         # Several processes wait for each other in here, before any of them writes.
-        place = find_place(command.cluster)
-        devices = choose_devices(command.backend, command.devices)
-        common = common_settings(command)
-        if command.resume and not command.overwrite:
+        place = find_place(request.cluster)
+        devices = choose_devices(request.backend, request.devices)
+        common = common_settings(request)
+        if request.resume and not request.overwrite:
             check_summary(folder)
             for entry in entries:
                 check_ours(folder / entry.name)
@@ -64,7 +64,7 @@ def run_many(command: Command) -> int:
         if place.count > 1:
             print(f"process {place.index} of {place.count}: {len(share)} of them")
         before = compilations(jax.default_backend())
-        run = Run(command, folder, devices)
+        run = Run(request, folder, devices)
         run.restore_all(share)
         compiled = compilations(jax.default_backend()) - before
         done = len(share) - len(run.failures)
@@ -80,34 +80,34 @@ def run_many(command: Command) -> int:
     return 1 if run.failures else 0
 
 
-def _partners(command: Command) -> dict[str, str | None]:
+def _partners(request: Request) -> dict[str, str | None]:
     """Returns the flags that may name a folder with a file for each picture."""
     data = {
-        each.name: command.files.data[each.name] for each in command.task.data if each.per_pixel
+        each.name: request.files.data[each.name] for each in request.task.data if each.per_pixel
     }
-    return data | {"reference": command.files.reference}
+    return data | {"reference": request.files.reference}
 
 
-def _check_data(command: Command) -> None:
+def _check_data(request: Request) -> None:
     """Raises a UserError if the task's data are missing, and no demonstration makes them."""
-    for data in command.task.data:
-        path = command.files.data[data.name]
-        if path is None and not command.task.makes_data(command.options):
-            problem = f"is needed for --task={command.task.name}; {data.hint}"
+    for data in request.task.data:
+        path = request.files.data[data.name]
+        if path is None and not request.task.makes_data(request.options):
+            problem = f"is needed for --task={request.task.name}; {data.hint}"
             raise UserError(data.name, None, problem)
 
 
-def _check_apart(command: Command, entries: list[Entry]) -> None:
+def _check_apart(request: Request, entries: list[Entry]) -> None:
     """Raises a UserError if results would lie among the pictures."""
-    if command.out is None:
+    if request.out is None:
         return
-    source, out = Path(str(command.files.image)), Path(command.out).resolve()
+    source, out = Path(str(request.files.image)), Path(request.out).resolve()
     if source.is_dir() and out.is_relative_to(source.resolve()):
-        raise UserError("out", command.out, "lies in the folder of pictures; name one beside it")
+        raise UserError("out", request.out, "lies in the folder of pictures; name one beside it")
     for entry in entries:
         if Path(entry.image).resolve().is_relative_to(out):
             problem = f"holds {entry.image}, one of the pictures; name another folder"
-            raise UserError("out", command.out, problem)
+            raise UserError("out", request.out, problem)
 
 
 class Run:
@@ -116,10 +116,10 @@ class Run:
     (In one program for all, the fits that have ended would wait for the longest.)
     """
 
-    def __init__(self, command: Command, folder: Path, devices: Devices):
+    def __init__(self, request: Request, folder: Path, devices: Devices):
         self.failures: dict[str, str] = {}
         self.interrupted = False
-        self._command, self._folder = command, folder
+        self._request, self._folder = request, folder
         self._devices = devices
         self._lock = threading.Lock()
         self._shares: dict[str, float] = {}
@@ -168,15 +168,15 @@ class Run:
 
     def _restore(self, entry: Entry) -> str:
         """Restores a picture; returns what became of it, in words."""
-        command, folder = self._command, self._folder / entry.name
+        request, folder = self._request, self._folder / entry.name
         started = time.perf_counter()
         try:
-            data = command.files.data | entry.partners
+            data = request.files.data | entry.partners
             reference = data.pop("reference")
-            inputs = read_inputs(command, Files(entry.image, data, reference))
+            inputs = read_inputs(request, Files(entry.image, data, reference))
             folder.mkdir(parents=True, exist_ok=True)
             outcome = restore_file(
-                command,
+                request,
                 inputs,
                 folder,
                 self._devices.description,

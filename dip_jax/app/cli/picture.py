@@ -13,9 +13,9 @@ import jax
 import numpy as np
 
 import dip_jax
-from dip_jax.app.cli.flags import Command
 from dip_jax.app.cli.inputs import Inputs
 from dip_jax.app.cli.report import make_record, make_scores, shown_before
+from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
 
 def restore_file(
-    command: Command, inputs: Inputs, folder: Path, device: str, *, progress: Progress = True
+    request: Request, inputs: Inputs, folder: Path, device: str, *, progress: Progress = True
 ) -> Outcome:
     """Restores a picture and writes its results to ``folder``, which exists.
 
@@ -54,29 +54,29 @@ def restore_file(
         checkpoint of a run with other settings, or another run uses it.
       FitError: if the fit diverged; nothing is written then.
     """
-    settings = common_settings(command) | {"full_depth": has_full_depth(inputs.origin)}
+    settings = common_settings(request) | {"full_depth": has_full_depth(inputs.origin)}
     settings |= digest_arrays(inputs.arrays)
-    if command.resume and not command.overwrite:
+    if request.resume and not request.overwrite:
         check_ours(folder)
-    with lock_folder(folder), Checkpoint(folder, settings, command.checkpoint) as checkpoint:
+    with lock_folder(folder), Checkpoint(folder, settings, request.checkpoint) as checkpoint:
         finished = None
-        if command.resume:
+        if request.resume:
             try:
                 finished = find_finished(folder, settings)
             except UserError:
-                if not command.overwrite:
+                if not request.overwrite:
                     raise
-        other = command.overwrite and read_settings(folder) != settings
-        if finished is not None or not command.resume or other:
+        other = request.overwrite and read_settings(folder) != settings
+        if finished is not None or not request.resume or other:
             checkpoint.clear()  # a kill may have come between the results and this
         if finished is not None:
             return Outcome(finished, [])
-        with _explaining_memory(command, inputs):
+        with _explaining_memory(request, inputs):
             result = restore(
                 inputs.observed,
                 progress=progress,
                 checkpoint=checkpoint,
-                **_settings(command, inputs),
+                **_settings(request, inputs),
             )
         try:
             _check_finite(result)
@@ -84,40 +84,40 @@ def restore_file(
             checkpoint.clear()
             raise
         with _uninterrupted():
-            record, paths = _write(command, inputs, result, folder, device, settings)
+            record, paths = _write(request, inputs, result, folder, device, settings)
             if not result.interrupted:
                 checkpoint.clear()
     return Outcome(record, paths, result)
 
 
-def restore_to_file(command: Command, inputs: Inputs, target: Path, device: str) -> Outcome:
+def restore_to_file(request: Request, inputs: Inputs, target: Path, device: str) -> Outcome:
     """Restores a picture and writes the result alone, as its own file came.
 
     Raises:
       UserError: for what the user can mend.
       FitError: if the fit diverged; nothing is written then.
     """
-    with _explaining_memory(command, inputs):
-        result = restore(inputs.observed, **_settings(command, inputs))
+    with _explaining_memory(request, inputs):
+        result = restore(inputs.observed, **_settings(request, inputs))
     _check_finite(result)
     alpha = _enlarge_alpha(inputs.alpha, result.image)
-    record = make_record(command, inputs, result, make_scores(inputs, result), device)
+    record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
         try:
-            notes = write_picture(target, result.image, alpha, inputs.origin, strip=command.strip)
+            notes = write_picture(target, result.image, alpha, inputs.origin, strip=request.strip)
         except OSError as error:
             raise UserError("out", target, f"can't be written ({error.strerror})") from error
     return Outcome(record, [target], result, notes)
 
 
-def _settings(command: Command, inputs: Inputs) -> dict[str, Any]:
+def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
     """Returns what :func:`dip_jax.app.restore` is told besides the picture."""
     return {
-        "preset": command.preset,
-        "noise": inputs.noise or command.kind,
+        "preset": request.preset,
+        "noise": inputs.noise or request.kind,
         "reference": inputs.reference,
-        "seed": command.seed,
-        "fit_memory": command.fit_memory,
+        "seed": request.seed,
+        "fit_memory": request.fit_memory,
         **inputs.data,
     }
 
@@ -129,17 +129,17 @@ def _check_finite(result: Restoration) -> None:
         raise FitError(problem + "--seed or --preset")
 
 
-def common_settings(command: Command) -> Settings:
+def common_settings(request: Request) -> Settings:
     """Returns all that a result depends on besides the pictures, as read from JSON."""
-    preset = command.preset.as_data()
+    preset = request.preset.as_data()
     # Not the memory that is there either: a run that goes on keeps the tiles it began with.
     del preset["counts"]["chunk_steps"]
-    noise = command.noise
+    noise = request.noise
     settings = {
         "format": FORMAT,
         **preset,
-        "seed": command.seed,
-        "noise": {"kind": command.kind, "level": None if noise is None else noise.level},
+        "seed": request.seed,
+        "noise": {"kind": request.kind, "level": None if noise is None else noise.level},
         "versions": [dip_jax.__version__, version("jax"), version("jaxlib")],
         "backend": jax.default_backend(),
     }
@@ -147,7 +147,7 @@ def common_settings(command: Command) -> Settings:
 
 
 def _write(
-    command: Command,
+    request: Request,
     inputs: Inputs,
     result: Restoration,
     folder: Path,
@@ -156,7 +156,7 @@ def _write(
 ) -> tuple[dict[str, Any], list[Path]]:
     """Writes the results; returns their record and paths."""
     scores = make_scores(inputs, result)
-    record = make_record(command, inputs, result, scores, device) | {"run": settings}
+    record = make_record(request, inputs, result, scores, device) | {"run": settings}
     panels = [shown_before(inputs, result.preset.task), ("restored", result.image)]
     if inputs.reference is not None:
         panels.append(("reference", inputs.reference))
@@ -165,7 +165,7 @@ def _write(
         restored=result.image,
         alpha=_enlarge_alpha(inputs.alpha, result.image),
         origin=inputs.origin,
-        strip=command.strip,
+        strip=request.strip,
         panels=[
             (f"{name}  {scores[name]['psnr']:.2f} dB" if name in scores else name, picture)
             for name, picture in panels
@@ -178,7 +178,7 @@ def _write(
 
 
 @contextlib.contextmanager
-def _explaining_memory(command: Command, inputs: Inputs) -> Iterator[None]:
+def _explaining_memory(request: Request, inputs: Inputs) -> Iterator[None]:
     """Turns a lack of memory into a UserError."""
     height, width, _ = inputs.observed.shape
     try:
@@ -188,7 +188,7 @@ def _explaining_memory(command: Command, inputs: Inputs) -> Iterator[None]:
             raise UserError(
                 "image",
                 f"{width}x{height}",
-                f"does not fit the device's memory with --preset={command.preset.name}; take "
+                f"does not fit the device's memory with --preset={request.preset.name}; take "
                 "--tile=512, a narrower preset or a smaller picture",
             ) from error
         raise

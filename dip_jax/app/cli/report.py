@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import dip_jax
-from dip_jax.app.cli.flags import Command
 from dip_jax.app.cli.inputs import Inputs
+from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import printable
 from dip_jax.app.files import psnr_8_bit
 from dip_jax.app.files.trace import final_values
@@ -51,12 +51,12 @@ def make_scores(inputs: Inputs, result: Restoration) -> Scores:
 
 
 def make_record(
-    command: Command, inputs: Inputs, result: Restoration, scores: Scores, device: str
+    request: Request, inputs: Inputs, result: Restoration, scores: Scores, device: str
 ) -> dict[str, Any]:
     """Returns what ``run.json`` holds."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "flags": command.flags,
+        "flags": request.flags,
         "settings": result.preset.as_data(),
         "picture": {
             "name": inputs.name,
@@ -88,19 +88,19 @@ def describe_inputs(inputs: Inputs) -> str:
     return f"{printable(inputs.name)}: {width}x{height}, {colours}{damage}"
 
 
-def note_unused(command: Command, inputs: Inputs) -> list[str]:
+def note_unused(request: Request, inputs: Inputs) -> list[str]:
     """Returns what is to be said of a noise level that the run makes no use of."""
     notes = []
-    method, stop = command.preset.method, command.preset.stop
-    rule = RULES[command.task.default_rule if stop == AUTO else stop]
+    method, stop = request.preset.method, request.preset.stop
+    rule = RULES[request.task.default_rule if stop == AUTO else stop]
     needed = method.feeds_noise or rule.needs_noise
     # Values that were held out, or hidden, are blended in again by their noise.
     used = needed or method.hides_pixels or rule.least_pixels
     for name in LEVELS.values():
-        given = command.options.get(name) is not None
-        if given and not used and "steps" not in command.given:
+        given = request.options.get(name) is not None
+        if given and not used and "steps" not in request.given:
             notes.append(f"the number of steps does not follow --{name}; choose it with --steps")
-    if command.kind == "poisson" and inputs.noise is None and not needed:
+    if request.kind == "poisson" and inputs.noise is None and not needed:
         notes.append("--noise=poisson is of use with a --gain here; without, it changes nothing")
     return notes
 

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from dip_jax.app.cli.flags import Command
+from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import Origin
 from dip_jax.app.files.formats import FORMATS, PNG, format_of_suffix
@@ -17,25 +17,25 @@ def names_file(out: str | None) -> bool:
     return format_of_suffix(Path(out)) is not None
 
 
-def find_target(command: Command, origin: Origin) -> Path | None:
+def find_target(request: Request, origin: Origin) -> Path | None:
     """Returns the file to write, checked; None if the results go to a folder.
 
     Raises:
       UserError: for a file that is there already, or can't be written.
     """
-    out, image = command.out, command.files.image
+    out, image = request.out, request.files.image
     if names_file(out):
         target = Path(str(out))
-    elif out is None and command.plain:
+    elif out is None and request.plain:
         source = Path(str(image))
         target = source.with_name(f"{source.stem}_restored{_suffix(source, origin)}")
     else:
         return None
     for name in ("resume", "checkpoint"):
-        if name in command.given and command.flags[name] is not False:
+        if name in request.given and request.flags[name] is not False:
             problem = "needs a folder to keep the run in: --out=FOLDER"
-            raise UserError(name, command.flags[name], problem)
-    _check(target, image, overwrite=command.overwrite)
+            raise UserError(name, request.flags[name], problem)
+    _check(target, image, overwrite=request.overwrite)
     return target
 
 

@@ -14,7 +14,9 @@ from PIL import Image
 
 from dip_jax.app import restore as restore_arrays
 from dip_jax.app.cli import command, one, picture
-from dip_jax.app.cli.flags import FLAGS, parse, read_command
+from dip_jax.app.cli.flags import FLAGS
+from dip_jax.app.cli.parser import parse
+from dip_jax.app.cli.request import read_request
 from dip_jax.app.errors import FitError
 from dip_jax.app.files.results import FILES, claim_folder
 from dip_jax.app.recipe import NETWORKS, PRESETS, TASKS
@@ -442,8 +444,8 @@ def test_module_and_exit_code():
 
 
 def test_every_is_an_alias_of_chunk_steps(capsys):
-    assert read_command(parse(["--every=7"])).preset.counts.chunk_steps == 7
-    assert read_command(parse(["--every", "7"])) == read_command(parse(["--chunk_steps=7"]))
+    assert read_request(parse(["--every=7"])).preset.counts.chunk_steps == 7
+    assert read_request(parse(["--every", "7"])) == read_request(parse(["--chunk_steps=7"]))
     code, _, errors = run(capsys, "--every=0")
     assert code == 2
     assert errors == "dip-jax: --chunk_steps=0: must be at least 1 and at most 1000000000\n"

@@ -5,8 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from dip_jax.app.cli import command
-from dip_jax.app.cli.flags import parse, read_command
 from dip_jax.app.cli.inputs import read_inputs
+from dip_jax.app.cli.parser import parse
+from dip_jax.app.cli.request import read_request
 from dip_jax.app.files import write_picture
 
 RNG = np.random.default_rng(0)
@@ -30,7 +31,7 @@ def pictures(tmp_path, monkeypatch):
 
 
 def read(where):
-    flags = read_command(parse(["--image=p.png", f"--noise_from={where}"]))
+    flags = read_request(parse(["--image=p.png", f"--noise_from={where}"]))
     return read_inputs(flags, flags.files).noise
 
 

@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from dip_jax import damage
 from dip_jax.app import restore
 from dip_jax.app.cli import command
-from dip_jax.app.cli.flags import as_flag
+from dip_jax.app.cli.request import as_flag
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.machine import programs
-from dip_jax.app.recipe import Denoise, Inpaint, degrade, given_noise
+from dip_jax.app.recipe import Denoise, Inpaint, given_noise
 from dip_jax.noise import NoiseModel
 
 
@@ -80,7 +81,7 @@ def test_clipped_or_not_a_picture_compiles_nothing(tiny_presets):
     options = less | {"sigma": 25.0}
     for reference in (None, np.full((40, 40, 1), 0.1, np.float32)):
         clipped, whole = (
-            degrade.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
+            damage.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
             for grey, sigma in ((0.1, 25.0), (0.5, 5.0))
         )
         assert restore(clipped, reference=reference, **options).noise.clipped
@@ -93,7 +94,7 @@ def test_clipped_or_not_a_picture_compiles_nothing(tiny_presets):
 @pytest.mark.slow
 def test_hiding_assumes_no_noise_level(tiny_presets):
     """One that is given is used; an estimate may be of noise of another kind."""
-    y = degrade.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
+    y = damage.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
     options = {"steps": 2, "progress": False, "hide": 0.5}
     assert restore(y, **options).noise is None
     assert restore(y, sigma=60.0, **options).noise.level == 60

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import dip_jax
-from dip_jax.app.cli.flags import as_flag
+from dip_jax.app.cli.request import as_flag
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import CATALOGUE, PRESETS, TASKS, find_preset, list_presets
 

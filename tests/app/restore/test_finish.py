@@ -8,9 +8,9 @@ from dip_jax import compilation, filling
 from dip_jax.app import restore
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import BlindSpot, change, find_preset
-from dip_jax.app.recipe.degrade import add_noise
 from dip_jax.app.restore import finish
 from dip_jax.app.restore.canvas import put_on_canvas
+from dip_jax.damage import add_noise
 from dip_jax.noise import NoiseModel, smooth
 
 RNG = np.random.default_rng(0)

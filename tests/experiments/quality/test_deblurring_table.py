@@ -60,7 +60,7 @@ def test_a_preset_gets_a_row(picture, small_presets, tmp_path):
     ("flag", "words"),
     [
         ("--pictures=lena", "--pictures=lena: is unknown; there are camera/2"),
-        ("--kernels=box", "kernel=box: is neither a file nor a kernel"),
+        ("--kernels=box", "--kernels=box: takes one number behind the colon"),
         ("--methods=fsat", "--methods=fsat: is unknown"),
         ("--size=999", "--size=999: "),
     ],

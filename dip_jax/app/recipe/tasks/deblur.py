@@ -1,7 +1,7 @@
 """Removing a blur whose shape is known."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
-from dip_jax import operators
+from dip_jax import damage, operators
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.pictures import read_picture
-from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
     NOISE,
@@ -32,13 +31,6 @@ from dip_jax.noise import NoiseModel
 _LEAST_BALANCE = 0.02  # up to sigma 3; from there on the noise counts
 _BALANCE = 0.002  # per square of sigma in 8-bit levels
 _LEAST_WEIGHT = 1e-3  # of a kernel's largest value: a darker rim is dropped
-# Names of kernels, with what makes them and how many numbers they take.
-KERNELS: Mapping[str, tuple[Callable[..., np.ndarray], int]] = {
-    "gaussian": (operators.gaussian_kernel, 1),
-    "disk": (operators.disk_kernel, 1),
-    "motion": (operators.motion_kernel, 2),
-    "box": (operators.box_kernel, 1),
-}
 _FORMS = "gaussian:1.6, disk:4, motion:15,30, box:9, or a picture or .npy of the kernel"
 
 
@@ -48,23 +40,14 @@ def parse_kernel(text: str) -> np.ndarray:
     Raises:
       UserError: for another text, or a number out of range.
     """
-    name, colon, numbers = text.partition(":")
-    if name not in KERNELS or not colon:
+    if text.partition(":")[0] not in operators.KERNELS or ":" not in text:
         if Path(text).exists():
             return read_picture(text, flag="--kernel", from_zero=True).image.mean(axis=2)
         raise UserError("kernel", text, f"is neither a file nor a kernel; write {_FORMS}")
-    make, count = KERNELS[name]
     try:
-        values = [float(number) for number in numbers.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count:
-        wanted = "two numbers" if count > 1 else "one number"
-        raise UserError("kernel", text, f"takes {wanted} behind the colon; write {_FORMS}")
-    try:
-        return make(*values)
+        return operators.named_kernel(text)
     except ValueError as error:
-        raise UserError("kernel", text, f"is out of range ({error})") from error
+        raise UserError("kernel", text, f"{error}; write {_FORMS}") from error
 
 
 def check_kernel(given: Any, picture: np.ndarray) -> np.ndarray:
@@ -196,7 +179,7 @@ class Deblur(TaskSpec):
         text = options["kernel"] or "gaussian:1.6"
         kernel = check_kernel(text, image)
         sigma = 2.0 if options["sigma"] is None else options["sigma"]
-        observed = degrade.add_noise(degrade.blur(image, kernel), sigma, seed)
+        observed = damage.add_noise(damage.blur(image, kernel), sigma, seed)
         words = f"blurred by {text}, with noise of sigma {sigma:g} added"
         noise = NoiseModel("gaussian", sigma)
         return Degraded(observed, image, words, {"kernel": kernel}, noise)

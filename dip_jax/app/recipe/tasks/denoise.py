@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import dip_jax
+from dip_jax import damage
 from dip_jax.app.errors import UserError
-from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
     NOISE,
@@ -66,10 +66,10 @@ class Denoise(TaskSpec):
             return None
         if options["noise"] == "poisson":
             gain = 5.0 if options["gain"] is None else options["gain"]
-            observed = degrade.add_poisson_noise(image, gain, seed)
+            observed = damage.add_poisson_noise(image, gain, seed)
             words = f"with Poisson noise of gain {gain:g} added"
             return Degraded(observed, image, words, noise=NoiseModel("poisson", gain))
         sigma = 25.0 if options["sigma"] is None else options["sigma"]
-        observed = degrade.add_noise(image, sigma, seed)
+        observed = damage.add_noise(image, sigma, seed)
         words = f"with noise of sigma {sigma:g} added"
         return Degraded(observed, image, words, noise=NoiseModel("gaussian", sigma))

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 import dip_jax
-from dip_jax import filling
+from dip_jax import damage, filling
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.pictures import read_mask
-from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.tasks.base import (
     KEEP_KNOWN,
     Arrays,
@@ -123,7 +122,7 @@ class Inpaint(TaskSpec):
     ) -> Degraded | None:
         if options["missing"] is None and not demonstration:
             return None
-        mask = degrade.random_mask(image.shape[:2], self.missing / 100, seed)
+        mask = damage.random_mask(image.shape[:2], self.missing / 100, seed)
         if mask.min() == mask.max():
             problem = "leaves the picture whole or empty; change it"
             raise UserError("missing", self.missing, problem)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dip_jax import damage
 from dip_jax.app import restore
 from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
@@ -24,7 +25,6 @@ from dip_jax.app.recipe import (
     Split,
     build,
     choose_rule,
-    degrade,
     find_preset,
     split,
 )
@@ -205,7 +205,7 @@ def test_validation_is_unbiased_for_dark_poisson_noise(white, rule):
     truth, gain = 0.04, 50
     dark = np.full((96, 96, 3), truth, np.float32)
     dark[:10] = 1 if white else truth
-    y = degrade.add_poisson_noise(dark, gain, seed=0)
+    y = damage.add_poisson_noise(dark, gain, seed=0)
     noise = NoiseModel("poisson", gain).detect_clipping(y)
     assert noise.clipped == white
     parts = parts_of(rule, y, noise)
@@ -221,7 +221,7 @@ def test_validation_is_unbiased_for_dark_poisson_noise(white, rule):
 )
 def test_validation_is_unbiased_for_clipped_noise(kind, level, truth, rule):
     """Of flat pictures it likes best the one with the brightness before clipping."""
-    add = degrade.add_noise if kind == "gaussian" else degrade.add_poisson_noise
+    add = damage.add_noise if kind == "gaussian" else damage.add_poisson_noise
     y = add(np.full((128, 128, 3), truth, np.float32), level, seed=0)
     noise = NoiseModel(kind, level).detect_clipping(y)
     assert noise.clipped
@@ -286,7 +286,7 @@ def test_few_photons_in_the_dark_are_weak_noise():
 )
 def test_what_is_fitted_tells_nothing_of_what_validates(kind, level, s2):
     """Of a flat picture, noise of variance ``s2``."""
-    add = degrade.add_noise if kind == "gaussian" else degrade.add_poisson_noise
+    add = damage.add_noise if kind == "gaussian" else damage.add_poisson_noise
     y = add(np.full((128, 128, 3), 0.4, np.float32), level, seed=0)
     assert y.min() > 0
     assert y.max() < 1

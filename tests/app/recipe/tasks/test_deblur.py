@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dip_jax import damage
 from dip_jax.app import restore
 from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
 from dip_jax.app.machine.programs import compilations
-from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.tasks.deblur import Deblur, check_kernel, parse_kernel
 from dip_jax.noise import NoiseModel
 from dip_jax.operators import disk_kernel, gaussian_kernel, motion_kernel
@@ -70,7 +70,7 @@ def test_the_task_is_solved_by_the_sharp_picture_and_asks_nothing_of_the_margin(
     spec = Deblur(balance=0.02)
     kernel = check_kernel(SKEW, PICTURE)
     scene = np.random.default_rng(0).random((52, 60, 3), np.float32)  # beyond the picture too
-    blurred = degrade.blur(scene, kernel)
+    blurred = damage.blur(scene, kernel)
     known = np.zeros((52, 60, 1), np.float32)
     known[6:-6, 6:-6] = 1
     y = np.where(known == 1, blurred, 0.7)

@@ -1,0 +1,85 @@
+"""From the words of the command line to the values of the flags."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from dip_jax.app.cli.flags import FLAGS
+from dip_jax.app.errors import UserError
+from dip_jax.app.files.formats import format_of_suffix
+from dip_jax.app.recipe import TASKS
+
+# Old names, still understood.
+_ALIASES = {"every": "chunk_steps"}
+_SHORT = {"help": "h", "out": "o"}
+
+
+def parse(argv: list[str]) -> dict[str, Any]:
+    """Returns the values of all flags, and the names of those given as ``given``.
+
+    Raises:
+      UserError: for anything that is no flag, or no value of one.
+    """
+    values = _define()
+    try:
+        rest = values(["dip-jax", *argv])[1:]
+    # ValueError and OSError: a value for --noFLAG, a --flagfile that is none.
+    except (flags.Error, ValueError, OSError) as error:
+        problem = "is no text file" if isinstance(error, UnicodeDecodeError) else error
+        raise UserError("", "", f"{problem}; see --help") from error
+    for flag in FLAGS:
+        if flag.kind is str and values[flag.name].value == "":  # an unset shell variable
+            raise UserError(f"--{flag.name}", "", "is empty; name a file or a folder, or drop it")
+    known = {flag.name: values[flag.name].value for flag in FLAGS}
+    given = {flag.name for flag in FLAGS if values[flag.name].present}
+    plain = _plain_paths(rest, given)
+    given |= plain.keys()
+    return known | plain | {"given": frozenset(given), "plain": "image" in plain}
+
+
+def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:
+    """Returns what the arguments that are no flags name: the picture, and where its result goes.
+
+    Raises:
+      UserError: for too many, or one beside the flag that says the same.
+    """
+    names = ("image", "out")
+    if "" in rest:
+        raise UserError("", "", "an empty path was given; name a file or a folder, or drop it")
+    if len(rest) > len(names):
+        mend = "for many pictures, name their folder, or a pattern in quotes"
+        raise UserError(rest[2], "", f"is a third path, after IN and OUT; {mend}")
+    for name, path in zip(names, rest, strict=False):
+        if name in given:
+            raise UserError(path, "", f"is a path too many beside --{name}; drop one")
+    if rest and rest[0] in TASKS and not os.path.exists(rest[0]):
+        raise UserError(rest[0], "", f"is no file; write --task={rest[0]}")
+    if len(rest) == 2 and Path(rest[1]).suffix and not Path(rest[1]).is_dir():
+        known = rest[1].endswith("/") or format_of_suffix(Path(rest[1])) is not None
+        if not known:
+            mend = "take .png, .tif or .jpg, or end a folder's name with /"
+            raise UserError("out", rest[1], f"has a suffix of no known format; {mend}")
+    return dict(zip(names, rest, strict=False))
+
+
+def _define() -> flags.FlagValues:
+    """Returns the command's flags, in a holder of their own."""
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may follow plain paths
+    define = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_bool,
+    }
+    for kind_name, kind, default, text in ((f.name, f.kind, f.default, f.help) for f in FLAGS):
+        if isinstance(kind, tuple):
+            flags.DEFINE_enum(kind_name, default, kind, text, flag_values=values)
+        else:
+            short = _SHORT.get(kind_name)
+            define[kind](kind_name, default, text, flag_values=values, short_name=short)
+    for old, new in _ALIASES.items():
+        flags.DEFINE_alias(old, new, flag_values=values)
+    return values

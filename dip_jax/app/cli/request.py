@@ -1,0 +1,154 @@
+"""From the values of the flags to plain records, checked as far as that needs no file."""
+
+import math
+from typing import Any, NamedTuple
+
+from dip_jax.app.cli.flags import FLAGS, MANY, SETTINGS, task_flags
+from dip_jax.app.errors import UserError
+from dip_jax.app.machine import Cluster
+from dip_jax.app.recipe import (
+    DEFAULT_TASK,
+    TASKS,
+    Options,
+    Preset,
+    TaskSpec,
+    change,
+    find_preset,
+    given_noise,
+)
+from dip_jax.noise import NoiseModel
+
+
+class Files(NamedTuple):
+    """Where a run's pictures lie; None for those that it has not."""
+
+    image: str | None
+    data: dict[str, str | None] = {}  # noqa: RUF012
+    """What the flags of the task's data say, by name."""
+    reference: str | None = None
+
+
+class Request(NamedTuple):
+    """What the flags say, checked as far as that needs no file."""
+
+    preset: Preset
+    kind: str
+    """Of the noise."""
+    noise: NoiseModel | None
+    """The noise, if its level is given."""
+    files: Files
+    options: Options
+    """The task's flags."""
+    given: frozenset[str]
+    """The names of the flags that were given."""
+    flags: dict[str, Any]
+    """The values of all flags, for the record."""
+    seed: int
+    fit_memory: bool
+    backend: str
+    devices: int | None
+    cluster: Cluster
+    out: str | None
+    overwrite: bool
+    resume: bool
+    checkpoint: float
+    page: int | None
+    strip: bool
+    plain: bool
+    """Whether the picture was named by a plain path, so that its result is a file."""
+
+    @property
+    def task(self) -> TaskSpec:
+        """What to do."""
+        return self.preset.task
+
+
+def read_request(values: dict[str, Any]) -> Request:
+    """Returns the flags' values as records.
+
+    Raises:
+      UserError: for a value out of range, or flags that do not go together. It names an argument;
+        :func:`as_flag` makes that a flag.
+    """
+    task = values["task"]
+    if task is None and values["preset"] is None:
+        task = DEFAULT_TASK
+    preset = find_preset(values["preset"] or "fast", task)
+    spec = type(preset.task)
+    _check_belonging(values, spec)
+    names = [flag.name for flag in SETTINGS]
+    names += [flag.name for flag in spec.flags if flag.name in spec.fields()]
+    preset = change(preset, **{name: values[name] for name in names if values[name] is not None})
+    if not 0 <= values["seed"] < 2**32:
+        raise UserError("seed", values["seed"], "must be from 0 to 2**32 - 1")
+    if not 0 <= values["checkpoint"] < math.inf:
+        raise UserError("checkpoint", values["checkpoint"], "must be a number of seconds from 0 on")
+    if values["page"] is not None and values["page"] < 1:
+        raise UserError("page", values["page"], "must be at least 1")
+    options = {flag.name: values[flag.name] for flag in task_flags(spec)}
+    preset.task.check_options(options)
+    if preset.task.makes_data(options) and values["reference"] is not None:
+        problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
+        raise UserError("reference", values["reference"], problem)
+    return Request(
+        preset=preset,
+        kind=values["noise"],
+        noise=given_noise(values["noise"], preset.task, values["sigma"], values["gain"]),
+        files=Files(
+            values["image"],
+            {data.name: values[data.name] for data in spec.data},
+            values["reference"],
+        ),
+        options=options,
+        given=values["given"],
+        flags={
+            name: value
+            for name, value in values.items()
+            if name not in ("given", "plain", "help", "list_presets")
+        },
+        seed=values["seed"],
+        fit_memory=values["fit_memory"],
+        backend=values["backend"],
+        devices=values["devices"],
+        cluster=Cluster(
+            values["distributed"], values["coordinator"], values["processes"], values["process"]
+        ),
+        out=values["out"],
+        overwrite=values["overwrite"],
+        resume=values["resume"],
+        checkpoint=values["checkpoint"],
+        page=values["page"],
+        strip=values["strip"],
+        plain=values["plain"],
+    )
+
+
+def check_one(request: Request) -> None:
+    """Raises a UserError for flags that only many pictures heed."""
+    for flag in MANY:
+        if flag.name in request.given:
+            raise UserError(flag.name, request.flags[flag.name], "is for many pictures; drop it")
+
+
+def as_flag(error: UserError) -> UserError:
+    """Returns the error with the flag's name in place of the argument's."""
+    names = {flag.name for flag in FLAGS}
+    name = f"--{error.name}" if error.name in names else error.name
+    return type(error)(name, error.value, error.problem_and_mend)
+
+
+def _check_belonging(values: dict[str, Any], task: type[TaskSpec]) -> None:
+    """Raises a UserError for flags of other tasks, which would be ignored."""
+    own = {flag.name for flag in task_flags(task)}
+    for flag in FLAGS:
+        owners = [
+            other.name
+            for other in TASKS.values()
+            if flag.name in {each.name for each in task_flags(other)}
+        ]
+        if flag.name in values["given"] and owners and flag.name not in own:
+            raise UserError(
+                flag.name,
+                values[flag.name],
+                f"has no meaning for --task={task.name}; it belongs to {' and '.join(owners)}",
+            )
