@@ -6,17 +6,21 @@ import numpy as np
 
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.impulses import find_impulses
-from dip_jax.noise.measure import TEXTURE, measure_spectrum, model_noise
+from dip_jax.noise.measure import TEXTURE, Spectrum, measure_spectrum, model_noise
 from dip_jax.noise.model import NoiseModel
 
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
+_SHARED = 0.6  # correlation of channels; 0.7 to 0.9 where JPEG halved the colours' resolution
 _TEXTURED = 0.8  # beyond the noise of cameras, of which 0.5 to 0.76 was measured
 _VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
 _UNCLEAR = 0.25  # excess from which strong noise may be texture
-_STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than
-_FEW = 2  # classes of brightness; in these alone, it is texture
+_STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than a slight excess
+_FLOOR = 1.35  # plateau up to which there is a floor of noise
+_CAMERA_FLOOR = 1.7  # the same, of weak noise as correlated as a camera's
+_JUMP = 1.5  # of the measured deviation, from which it is texture
+_ALIKE = 1.4  # spread up to which what all parts of a picture have is noise
 
 
 class Verdict(NamedTuple):
@@ -36,9 +40,10 @@ class Verdict(NamedTuple):
 def identify_noise(y: np.ndarray) -> Verdict:
     """Tells the kind of noise of ``y`` and measures it.
 
-    Noise is called white if neighbours hardly share it and it is the same at all brightnesses; its
-    level is then that of :func:`.estimate_noise`. A picture has none if its smooth blocks hold
-    less than a level or two, or texture only.
+    Noise is called white if neighbours and channels hardly share it and it is the same at every
+    brightness; its level is then that of :func:`.estimate_noise`. A picture has none if its smooth
+    blocks hold less than a level or two, or texture only. Of what may be texture, no more is taken
+    for noise than its finest frequencies allow.
 
     Of a picture with impulses (:func:`.find_impulses`), ``noise`` is what the other pixels have.
 
@@ -60,7 +65,7 @@ def identify_noise(y: np.ndarray) -> Verdict:
 def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     found = measure_spectrum(y)
     if found is None:
-        return _guess(y, "too few smooth parts to tell")
+        return _guess(y, np.inf, "too few smooth parts to tell")
     deviation = 255 * np.sqrt(found.variance.mean(axis=1))
     evidence = (
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
@@ -70,22 +75,39 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     faint = found.level < _FAINT and not camera
     if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
+    if _may_be_texture(found, camera=camera):
+        return _guess(y, found.fine_level, f"texture hides it; {evidence}")
     model = model_noise(found)
-    if found.correlation >= _CORRELATED:
-        doubtful = len(found.brightness) <= _FEW or found.excess > _UNCLEAR
-        if (found.level > _STRONG and doubtful) or found.correlation > _TEXTURED:
-            return _guess(y, f"texture hides it; {evidence}")
+    if _is_correlated(found):
         return Verdict("correlated", model, evidence)
     if deviation.max() > _VARIES * deviation.min():
         return Verdict("signal-dependent", model._replace(kernel=None), evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
 
 
-def _guess(y: np.ndarray, evidence: str) -> Verdict:
-    """Takes noise of unknown kind for white, and little of it for none."""
+def _is_correlated(found: Spectrum) -> bool:
+    """Whether neighbours or channels share much of the noise."""
+    return found.correlation >= _CORRELATED or found.sharing >= _SHARED
+
+
+def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:
+    """Whether what was measured need not be noise. ``camera`` is whether it is like a camera's."""
+    if found.jump > _JUMP:
+        return True
+    if not _is_correlated(found):
+        return False
+    strong = found.level > _STRONG
+    floor = found.plateau <= (_CAMERA_FLOOR if camera and not strong else _FLOOR)
+    trusted = (floor and found.correlation <= _TEXTURED) or found.spread <= _ALIKE
+    return not trusted or (strong and found.excess > _UNCLEAR)
+
+
+def _guess(y: np.ndarray, most: float, evidence: str) -> Verdict:
+    """Takes noise of unknown kind for white, up to level ``most``, and little of it for none."""
     noise = estimate_noise(y, "gaussian")
+    noise = noise._replace(level=min(noise.level, most))
     if noise.level < _LEAST:
-        return Verdict("none", NoiseModel("gaussian", 0.0), f"level {noise.level:.1f} of 255")
+        return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     return Verdict("unknown", noise, evidence)
 
 

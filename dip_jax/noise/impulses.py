@@ -5,9 +5,14 @@ import numpy as np
 _LEAST = 0.002  # share of the pixels
 _MOST = 0.45  # with more, black and white are the picture's own
 _NEAR = 0.1  # from black and white, in the image's units
-_FEW_NEAR = 0.3  # so many nearly black or white pixels to an impulse; clipped noise has more
+_MANY = 0.05  # share from which clipped noise looks more alike
+_FEW_NEAR = (
+    0.85,
+    0.3,
+)  # so many nearly black or white pixels to an impulse; clipped noise has more
 _APART = 0.15  # from the median around, in the image's units
-_CLUSTERED = 2.0  # times as many neighbours of impulses are impulses as chance has it
+# Times as many neighbours of impulses are impulses as chance has it, likewise.
+_CLUSTERED = (4.0, 2.0)
 
 
 def find_impulses(y: np.ndarray) -> np.ndarray | None:
@@ -41,10 +46,11 @@ def find_impulses(y: np.ndarray) -> np.ndarray | None:
     found = (extreme & apart).any(axis=2)
     nearly = ((y <= _NEAR) | (y >= 1 - _NEAR)) & ~extreme & apart
     share = found.mean()
-    if share < _LEAST or nearly.any(axis=2).mean() > _FEW_NEAR * share:
+    many = int(share > _MANY)
+    if share < _LEAST or nearly.any(axis=2).mean() > _FEW_NEAR[many] * share:
         return None
     pairs = [(found[1:], found[:-1]), (found[:, 1:], found[:, :-1])]
     beside = max((one & other).mean() for one, other in pairs)
     # Three standard deviations of chance, for few impulses.
-    chance = share**2 * _CLUSTERED + 3 * share / np.sqrt(found.size)
+    chance = _CLUSTERED[many] * (share**2 + 1.5 * share / np.sqrt(found.size))
     return found if beside <= chance else None

@@ -7,8 +7,12 @@ import numpy as np
 from dip_jax.noise.model import NoiseModel
 
 _SIDE = 12  # pixels of a block: three times the reach of most cameras' noise
-_COARSE = 2  # frequencies up to this hold the picture's shading: they choose the smooth blocks
-_SMOOTHEST = 0.25  # share of the blocks, of each brightness
+_COARSE = 2  # frequencies up to this hold the picture's shading
+_SHARES = (0.5, 0.25)  # of the blocks of a class, if they are as smooth as the smoothest
+_SMOOTHEST = 0.1  # share that is taken else
+_LEAST_CHOSEN = 24
+_ALIKE = 1.1  # ratio of energies up to which blocks are as smooth as the smoothest
+_NEXT = (0.15, 0.3)  # the blocks after the smoothest, for the plateau
 _CLASSES = 6  # of brightness
 _LEAST_BLOCKS = 32
 _LEAST_FLAT = 48  # pixels a side, which hold so many
@@ -18,9 +22,14 @@ _GRID = 32  # of frequencies, for the filter
 _REACH = 10  # pixels of the filter on either side
 _NODES = 33  # of the table of deviations
 _TINY = 1e-12
-_NOISY = 0.15  # excess up to which blocks hold noise and little else
-_SPREAD = 0.1
+_EVEN = 1.3  # plateau up to which blocks hold noise and little else
+_LIGHT = 0.4  # excess, likewise
 TEXTURE = 0.6  # excess from which blocks hold more texture than noise
+_LEAST_CLASSES = 3  # of brightness, for the spread
+_MOST_JUMP = 2.0  # in deviation, besides that of photons: what gamma curves do to cameras' noise
+_DARK = 0.05  # in brightness: below, black may be cut, and the noise with it
+_CUT = (0.02, 0.3)  # share of clipped pixels in a block; the second if the first leaves too few
+_FINEST = 14  # of 22
 _SOFT = 0.7  # frequencies over which the spectrum is smoothed
 _RISE = 0.35  # power of the rise towards coarse frequencies: least error over 20 photographs
 _MOST_RISE = 3.0
@@ -40,6 +49,19 @@ class Spectrum(NamedTuple):
     """How much heavier the tails of the coefficients are than those of Gaussian noise: the log of
     mean over median of their squares, less that of noise. About 0 for noise, 1 and more for
     texture."""
+    plateau: float
+    """How much more energy the next blocks have than the smoothest. About 1 if there is a floor,
+    which is noise; 1.5 and more if blocks get smoother and smoother, as those of textures do. Of
+    the classes of brightness, the second best counts."""
+    fine_level: float
+    """The level of what white noise there can be, in 8-bit levels: of the finest frequencies, where
+    there is least of it."""
+    spread: float
+    """Ratio of the largest to the smallest deviation of the classes of brightness. Near 1, it is
+    noise that is the same everywhere; infinite if there are too few classes."""
+    jump: float
+    """How much more the deviation differs from one brightness to another than that of any camera's
+    noise. Above 1, some is texture."""
     blocks: int
     """How many were measured."""
 
@@ -55,12 +77,20 @@ class Spectrum(NamedTuple):
         power = np.einsum("iiuv,i->uv", self.power, self.variance.mean(axis=0))
         return float((power * (cosine + cosine[:, None])).sum() / (2 * power.sum()))
 
+    @property
+    def sharing(self) -> float:
+        """The correlation between channels at a pixel, in the mean; 0 for one channel."""
+        channels = len(self.power)
+        means = self.power.mean(axis=(2, 3))
+        return float((means.sum() - channels) / max(channels * (channels - 1), 1))
+
 
 def measure_spectrum(y: np.ndarray) -> Spectrum | None:
     """Measures the noise of ``y`` in its smooth blocks; None if it has too few.
 
-    Blocks are chosen by their coarsest frequencies alone, which says nothing of noise at the
-    others. There, the median of the squared coefficients is that of noise as long as half of the
+    Half of the fine frequencies chooses the smoothest blocks, where the other half is measured, and
+    the reverse. Noise is independent from half to half, so the choice says nothing of it; texture
+    is not. The median of the squared coefficients is that of noise as long as half of the chosen
     blocks are smooth (the idea of Lebrun, Colom and Morel, The Noise Clinic, 2015).
 
     Args:
@@ -70,56 +100,145 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
 
     blocks = _cut_blocks(np.asarray(y, np.float64))
     cut = ((blocks <= 0) | (blocks >= 1)).mean(axis=(1, 2, 3))
-    blocks = blocks[(cut < 0.02) & (blocks.var(axis=(2, 3)).min(axis=1) > _TINY)]
-    if len(blocks) < _LEAST_BLOCKS:
+    usable = blocks.var(axis=(2, 3)).min(axis=1) > _TINY
+    for most in _CUT:
+        kept = usable & (cut < most)
+        if kept.sum() >= _LEAST_BLOCKS:
+            break
+    else:
         return None
+    blocks = blocks[kept]
     coefficients = dctn(blocks, axes=(2, 3), norm="ortho")
     order = np.add.outer(np.arange(_SIDE), np.arange(_SIDE))
     fine = order > _COARSE
-    luma = coefficients.sum(axis=1)
-    shading = (luma[:, (order > 0) & ~fine] ** 2).sum(axis=1)
+    halves = np.stack([fine & (order % 2 == parity) for parity in (0, 1)])
+    energies = _measure_energies(coefficients, halves)
     means = blocks.mean(axis=(1, 2, 3))
-    classes = min(_CLASSES, len(means) // _LEAST_BLOCKS)
-    smooth = []
-    for part in np.array_split(np.argsort(means), classes):
-        kept = part[np.argsort(shading[part])[: max(8, round(_SMOOTHEST * len(part)))]]
-        smooth.append(_Class.from_blocks(coefficients[kept], means[kept], fine))
-    # Texture in one brightness says nothing of the noise there: its neighbours' noise counts.
-    limit = max(_NOISY, min(one.excess for one in smooth) + _SPREAD)
-    smooth = [one for one in smooth if one.excess <= limit]
-    power = _extend(_cross_power(np.concatenate([one.scaled for one in smooth])), order)
+    classes = min(_CLASSES, max(1, len(means) // (2 * _LEAST_BLOCKS)))
+    found = [
+        _Class.from_blocks(coefficients[part], means[part], energies[:, part], halves)
+        for part in np.array_split(np.argsort(means), classes)
+    ]
+    even = [one for one in found if one.plateau <= _EVEN and one.excess <= _LIGHT] or found
+    power = _extend(_cross_power(np.concatenate([one.scaled for one in even])), order)
     own = np.einsum("iiuv->i", power) / _SIDE**2
     # With what the coarse frequencies add.
     added = own / np.einsum("iiuv,uv->i", power, fine) * fine.sum()
-    sizes = [len(one.scaled) for one in smooth]
+    sizes = [len(one.scaled) for one in even]
+    variance = _limit_variance(found, even)
     return Spectrum(
         power / np.sqrt(np.multiply.outer(own, own))[:, :, None, None],
-        np.array([one.brightness for one in smooth]),
-        np.array([one.variance for one in smooth]) * added,
-        float(np.average([one.excess for one in smooth], weights=sizes)),
+        np.array([one.brightness for one in found]),
+        variance * added,
+        float(np.average([one.excess for one in even], weights=sizes)),
+        sorted(one.plateau for one in found)[min(1, len(found) - 1)],
+        _measure_fine_level(found, order),
+        _measure_spread(found, variance, len(even)),
+        _measure_jump(found, even),
         sum(sizes),
     )
 
 
+def _measure_energies(found: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    """Returns the luma's energy ``[2, n]`` of each block in either half of the frequencies.
+
+    All frequencies count alike: each is divided by its median.
+    """
+    luma = found.sum(axis=1) ** 2
+    luma /= np.maximum(np.median(luma, axis=0), _TINY)
+    return np.stack([luma[:, half].mean(axis=1) for half in halves])
+
+
 class _Class(NamedTuple):
-    """Smooth blocks of similar brightness."""
+    """The smoothest blocks of similar brightness."""
 
     brightness: float
     variance: np.ndarray
     """``[c]``: at fine frequencies."""
     scaled: np.ndarray
-    """``[n, c, b, b]``: the coefficients over their standard deviation."""
+    """``[n, c, b, b]``: the coefficients over their standard deviation. At each frequency, they
+    are of blocks that the other half of the frequencies chose."""
     excess: float
+    plateau: float
 
     @classmethod
-    def from_blocks(cls, found: np.ndarray, means: np.ndarray, fine: np.ndarray) -> "_Class":
-        middle = np.median(found**2, axis=0) / _MEDIAN
+    def from_blocks(
+        cls, found: np.ndarray, means: np.ndarray, energies: np.ndarray, halves: np.ndarray
+    ) -> "_Class":
+        ranks = np.argsort(energies, axis=1)
+
+        def energy(first: int, last: int) -> float:
+            either = [energies[1 - i, ranks[i, first:last]] for i in (0, 1)]
+            return float(np.mean(np.median(either, axis=1)))
+
+        size = len(found)
+        count = min(size, max(_LEAST_CHOSEN, round(_SMOOTHEST * size)))
+        lowest = max(energy(0, count), _TINY)
+        low, high = (round(share * size) for share in _NEXT)
+        plateau = energy(low, max(high, low + 1)) / lowest
+        for share in _SHARES:
+            more = round(share * size)
+            if more > count and energy(0, more) <= _ALIKE * lowest:
+                count = more
+                break
+        chosen = np.where(halves[0], found[ranks[1, :count]], found[ranks[0, :count]])
+        fine = halves.any(axis=0)
+        middle = np.median(chosen**2, axis=0) / _MEDIAN
         variance = np.maximum(middle[:, fine].mean(axis=1), _TINY)
-        luma = found.sum(axis=1) ** 2
+        luma = chosen.sum(axis=1) ** 2
         mean, median = (np.maximum(f(luma, axis=0), _TINY) for f in (np.mean, np.median))
         excess = np.log(_MEDIAN * mean / median)[fine].mean()
-        scaled = found / np.sqrt(variance)[:, None, None]
-        return cls(float(means.mean()), variance, scaled, float(excess))
+        scaled = chosen / np.sqrt(variance)[:, None, None]
+        return cls(float(means.mean()), variance, scaled, float(excess), plateau)
+
+
+def _limit_variance(found: list[_Class], even: list[_Class]) -> np.ndarray:
+    """Returns the variance ``[k, c]`` of each class.
+
+    Where a class holds texture, its variance is a limit: that of its neighbours counts, if less,
+    which grows with the brightness beyond the brightest of them, as that of photons does.
+    """
+    brightness = np.array([one.brightness for one in found])
+    known = np.array([one.brightness for one in even])
+    variance = np.array([one.variance for one in even])
+    trusted = np.stack([np.interp(brightness, known, channel) for channel in variance.T], axis=1)
+    trusted *= np.maximum(brightness / known[-1], 1)[:, None]
+    return np.minimum(np.array([one.variance for one in found]), trusted)
+
+
+def _measure_fine_level(found: list[_Class], order: np.ndarray) -> float:
+    """Returns :attr:`Spectrum.fine_level`."""
+    finest = order >= _FINEST
+    variances = [
+        (one.variance * np.median(one.scaled**2, axis=0)[:, finest].mean(axis=1) / _MEDIAN).mean()
+        for one in found
+    ]
+    return float(255 * np.sqrt(min(variances)))
+
+
+def _measure_spread(found: list[_Class], variance: np.ndarray, even: int) -> float:
+    """Returns :attr:`Spectrum.spread`, without what is texture if ``even`` classes hold none."""
+    if len(found) < _LEAST_CLASSES:
+        return np.inf
+    if even < _LEAST_CLASSES:
+        variance = np.array([one.variance for one in found])
+    deviation = np.sqrt(variance.mean(axis=1))
+    return float(deviation.max() / deviation.min())
+
+
+def _measure_jump(found: list[_Class], even: list[_Class]) -> float:
+    """Returns :attr:`Spectrum.jump`: of photons, the variance grows with the brightness."""
+    # Any class is a limit for the noise of the others, unless it is too dark to tell.
+    limits = [one for one in found if one.brightness >= _DARK] or found
+    limit, deviation = (
+        np.maximum([np.sqrt(one.variance.mean()) for one in part], 1 / 255)
+        for part in (limits, even)
+    )
+    brightness, place = (
+        np.maximum([one.brightness for one in part], _DARK) for part in (limits, even)
+    )
+    photons = np.sqrt(np.maximum(np.divide.outer(place, brightness), 1))
+    return float((deviation / (_MOST_JUMP * photons * limit).min(axis=1)).max())
 
 
 def _cross_power(found: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from dip_jax.app.recipe.degrade import jpeg
 from dip_jax.noise import NoiseModel, identify_noise
 
 RNG = np.random.default_rng(5)
@@ -57,3 +58,37 @@ def test_a_small_picture_is_taken_for_white_and_a_drawing_has_no_noise():
 def test_the_remains_of_shading_are_no_noise():
     waves = CLEAN + 0.2 * np.sin(COLUMNS * 11)[:, :, None]
     assert identify_noise(waves).kind == "none"
+
+
+def test_noise_through_jpeg_is_shared_by_the_channels():
+    verdict = identify_noise(jpeg(draw("white"), 95))
+    assert verdict.kind == "correlated"
+    kernel = np.asarray(verdict.noise.kernel)
+    shared = np.einsum("uvij,uvkj->ik", kernel, kernel)  # each channel's own is 1
+    assert shared[0, 1] > 0.5
+
+
+def weave(strengths):
+    """Soft texture whose strength differs from place to place, as in nature."""
+    grain = gaussian_filter(RNG.standard_normal(CLEAN.shape[:2]), 0.8)
+    return CLEAN + (strengths * grain / grain.std())[:, :, None]
+
+
+def test_uneven_texture_is_not_taken_for_noise_of_its_strength():
+    rough = gaussian_filter(RNG.standard_normal(CLEAN.shape[:2]), 12)
+    strengths = 0.04 * np.exp(1.2 * rough / rough.std())
+    assert 255 * np.sqrt(np.mean(strengths**2)) > 15
+    assert identify_noise(weave(strengths)).noise.level < 4
+
+
+def test_texture_of_one_brightness_is_no_noise():
+    """Noise does not jump from a tenth to all of its level where a picture gets brighter."""
+    verdict = identify_noise(weave(np.where(CLEAN.mean(axis=2) > 0.5, 0.06, 0.004)))
+    assert verdict.noise.level < 3
+
+
+def test_clipped_noise_is_still_seen():
+    noisy = np.clip(CLEAN + 0.35 * RNG.standard_normal(CLEAN.shape), 0, 1)
+    verdict = identify_noise(noisy)
+    assert verdict.kind == "white"
+    assert verdict.noise.level == pytest.approx(0.35 * 255, rel=0.2)
