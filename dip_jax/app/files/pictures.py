@@ -3,7 +3,7 @@
 import os
 import stat
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,7 +26,6 @@ from dip_jax.app.files.formats import (
 from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 
 StrPath = str | os.PathLike[str]
-_LUMA = np.array([[0.299], [0.587], [0.114]])
 _HEAD = 64  # bytes that tell a format
 
 
@@ -59,6 +58,8 @@ class Picture(NamedTuple):
     origin: Origin = ORIGIN
     remarks: tuple[str, ...] = ()
     """Lines on what was understood."""
+    orientation: int = 1
+    """Of EXIF or TIFF, by which the stored pixels were turned upright."""
 
 
 def read_picture(
@@ -117,69 +118,7 @@ def read_picture(
         contents.layout,
     )
     lines = tuple(printable(f"{flag}={path} {remark}") for remark in remarks)
-    return Picture(image, contents.alpha, holes, origin, lines)
-
-
-def read_mask(
-    path: StrPath,
-    shape: Sequence[int],
-    *,
-    invert: bool = False,
-    grow: int = 0,
-    flag: str = "--mask",
-) -> tuple[np.ndarray, list[str]]:
-    """Reads a mask: white (luma of half or more) is known, black is to be filled.
-
-    Args:
-      path: a file that `read_picture` can read.
-      shape: the picture's [h, w] or [h, w, c].
-      invert: True if black is known and white is to be filled (--invert_mask).
-      grow: pixels by which what is to be filled grows on all sides (--grow_mask).
-      flag: the flag that named the file, for errors and remarks.
-
-    Returns:
-      The mask, float32 [h, w, 1] with 1 = known and 0 = to be filled, and remarks:
-      one-line strings on what looks like a slip but need not be one.
-
-    Raises:
-      UserError: if the file cannot be read, its size differs from the picture's, or
-        nothing or everything is known.
-    """
-    from scipy.ndimage import minimum_filter
-
-    picture, alpha, *_ = read_picture(path, flag=flag)
-    size, wanted = (f"{s[1]}x{s[0]}" for s in (picture.shape, shape))
-    if size != wanted:
-        problem = f"is {size}, but the picture is {wanted}; give a mask of that size"
-        raise UserError(flag, path, problem)
-    # Rounded, so that a grey of exactly a half stays a half in all three channels.
-    luma = (picture @ _LUMA).round(6) if picture.shape[2] == 3 else picture
-    mask = ((luma >= 0.5) != invert).astype(np.float32)
-
-    hidden = 100 * np.mean(mask == 0)  # percent
-    if hidden in (0, 100):
-        state = "known" if hidden else "to fill"
-        known, fill = ("black", "white") if invert else ("white", "black")
-        habit = f"here {known} is known and {fill} is filled"
-        problem = f"leaves nothing {state}: {habit}; paint both, or see --invert_mask"
-        raise UserError(flag, path, problem)
-    mask = minimum_filter(mask, (2 * grow + 1, 2 * grow + 1, 1))
-    hidden = 100 * np.mean(mask == 0)
-    if hidden == 100:
-        raise UserError("--grow_mask", grow, "leaves nothing known; take less")
-
-    remarks = []
-    if hidden > 90:
-        swap = "black should be filled, drop" if invert else "white should be filled, pass"
-        remarks.append(f"hides {hidden:.1f} % of the picture: if {swap} --invert_mask")
-    elif hidden < 0.1:
-        remarks.append(f"hides only {hidden:.3f} % of the picture: is that meant?")
-    grey = 100 * np.mean((luma > 0.1) & (luma < 0.9))
-    if grey > 5:
-        remarks.append(f"is grey in {grey:.1f} % of its pixels: they are cut at half")
-    if alpha is not None and (alpha < natural_scale(alpha.dtype).high).any():
-        remarks.append("is transparent in places: only its colours count")
-    return mask, [printable(f"{flag}={path} {remark}") for remark in remarks]
+    return Picture(image, contents.alpha, holes, origin, lines, contents.orientation)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

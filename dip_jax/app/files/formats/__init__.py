@@ -38,11 +38,12 @@ FORMATS = (
         _read_with_pillow("JPEG", "MPO"),
         pillow.save_jpeg,
         holds_alpha=False,
+        lossy=True,
     ),
     Format(
         "TIFF", (".tif", ".tiff"), begins(*tiff.MARKS), tiff.read_tiff, tiff.save_tiff, tiff.DEPTHS
     ),
-    Format("WebP", (".webp",), _is_webp, _read_with_pillow("WEBP"), pillow.save_webp),
+    Format("WebP", (".webp",), _is_webp, _read_with_pillow("WEBP"), pillow.save_webp, lossy=True),
     Format(
         "BMP",
         (".bmp", ".dib"),
@@ -71,8 +72,8 @@ FORMATS = (
         by_name=True,
     ),
     Format("NPZ", (".npz",), begins(arrays.ZIP), arrays.read_npz, arrays.save_npz, arrays.DEPTHS),
-    Format("HEIC", (".heic", ".heif"), extras.is_brand(extras.HEIC), extras.read_heic),
-    Format("AVIF", (".avif",), extras.is_brand(extras.AVIF), extras.read_avif),
+    Format("HEIC", (".heic", ".heif"), extras.is_brand(extras.HEIC), extras.read_heic, lossy=True),
+    Format("AVIF", (".avif",), extras.is_brand(extras.AVIF), extras.read_avif, lossy=True),
     Format("raw", _RAW, begins(*tiff.MARKS), extras.read_raw, by_name=True),
     Format("JPEG XL", (".jxl",), begins(*extras.JXL), extras.read_jxl),
 )

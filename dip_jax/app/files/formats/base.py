@@ -77,6 +77,8 @@ class Contents(NamedTuple):
     encoding: Mapping[str, Any] = {}
     """How the file's format stored it, such as the quality of a JPEG."""
     layout: Layout = Layout()
+    orientation: int = 1
+    """Of EXIF or TIFF (1 to 8), by which the stored pixels were turned."""
     remarks: tuple[str, ...] = ()
     """What is to be said of the reading, each to follow the file's name."""
 
@@ -98,6 +100,8 @@ class Format(NamedTuple):
     holds_alpha: bool = True
     by_name: bool = False
     """Whether a file's suffix decides, since its first bytes may be another format's."""
+    lossy: bool = False
+    """Whether it smears sharp edges."""
 
 
 def begins(*marks: bytes) -> Callable[[bytes], bool]:

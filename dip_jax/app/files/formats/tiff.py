@@ -100,13 +100,14 @@ def _read_deep(source: Source, page: Any, metadata: Metadata, remarks: tuple[str
         pixels = most - pixels
         remarks = (*remarks, "has white as zero: turned about")
     tag = page.tags.get(_ORIENTATION)
-    pixels = upright(pixels, 1 if tag is None else int(tag.value))
+    orientation = 1 if tag is None else int(tag.value)
+    pixels = upright(pixels, orientation)
     alpha = None
     if pixels.shape[2] in (2, 4):
         alpha, pixels = np.ascontiguousarray(pixels[:, :, -1]), pixels[:, :, :-1]
     encoding = {"compressed": int(page.compression) != 1}
     pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
-    return Contents(pixels, alpha, metadata, encoding, remarks=remarks)
+    return Contents(pixels, alpha, metadata, encoding, orientation=orientation, remarks=remarks)
 
 
 def _decode(source: Source, page: Any) -> np.ndarray:
