@@ -364,7 +364,15 @@ def _full(alpha: np.ndarray) -> float:
 
 
 def _distances(picture: Picture, color: str) -> np.ndarray:
-    """Returns ``[h, w]``: how far from a colour each pixel is, in 8-bit levels."""
+    """Returns ``[h, w]``: how far from a colour each pixel is, in 8-bit levels.
+
+    Raises:
+      UserError: if the picture is neither grey nor RGB.
+    """
+    channels = picture.image.shape[2]
+    if channels not in (1, 3):
+        problem = f"needs a grey or RGB picture, and this has {channels} channels; give a --mask"
+        raise UserError("--mask_color", color, problem)
     return np.abs(255 * picture.image - np.array(parse_color(color))).max(axis=2)
 
 

@@ -26,6 +26,7 @@ from dip_jax.app.files.formats import (
 from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 
 StrPath = str | os.PathLike[str]
+SHOWN = (1, 3)  # channels of pictures that can be looked at
 _HEAD = 64  # bytes that tell a format
 
 
@@ -50,7 +51,7 @@ class Picture(NamedTuple):
     """A picture as read from a file."""
 
     image: np.ndarray
-    """float32 ``[h, w, c]`` in [0, 1]; c is 1 (grey) or 3 (RGB)."""
+    """float32 ``[h, w, c]`` in [0, 1]; c is 1 (grey), 3 (RGB) or, in some formats, any number."""
     alpha: np.ndarray | None
     """``[h, w]``, the opacity in the file's own type, or None if the file has none."""
     holes: np.ndarray | None = None
@@ -66,7 +67,7 @@ def read_picture(
     path: StrPath,
     *,
     flag: str = "--image",
-    page: int | None = None,
+    page: int | str | None = None,
     like: Origin | None = None,
     from_zero: bool = False,
 ) -> Picture:
@@ -75,7 +76,7 @@ def read_picture(
     Args:
       path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`.
       flag: the flag that named the file, for the message of an error.
-      page: which page, frame or array of several, from 1 on; absent, the first.
+      page: which page, frame or array of several, from 1 on or by its name; absent, the first.
       like: where another picture of its kind came from, whose scale to take.
       from_zero: whether 0 must stay 0, as in a kernel.
 
@@ -104,6 +105,9 @@ def read_picture(
         if scale.high not in (1, 255, 65535) or scale.low != 0:
             words = f"{scale.low:.6g} to {scale.high:.6g}"
             remarks.append(f"has its values taken from {words}, the black and white of the fit")
+    if (channels := values.shape[2]) not in SHOWN:
+        shown = "their mean is" if channels == 2 else "the first three are"
+        remarks.append(f"has {channels} channels: all are restored, {shown} shown")
     holes = None
     if kind == "f" and not np.isfinite(values).all():
         holes = np.asarray(~np.isfinite(values).all(axis=2))
@@ -119,6 +123,17 @@ def read_picture(
     )
     lines = tuple(printable(f"{flag}={path} {remark}") for remark in remarks)
     return Picture(image, contents.alpha, holes, origin, lines, contents.orientation)
+
+
+def shown_channels(image: np.ndarray) -> np.ndarray:
+    """Returns ``[h, w, 1 | 3]`` to be looked at: of two channels the mean, of more the first three.
+
+    Args:
+      image: ``[h, w, c]``.
+    """
+    if image.shape[2] in SHOWN:
+        return image
+    return image.mean(axis=2, keepdims=True) if image.shape[2] == 2 else image[:, :, :3]
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -157,7 +172,7 @@ def write_picture(
 
     Args:
       path: where to.
-      image: float ``[h, w, 1 | 3]`` in [0, 1]; values outside are clipped.
+      image: float ``[h, w, c]`` in [0, 1]; values outside are clipped.
       alpha: ``[h, w]`` to be stored as it is, or None.
       origin: what the picture's file was like.
       strip: whether to drop all metadata but the colour profile.
@@ -173,11 +188,15 @@ def write_picture(
     format = format_of_suffix(path)
     if format is None or format.save is None:
         raise ValueError(f"{path} should end in a suffix of a format that can be written")
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise ValueError(f"expected an image [h, w, 1 or 3], got {image.shape}")
+    if image.ndim != 3:
+        raise ValueError(f"expected an image [h, w, c], got {image.shape}")
     if np.isnan(image).any():
         raise ValueError("expected floats in [0, 1] without NaN")
     remarks = []
+    if image.shape[2] not in SHOWN and not format.any_channels:
+        kept = "their mean is" if image.shape[2] == 2 else "the first three are"
+        remarks.append(f"{format.name} holds no {image.shape[2]} channels: {kept} written")
+        image = shown_channels(image)
     dtype = _depth(origin.dtype, format)
     floats = dtype.kind == origin.dtype.kind == "f"
     counts = dtype.kind == "f" and np.can_cast(origin.dtype, dtype)

@@ -133,7 +133,7 @@ def test_no_numbers_are_filled(tmp_path, capsys):
     assert "holds no numbers (NaN, infinity) in 1.85 % of its pixels; --task=inpaint" in err
     code, _, err = run(capsys, tmp_path / "p.npy", "--task=inpaint")
     assert code == 0
-    assert "filling 1.85 % of the picture, not numbers" in err
+    assert "filling 1.85 % of the picture: what is not numbers\n" in err
     assert np.isfinite(np.load(tmp_path / "p_restored.npy")).all()
 
 
@@ -143,3 +143,24 @@ def test_an_old_folder_with_a_suffix_stays_one(tmp_path):
     assert not names_file(f"{tmp_path}/new.png/")
     assert not names_file(str(tmp_path / "results.v2"))
     assert names_file(str(tmp_path / "new.png"))
+
+
+def test_a_picture_of_many_channels(tmp_path, capsys):
+    values = np.random.default_rng(0).integers(0, 256, (20, 27, 5)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "p.tif", values, photometric="minisblack", planarconfig="contig")
+    code, out, err = run(capsys, tmp_path / "p.tif")
+    assert code == 0
+    assert "p: 27x20, 5 channels\n" in out
+    assert "has 5 channels: all are restored, the first three are shown\n" in err
+    restored = tifffile.imread(tmp_path / "p_restored.tif")
+    np.testing.assert_array_equal(restored[1:], values[1:])
+    folder = tmp_path / "all"
+    assert run(capsys, f"--image={tmp_path / 'p.tif'}", f"--out={folder}")[0] == 0
+    np.testing.assert_array_equal(tifffile.imread(folder / "restored.tif"), restored)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(folder / "restored.png")), restored[..., :3]
+    )
+    assert (folder / "comparison.png").exists()
+    code, out, _ = run(capsys, tmp_path / "p.tif", tmp_path / "p.png")
+    assert code == 0
+    assert "note: PNG holds no 5 channels: the first three are written\n" in out
