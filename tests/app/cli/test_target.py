@@ -1,5 +1,7 @@
 """Plain paths: a result goes to a file like the picture's own."""
 
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +9,7 @@ from PIL import Image
 
 from dip_jax.app.cli import command, picture
 from dip_jax.app.cli.target import names_file
-from dip_jax.app.files.formats import PNG
+from dip_jax.app.files.formats import PNG, format_of_suffix
 from dip_jax.app.files.pictures import Origin, read_picture, write_picture
 from dip_jax.app.files.scale import Scale
 from dip_jax.app.restore import Restoration
@@ -164,3 +166,36 @@ def test_a_picture_of_many_channels(tmp_path, capsys):
     code, out, _ = run(capsys, tmp_path / "p.tif", tmp_path / "p.png")
     assert code == 0
     assert "note: PNG holds no 5 channels: the first three are written\n" in out
+
+
+def test_formats_that_need_a_package_are_refused_before_the_fit(tmp_path, capsys, monkeypatch):
+    save_16_bit(tmp_path / "p.png")
+    monkeypatch.setattr(picture, "restore", None)
+    for package, suffix in {"astropy": "fits", "h5py": "h5"}.items():
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+        code, out, err = run(capsys, tmp_path / "p.png", tmp_path / f"q.{suffix}")
+        assert code == 2
+        assert out == ""
+        extra = {"fits": "fits", "h5": "hdf5"}[suffix]
+        assert f"q.{suffix}: needs a package of its own: pip install 'dip-jax[{extra}]'\n" in err
+
+
+@pytest.mark.parametrize("suffix", ["fits", "h5", "mat", "npz"])
+def test_results_of_science_formats(suffix, tmp_path, capsys):
+    needed = {"fits": "astropy", "h5": "h5py"}
+    if suffix in needed:
+        pytest.importorskip(needed[suffix], reason=f"{needed[suffix]} is not installed")
+    values = np.random.default_rng(0).random((20, 27)).astype(np.float32) * 3000 - 100
+    counts = Origin(format_of_suffix(tmp_path / f"p.{suffix}"), values.dtype, Scale(-100, 2900))
+    write_picture(tmp_path / f"p.{suffix}", (values[:, :, None] + 100) / 3000, None, counts)
+    code, out, _ = run(capsys, tmp_path / f"p.{suffix}")
+    assert code == 0
+    assert "note" not in out
+    restored = read_picture(tmp_path / f"p_restored.{suffix}")
+    assert restored.origin.dtype == np.float32
+    given = read_picture(tmp_path / f"p.{suffix}")
+    np.testing.assert_allclose(restored.image[1:], given.image[1:], atol=1e-3)
+    folder = tmp_path / "all"
+    assert run(capsys, f"--image={tmp_path / f'p.{suffix}'}", f"--out={folder}")[0] == 0
+    assert (folder / f"restored.{suffix}").exists()
+    assert (folder / "restored.png").exists()

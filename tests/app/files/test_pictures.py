@@ -79,6 +79,7 @@ REFUSED = {
     "warned bomb": ("a.png", png(12000, 9000, 8, 2, b""), "64 megapixels"),
     "just too large": ("a.png", png(8001, 8000, 8, 2, b""), "64 megapixels"),
     "npy rank 1": ("a.npy", npy(np.zeros(9)), "the shape (9,); save it as"),
+    "gzip": ("a.fits.gz", b"\x1f\x8b\x08" + bytes(90), "unpack it with gunzip"),
     "npy rank 4": ("a.npy", npy(np.zeros((2, 2, 4, 4, 3))), "save it as"),
     "npy channels": ("a.npy", npy(np.zeros((40, 31, 40))), "save it as (h, w), (h, w, ch"),
     "npy no pixels": ("a.npy", npy(np.zeros((0, 4))), "the shape (0, 4); save it as"),

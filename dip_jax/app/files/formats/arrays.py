@@ -1,5 +1,6 @@
 """NumPy's arrays in files, .npy and .npz, as other libraries shape them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def read_npz(source: Source) -> Contents:
                 raise RefusedError(f"holds no array; save it as {AS_NPY}")
             index, remarks = choose_page(source.page, len(names), "array", names)
             name = names[index]
-            _check_claim(archive, name)
+            _check_member(archive, name)
             array = archive[name]
     except RefusedError:
         raise
@@ -57,7 +58,13 @@ def read_npz(source: Source) -> Contents:
     return contents._replace(encoding=encoding, remarks=(*remarks, *contents.remarks))
 
 
-def _check_claim(archive: "np.lib.npyio.NpzFile", name: str) -> None:
+def check_claim(shape: Sequence[int]) -> None:
+    """Raises a RefusedError if an array is too large to be read."""
+    if np.prod(shape, dtype=float) > 4 * MAX_PIXELS:
+        raise RefusedError(TOO_LARGE)
+
+
+def _check_member(archive: "np.lib.npyio.NpzFile", name: str) -> None:
     """Raises a RefusedError if the array's header alone shows it to be too large."""
     with archive.zip.open(f"{name}.npy") as member:  # type: ignore[union-attr]
         version = np.lib.format.read_magic(member)
@@ -65,15 +72,17 @@ def _check_claim(archive: "np.lib.npyio.NpzFile", name: str) -> None:
         if version != (1, 0):
             read = np.lib.format.read_array_header_2_0
         shape, _, _ = read(member)
-    if np.prod(shape, dtype=float) > 4 * MAX_PIXELS:
-        raise RefusedError(TOO_LARGE)
+    check_claim(shape)
 
 
-def understand(array: np.ndarray, page: int | str | None = None) -> Contents:
+def understand(
+    array: np.ndarray, page: int | str | None = None, *, with_alpha: bool = True
+) -> Contents:
     """Returns what an array means as a picture.
 
     The axis of channels is the last, or the first if that alone has a usual length or is shorter.
-    A last channel of four is alpha. Of an array of pictures, ``page`` chooses one, from 1 on.
+    Of an array of pictures, ``page`` chooses one, from 1 on. The last of four channels is alpha
+    where there may be one.
 
     Raises:
       RefusedError: if it is no picture.
@@ -102,12 +111,12 @@ def understand(array: np.ndarray, page: int | str | None = None) -> Contents:
     if array.dtype.kind == "f" and array.dtype.name not in DEPTHS:  # of 128 bits
         array = array.astype(np.float64)
     alpha = None
-    if array.shape[2] == 4:
+    if array.shape[2] == 4 and with_alpha:
         alpha, array = np.ascontiguousarray(array[:, :, 3]), array[:, :, :3]
     return Contents(
         np.ascontiguousarray(array),
         alpha,
-        layout=Layout(leading, first, flat),
+        layout=Layout(leading, first, flat, known=True),
         remarks=tuple(remarks),
     )
 

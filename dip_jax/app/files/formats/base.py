@@ -1,6 +1,7 @@
 """What a file format is to the application, and what a picture file holds."""
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -56,6 +57,8 @@ class Metadata(NamedTuple):
     dpi: tuple[float, float] | None = None
     tags: tuple[tuple[int, int, int, Any], ...] = ()
     """Tags of a TIFF: code, type, count, value."""
+    header: Any = None
+    """Of a FITS image; the attributes of an HDF5 dataset."""
 
 
 class Layout(NamedTuple):
@@ -66,6 +69,8 @@ class Layout(NamedTuple):
     channels_first: bool = False
     flat: bool = False
     """Whether there is no axis of channels."""
+    known: bool = False
+    """Whether the picture was read from an array at all."""
 
 
 class Contents(NamedTuple):
@@ -104,8 +109,26 @@ class Format(NamedTuple):
     """Whether it holds other pictures than grey and RGB."""
     by_name: bool = False
     """Whether a file's suffix decides, since its first bytes may be another format's."""
+    extra: tuple[str, str] | None = None
+    """The package that it needs, and the extra of this project that installs it."""
     lossy: bool = False
     """Whether it smears sharp edges."""
+
+
+def need(package: str, kind: str, extra: str, other: str = AS_PNG) -> Any:
+    """Returns a package, or raises a RefusedError that names the extra.
+
+    Args:
+      package: to be imported.
+      kind: of files that need it.
+      extra: of this project, that installs it.
+      other: what the file may be saved as instead.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        mend = f"pip install 'dip-jax[{extra}]' reads it, or save it as {other}"
+        raise RefusedError(f"is {kind}, which needs a package of its own; {mend}") from error
 
 
 def begins(*marks: bytes) -> Callable[[bytes], bool]:
