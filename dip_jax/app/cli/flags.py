@@ -39,6 +39,13 @@ _PICTURE = (
         "Which page, frame or array of a file with several: its number, from 1 on, or its name "
         "[the first].",
     ),
+    Flag(
+        "range",
+        str,
+        None,
+        "The values that are black and white, LOW,HIGH, such as 0,4095 [found from the type of the "
+        "values and themselves].",
+    ),
 )
 # Flags that set a setting of the preset, by the setting's name.
 SETTINGS = (

@@ -79,7 +79,7 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
     """Returns the picture's name and the picture; prints what was understood of its file."""
     task = request.task
     if files.image is not None:
-        picture = read_picture(files.image, page=request.page)
+        picture = read_picture(files.image, page=request.page, scale=request.scale)
         for remark in picture.remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
         if picture.holes is not None and (not task.has_holes or picture.holes.all()):
@@ -88,6 +88,8 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
             mend = "" if picture.holes.all() else "; --task=inpaint fills them"
             raise UserError("image", files.image, problem + mend)
         return Path(files.image).stem, picture
+    if request.scale is not None:
+        raise UserError("range", request.flags["range"], "needs an --image")
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
     for name, path in (partners | {"reference": files.reference}).items():
         if path is not None:

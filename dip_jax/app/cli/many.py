@@ -104,7 +104,7 @@ def _check_data(request: Request, entries: list[Entry]) -> None:
 def _tells(request: Request, entry: Entry, data: Data) -> bool:
     """Whether a picture itself, with the flags, tells an array of the task."""
     try:
-        picture = read_picture(entry.image, page=request.page)
+        picture = read_picture(entry.image, page=request.page, scale=request.scale)
         return data.read(None, picture, request.options)[0] is not None
     except UserError:  # told when it is this picture's turn
         return False

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from dip_jax.app.cli.flags import FLAGS, MANY, SETTINGS, task_flags
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.scale import Scale, parse_range
 from dip_jax.app.machine import Cluster
 from dip_jax.app.recipe import (
     DEFAULT_TASK,
@@ -53,6 +54,8 @@ class Request(NamedTuple):
     resume: bool
     checkpoint: float
     page: int | str | None
+    scale: Scale | None
+    """The values of black and white, if they are given."""
     strip: bool
     plain: bool
     """Whether the picture was named by a plain path, so that its result is a file."""
@@ -121,6 +124,7 @@ def read_request(values: dict[str, Any]) -> Request:
         resume=values["resume"],
         checkpoint=values["checkpoint"],
         page=page,
+        scale=None if values["range"] is None else parse_range(values["range"]),
         strip=values["strip"],
         plain=values["plain"],
     )

@@ -69,6 +69,7 @@ def read_picture(
     flag: str = "--image",
     page: int | str | None = None,
     like: Origin | None = None,
+    scale: Scale | None = None,
     from_zero: bool = False,
 ) -> Picture:
     """Reads a picture file at its full depth, upright.
@@ -78,6 +79,7 @@ def read_picture(
       flag: the flag that named the file, for the message of an error.
       page: which page, frame or array of several, from 1 on or by its name; absent, the first.
       like: where another picture of its kind came from, whose scale to take.
+      scale: the values of black and white; absent, they are found.
       from_zero: whether 0 must stay 0, as in a kernel.
 
     Raises:
@@ -96,7 +98,9 @@ def read_picture(
             raise UserError(flag, path, "is too large to be read; crop it first") from error
     values, remarks = contents.pixels, list(contents.remarks)
     kind = values.dtype.kind
-    if like is not None and (like.dtype == values.dtype or like.dtype.kind == kind == "f"):
+    if scale is not None:
+        remarks += _note_range(values, scale)
+    elif like is not None and (like.dtype == values.dtype or like.dtype.kind == kind == "f"):
         scale = like.scale
     else:
         scale = find_scale(values)
@@ -123,6 +127,15 @@ def read_picture(
     )
     lines = tuple(printable(f"{flag}={path} {remark}") for remark in remarks)
     return Picture(image, contents.alpha, holes, origin, lines, contents.orientation)
+
+
+def _note_range(values: np.ndarray, scale: Scale) -> list[str]:
+    """Returns what is to be said of a range that was given."""
+    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    outside = ((known < scale.low) | (known > scale.high)).mean() if known.size else 0
+    if not outside:
+        return []
+    return [f"has {100 * outside:.3g} % of its values outside the range: they are cut off there"]
 
 
 def shown_channels(image: np.ndarray) -> np.ndarray:

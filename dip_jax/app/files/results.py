@@ -128,7 +128,7 @@ def write_results(
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as partial:
             stage = Path(partial)
-            shown = origin if origin.dtype == np.uint16 else _as_8_bit(origin)
+            shown = origin if origin.dtype in (np.uint8, np.uint16) else _as_8_bit(origin)
             write_picture(stage / "restored.png", restored, alpha, shown, strip=strip)
             write_pixels(stage / "comparison.png", comparison(panels))
             _write_trace(stage / "trace.csv", trace)

@@ -1,6 +1,7 @@
 """Plain paths: a result goes to a file like the picture's own."""
 
 import sys
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -199,3 +200,26 @@ def test_results_of_science_formats(suffix, tmp_path, capsys):
     assert run(capsys, f"--image={tmp_path / f'p.{suffix}'}", f"--out={folder}")[0] == 0
     assert (folder / f"restored.{suffix}").exists()
     assert (folder / "restored.png").exists()
+
+
+def test_a_range_that_is_given(tmp_path, capsys):
+    counts = np.random.default_rng(0).integers(1000, 1400, (20, 27)).astype(np.uint16)
+    counts[5, 5] = 1600
+    tifffile.imwrite(tmp_path / "p.tif", counts)
+    code, _, err = run(capsys, tmp_path / "p.tif", "--range=1000,1500")
+    assert code == 0
+    assert err.endswith("has 0.185 % of its values outside the range: they are cut off there\n")
+    restored = tifffile.imread(tmp_path / "p_restored.tif")
+    assert (restored[0] == 1125).all()  # a quarter from black to white
+    np.testing.assert_array_equal(restored[1:], np.minimum(counts, 1500)[1:])
+
+
+def test_a_range_of_8_bits(tmp_path, capsys):
+    values = np.random.default_rng(0).integers(20, 200, (20, 27)).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "p.png")
+    folder = tmp_path / "all"
+    image = f"--image={tmp_path / 'p.png'}"
+    assert run(capsys, image, f"--out={folder}", "--range=20,220") == (0, *([ANY] * 2))
+    restored = np.asarray(Image.open(folder / "restored.png"))
+    assert (restored[0] == 70).all()
+    np.testing.assert_array_equal(restored[1:], values[1:])
