@@ -15,7 +15,6 @@ from PIL import Image, ImageColor
 from dip_jax.app.errors import UserError, printable
 from dip_jax.app.files.formats.base import upright
 from dip_jax.app.files.pictures import Picture, read_picture
-from dip_jax.app.files.scale import natural_scale
 
 _LUMA = np.array([[0.299], [0.587], [0.114]])
 _DARK, _LIGHT = 0.1, 0.9  # beyond these, a mask is black or white and no grey
@@ -360,7 +359,8 @@ def _erased(alpha: np.ndarray) -> np.ndarray:
 
 
 def _full(alpha: np.ndarray) -> float:
-    return natural_scale(alpha.dtype).high
+    """Returns the most opaque value that there is: not all files use their type's largest."""
+    return float(alpha.max())
 
 
 def _distances(picture: Picture, color: str) -> np.ndarray:

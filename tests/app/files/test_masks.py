@@ -310,6 +310,12 @@ def test_what_is_erased_is_filled(tmp_path):
     assert opaque.dtype == np.uint8
     assert opaque[9, 15] == 120
     assert (np.delete(opaque.ravel(), 9 * 20 + 15) == 255).all()
+    for kind, most in {"int64": 255, "float32": 1, "uint16": 4095}.items():  # as arrays have it
+        same = (alpha.astype(float) * most / 255).astype(kind)
+        mask, _ = find_mask(picture()._replace(alpha=same), Marks())
+        np.testing.assert_array_equal(mask[:, :, 0], wanted)
+        assert without_erased(same)[3, 5] == most
+        assert without_erased(same).dtype == kind
     # Where something else is marked, transparency is nothing but transparency.
     mask, _ = find_mask(of, Marks(boxes="0,0,1,1"))
     assert (mask == 0).sum() == 1

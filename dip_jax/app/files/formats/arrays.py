@@ -164,5 +164,7 @@ def save_npy(path: Path, contents: Contents) -> None:
 def save_npz(path: Path, contents: Contents) -> None:
     """Writes an archive of one array, of the name that it had."""
     name = contents.encoding.get("name", "image")
+    if name in ("file", "allow_pickle"):  # which NumPy takes for arguments of its own
+        name = "image"
     with path.open("wb") as file:
         np.savez_compressed(file, **{name: lay_out(contents)})

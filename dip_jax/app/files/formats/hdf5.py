@@ -1,5 +1,6 @@
 """HDF5, by h5py; and MATLAB's files, which are HDF5 from version 7.3 on."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def save_mat(path: Path, contents: Contents) -> None:
     """Writes a file of MATLAB's version 5, which all read, of one matrix."""
     from scipy.io import savemat
 
-    name = contents.encoding.get("name", "image")
+    name = contents.encoding.get("name", "image").rpartition("/")[2]
+    if not re.fullmatch(r"[A-Za-z]\w{0,30}", name, re.ASCII):  # MATLAB knows no others
+        name = "image"
     savemat(path, {name: lay_out(contents)}, appendmat=False, do_compression=True)
 
 

@@ -74,6 +74,10 @@ def test_archives_of_several_arrays(tmp_path):
     assert np.load(tmp_path / "b.npz").files == ["y"]
     with pytest.raises(UserError, match=r"a\.npz: has no array z; choose --page from x, y"):
         read_picture(path, page="z")
+    write_picture(
+        tmp_path / "b.npz", picture.image, None, picture.origin._replace(encoding={"name": "file"})
+    )
+    assert np.load(tmp_path / "b.npz").files == ["image"]
     np.savez(path, **{f"x{i}": np.zeros((4, 4)) for i in range(12)})
     assert "x0, x1, x2, x3, x4, x5, x6, x7, ...)" in read_picture(path).remarks[0]
     np.savez(path)

@@ -5,7 +5,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import read_picture, write_picture
+from dip_jax.app.files.pictures import ORIGIN, read_picture, write_picture
 
 RNG = np.random.default_rng(0)
 ARRAYS = {
@@ -79,6 +79,14 @@ def test_what_holds_no_picture_is_refused(h5py, tmp_path):
     with pytest.raises(UserError, match="is damaged or cut short") as caught:
         read_picture(path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_names_that_matlab_does_not_know(tmp_path):
+    image = RNG.random((12, 20, 1), np.float32)
+    for given, written in {"entry/data/counts": "counts", "2x": "image", "_a": "image"}.items():
+        origin = ORIGIN._replace(encoding={"name": given})
+        write_picture(tmp_path / "a.mat", image, None, origin)
+        assert loadmat(tmp_path / "a.mat")[written].dtype == np.uint8
 
 
 @pytest.mark.parametrize("name", ARRAYS)
