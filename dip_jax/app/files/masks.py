@@ -7,7 +7,7 @@ A kind of mark is a function from the picture and the user's marks to a :class:`
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -89,7 +89,7 @@ def find_mask(picture: Picture, marks: Marks) -> tuple[np.ndarray | None, list[s
     parts = [part for kind in KINDS if (part := kind(picture, marks)) is not None]
     if not parts:
         return None, []
-    fill = np.logical_or.reduce([part.fill for part in parts])
+    fill: np.ndarray = np.logical_or.reduce([part.fill for part in parts])
     if fill.all():
         first = parts[0]
         problem = f"leaves nothing known; {first.swap or 'mark less'}"
@@ -109,7 +109,7 @@ def find_mask(picture: Picture, marks: Marks) -> tuple[np.ndarray | None, list[s
             remarks.append(f"hides only {100 * share:.3f} % of the picture: is that meant?")
         head = part.flag if part.value is None else f"{part.flag}={part.value}"
         lines += [f"{head} {remark}" for remark in remarks]
-    return np.float32(~fill[:, :, None]), [printable(line) for line in lines]
+    return (~fill[:, :, None]).astype(np.float32), [printable(line) for line in lines]
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
@@ -226,8 +226,8 @@ def _from_color(picture: Picture, marks: Marks) -> Part | None:
     if marks.invert:
         fill, words = ~fill, f"all but {words}"
     if fill.all() or not fill.any():
-        state = "known" if fill.any() else "to fill"
-        raise UserError("--mask_color", marks.color, f"leaves nothing {state}; mark less or more")
+        state = "known; mark less" if fill.any() else "to fill; mark more"
+        raise UserError("--mask_color", marks.color, f"leaves nothing {state}")
     said: tuple[str, ...] = ()
     if given:
         fill, said = _fit(str(marks.path), fill, picture)
@@ -239,13 +239,13 @@ def _from_boxes(picture: Picture, marks: Marks) -> Part | None:
     """Rectangles."""
     if marks.boxes is None:
         return None
-    fill = np.zeros(picture.image.shape[:2], bool)
+    rows, columns = picture.image.shape[:2]
+    fill = np.zeros((rows, columns), bool)
     boxes = parse_boxes(marks.boxes)
     for x, y, width, height in boxes:
         part = fill[y : y + height, x : x + width]
         if not part.size:
-            size = f"{fill.shape[1]}x{fill.shape[0]}"
-            problem = f"lies outside the picture, which is {size}"
+            problem = f"lies outside the picture, which is {columns}x{rows}"
             raise UserError("--mask_box", f"{x},{y},{width},{height}", problem)
         part[:] = True
     words = "the box" if len(boxes) == 1 else f"{len(boxes)} boxes"
@@ -283,7 +283,8 @@ def _fit(path: str, fill: np.ndarray, picture: Picture) -> tuple[np.ndarray, tup
     Raises:
       UserError: if its sides have another ratio.
     """
-    wanted, orientation = picture.image.shape[:2], picture.orientation
+    wanted: tuple[int, ...] = picture.image.shape[:2]
+    orientation = picture.orientation
     swapped = orientation in (5, 6, 7, 8)
     stored = wanted[::-1] if swapped else wanted
     remarks: list[str] = []
@@ -353,7 +354,8 @@ def _erased(alpha: np.ndarray) -> np.ndarray:
     """Returns what was erased: transparent spots, with the eraser's soft rim."""
     from scipy.ndimage import label
 
-    spots, _ = label(alpha < _OPAQUE * _full(alpha), np.ones((3, 3)))
+    found: Any = label(alpha < _OPAQUE * _full(alpha), np.ones((3, 3)))
+    spots = found[0]
     erased = np.unique(spots[alpha == 0])
     return np.isin(spots, erased[erased > 0])
 

@@ -167,4 +167,4 @@ def save_npz(path: Path, contents: Contents) -> None:
     if name in ("file", "allow_pickle"):  # which NumPy takes for arguments of its own
         name = "image"
     with path.open("wb") as file:
-        np.savez_compressed(file, **{name: lay_out(contents)})
+        np.savez_compressed(file, **{name: lay_out(contents)})  # type: ignore[arg-type]

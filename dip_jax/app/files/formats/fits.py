@@ -51,8 +51,8 @@ def save_fits(path: Path, contents: Contents) -> None:
     fits = need("astropy.io.fits", "a FITS file", "fits", AS_NPY)
     header = contents.metadata.header
     with warnings.catch_warnings(action="ignore"):  # of cards that it mends
-        kept = header.copy() if isinstance(header, fits.Header) else None
-        for name in _SUMS if kept is not None else ():
+        kept = header.copy() if isinstance(header, fits.Header) else fits.Header()
+        for name in _SUMS:
             kept.remove(name, ignore_missing=True)
         fits.PrimaryHDU(_planes_first(contents), kept).writeto(path, output_verify="silentfix")
 
