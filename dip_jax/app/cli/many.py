@@ -93,21 +93,27 @@ def _partners(request: Request) -> dict[str, str | None]:
 def _check_data(request: Request, entries: list[Entry]) -> None:
     """Raises a UserError if the task's data are missing, and no demonstration makes them."""
     for data in request.task.data:
-        path = request.files.data[data.name]
-        if path is not None or request.task.makes_data(request.options):
-            continue
-        if not (data.in_picture and any(_tells(request, entry, data) for entry in entries)):
-            problem = f"is needed for --task={request.task.name}; {data.hint}"
-            raise UserError(data.name, None, problem)
+        if request.files.data[data.name] is None and not request.task.makes_data(request.options):
+            _check_pictures(request, entries, data)
 
 
-def _tells(request: Request, entry: Entry, data: Data) -> bool:
-    """Whether a picture itself, with the flags, tells an array of the task."""
-    try:
-        picture = read_picture(entry.image, page=request.page, scale=request.scale)
-        return data.read(None, picture, request.options)[0] is not None
-    except UserError:  # told when it is this picture's turn
-        return False
+def _check_pictures(request: Request, entries: list[Entry], data: Data) -> None:
+    """Raises a UserError if no picture itself, with the flags, tells an array of the task.
+
+    What is wrong with some pictures only is told when it is their turn.
+    """
+    problem = f"is needed for --task={request.task.name}; {data.hint}"
+    missing = UserError(data.name, None, problem)
+    errors = []
+    for entry in entries if data.in_picture else []:
+        try:
+            picture = read_picture(entry.image, page=request.page, scale=request.scale)
+            if data.read(None, picture, request.options)[0] is not None:
+                return
+            errors.append(missing)
+        except UserError as error:
+            errors.append(error)
+    raise missing if missing in errors or not errors else errors[0]
 
 
 def _check_apart(request: Request, entries: list[Entry]) -> None:
