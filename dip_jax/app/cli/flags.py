@@ -32,7 +32,20 @@ _PICTURE = (
         "The picture; or many: a folder, a pattern such as 'photos/*.png', or a .txt file with "
         "one path a line [scikit-image's astronaut, damaged for the task].",
     ),
-    Flag("page", int, None, "Which page or frame of a file with several, from 1 on [the first]."),
+    Flag(
+        "page",
+        str,
+        None,
+        "Which page, frame or array of a file with several: its number, from 1 on, or its name "
+        "[the first].",
+    ),
+    Flag(
+        "range",
+        str,
+        None,
+        "The values that are black and white, LOW,HIGH, such as 0,4095 [found from the type of the "
+        "values and themselves].",
+    ),
 )
 # Flags that set a setting of the preset, by the setting's name.
 SETTINGS = (

@@ -70,6 +70,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
         known = task.known(data)
         observed = image if known is None else image * known
         reference = _read_reference(files, picture, task)
+        alpha = None if alpha is None else task.finish_alpha(alpha, request.options)
     task.check_picture(observed)
     return Inputs(name, observed, alpha, data, reference, noise, picture.origin, damage)
 
@@ -78,7 +79,7 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
     """Returns the picture's name and the picture; prints what was understood of its file."""
     task = request.task
     if files.image is not None:
-        picture = read_picture(files.image, page=request.page)
+        picture = read_picture(files.image, page=request.page, scale=request.scale)
         for remark in picture.remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
         if picture.holes is not None and (not task.has_holes or picture.holes.all()):
@@ -87,6 +88,8 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
             mend = "" if picture.holes.all() else "; --task=inpaint fills them"
             raise UserError("image", files.image, problem + mend)
         return Path(files.image).stem, picture
+    if request.scale is not None:
+        raise UserError("range", request.flags["range"], "needs an --image")
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
     for name, path in (partners | {"reference": files.reference}).items():
         if path is not None:
@@ -98,20 +101,11 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
     """Returns the task's arrays; prints remarks on what may be a slip."""
     arrays = {}
     for data in request.task.data:
-        path = files.data[data.name]
-        holes = picture.holes if data.per_pixel and request.task.has_holes else None
-        numbers = None if holes is None else np.float32(~holes[:, :, None])
-        if path is None and numbers is not None:
-            arrays[data.name] = numbers
-            share = f"{100 * (1 - numbers.mean()):.3g} %"
-            print(f"dip-jax: note: filling {share} of the picture, not numbers", file=sys.stderr)
-            continue
-        if path is None:
+        array, remarks = data.read(files.data[data.name], picture, request.options)
+        if array is None:
             problem = f"is needed for --task={request.task.name}; {data.hint}"
             raise UserError(data.name, None, problem)
-        arrays[data.name], remarks = data.read(path, picture.image, request.options)
-        if numbers is not None:
-            arrays[data.name] = arrays[data.name] * numbers
+        arrays[data.name] = array
         for remark in remarks:
             print(f"dip-jax: note: {remark}", file=sys.stderr)
     return arrays

@@ -19,10 +19,12 @@ from dip_jax.app.cli.picture import Outcome, common_settings, restore_file
 from dip_jax.app.cli.request import Files, Request, as_flag
 from dip_jax.app.cli.target import names_file
 from dip_jax.app.errors import FitError, NotOursError, UserError, printable
+from dip_jax.app.files import read_picture
 from dip_jax.app.files.records import check_ours, check_resumable
 from dip_jax.app.files.results import claim_folder
 from dip_jax.app.files.summary import check_summary, forget_failure, keep_failure, write_summary
 from dip_jax.app.machine import Devices, choose_devices, compilations, find_place
+from dip_jax.app.recipe import Data
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}<{remaining}]"
 
@@ -38,7 +40,7 @@ def run_many(request: Request) -> int:
         raise UserError("out", request.out, "is one file, for many pictures; name a folder")
     given = _partners(request)
     entries = list_pictures(image, given)
-    _check_data(request)
+    _check_data(request, entries)
     _check_apart(request, entries)
     if request.cluster.expected and request.out is None:
         raise UserError("out", None, "is needed with several processes, the same for all")
@@ -88,13 +90,30 @@ def _partners(request: Request) -> dict[str, str | None]:
     return data | {"reference": request.files.reference}
 
 
-def _check_data(request: Request) -> None:
+def _check_data(request: Request, entries: list[Entry]) -> None:
     """Raises a UserError if the task's data are missing, and no demonstration makes them."""
     for data in request.task.data:
-        path = request.files.data[data.name]
-        if path is None and not request.task.makes_data(request.options):
-            problem = f"is needed for --task={request.task.name}; {data.hint}"
-            raise UserError(data.name, None, problem)
+        if request.files.data[data.name] is None and not request.task.makes_data(request.options):
+            _check_pictures(request, entries, data)
+
+
+def _check_pictures(request: Request, entries: list[Entry], data: Data) -> None:
+    """Raises a UserError if no picture itself, with the flags, tells an array of the task.
+
+    What is wrong with some pictures only is told when it is their turn.
+    """
+    problem = f"is needed for --task={request.task.name}; {data.hint}"
+    missing = UserError(data.name, None, problem)
+    errors = []
+    for entry in entries if data.in_picture else []:
+        try:
+            picture = read_picture(entry.image, page=request.page, scale=request.scale)
+            if data.read(None, picture, request.options)[0] is not None:
+                return
+            errors.append(missing)
+        except UserError as error:
+            errors.append(error)
+    raise missing if missing in errors or not errors else errors[0]
 
 
 def _check_apart(request: Request, entries: list[Entry]) -> None:

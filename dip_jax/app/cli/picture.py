@@ -54,7 +54,9 @@ def restore_file(
         checkpoint of a run with other settings, or another run uses it.
       FitError: if the fit diverged; nothing is written then.
     """
-    settings = common_settings(request) | {"full_depth": has_full_depth(inputs.origin)}
+    settings = common_settings(request) | {
+        "full_depth": has_full_depth(inputs.origin, inputs.observed.shape[2])
+    }
     settings |= digest_arrays(inputs.arrays)
     if request.resume and not request.overwrite:
         check_ours(folder)

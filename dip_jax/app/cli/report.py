@@ -41,7 +41,7 @@ def make_scores(inputs: Inputs, result: Restoration) -> Scores:
     scores = {
         name: {"psnr": psnr_8_bit(picture, inputs.reference)} for name, picture in pictures.items()
     }
-    if task.scores_luma:
+    if task.scores_luma and inputs.reference.shape[2] in (1, 3):
         for name, picture in pictures.items():
             luma = dip_jax.metrics.psnr_luma(
                 jnp.asarray(picture), jnp.asarray(inputs.reference), LUMA_BORDER
@@ -83,7 +83,7 @@ def make_record(
 def describe_inputs(inputs: Inputs) -> str:
     """Returns a line on the picture."""
     height, width, channels = inputs.observed.shape
-    colours = "grey" if channels == 1 else "RGB"
+    colours = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
     damage = f", {inputs.damage}" if inputs.damage else ""
     return f"{printable(inputs.name)}: {width}x{height}, {colours}{damage}"
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from dip_jax.app.cli.flags import FLAGS, MANY, SETTINGS, task_flags
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.scale import Scale, parse_range
 from dip_jax.app.machine import Cluster
 from dip_jax.app.recipe import (
     DEFAULT_TASK,
@@ -52,7 +53,9 @@ class Request(NamedTuple):
     overwrite: bool
     resume: bool
     checkpoint: float
-    page: int | None
+    page: int | str | None
+    scale: Scale | None
+    """The values of black and white, if they are given."""
     strip: bool
     plain: bool
     """Whether the picture was named by a plain path, so that its result is a file."""
@@ -83,8 +86,11 @@ def read_request(values: dict[str, Any]) -> Request:
         raise UserError("seed", values["seed"], "must be from 0 to 2**32 - 1")
     if not 0 <= values["checkpoint"] < math.inf:
         raise UserError("checkpoint", values["checkpoint"], "must be a number of seconds from 0 on")
-    if values["page"] is not None and values["page"] < 1:
-        raise UserError("page", values["page"], "must be at least 1")
+    page = values["page"]
+    if page is not None and page.removeprefix("-").isdecimal():
+        page = int(page)
+        if page < 1:
+            raise UserError("page", page, "must be at least 1")
     options = {flag.name: values[flag.name] for flag in task_flags(spec)}
     preset.task.check_options(options)
     if preset.task.makes_data(options) and values["reference"] is not None:
@@ -117,7 +123,8 @@ def read_request(values: dict[str, Any]) -> Request:
         overwrite=values["overwrite"],
         resume=values["resume"],
         checkpoint=values["checkpoint"],
-        page=values["page"],
+        page=page,
+        scale=None if values["range"] is None else parse_range(values["range"]),
         strip=values["strip"],
         plain=values["plain"],
     )

@@ -1,5 +1,6 @@
 """Where a picture's result goes: to a file that is named, or beside the picture, or a folder."""
 
+import importlib.util
 import os
 import tempfile
 from pathlib import Path
@@ -53,6 +54,9 @@ def _check(target: Path, image: str | None, *, overwrite: bool) -> None:
     if format is None or format.save is None:
         known = " ".join(each.suffixes[0] for each in FORMATS if each.save is not None)
         problem = f"can't be written in this format; take one of {known}"
+        raise UserError("out", target, problem)
+    if format.extra is not None and importlib.util.find_spec(format.extra[0]) is None:
+        problem = f"needs a package of its own: pip install 'dip-jax[{format.extra[1]}]'"
         raise UserError("out", target, problem)
     if target.exists():
         if image is not None and target.samefile(image):

@@ -3,11 +3,11 @@
 from dip_jax.app.files.atomic import replacing
 from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.files.formats import MAX_PIXELS
+from dip_jax.app.files.masks import Marks, find_mask
 from dip_jax.app.files.pictures import (
     ORIGIN,
     Origin,
     psnr_8_bit,
-    read_mask,
     read_picture,
     to_uint8,
     write_picture,
@@ -18,10 +18,11 @@ __all__ = [
     "MAX_PIXELS",
     "ORIGIN",
     "Checkpoint",
+    "Marks",
     "Origin",
     "comparison",
+    "find_mask",
     "psnr_8_bit",
-    "read_mask",
     "read_picture",
     "replacing",
     "to_uint8",

@@ -3,7 +3,7 @@
 import os
 import stat
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,7 +26,7 @@ from dip_jax.app.files.formats import (
 from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 
 StrPath = str | os.PathLike[str]
-_LUMA = np.array([[0.299], [0.587], [0.114]])
+SHOWN = (1, 3)  # channels of pictures that can be looked at
 _HEAD = 64  # bytes that tell a format
 
 
@@ -51,7 +51,7 @@ class Picture(NamedTuple):
     """A picture as read from a file."""
 
     image: np.ndarray
-    """float32 ``[h, w, c]`` in [0, 1]; c is 1 (grey) or 3 (RGB)."""
+    """float32 ``[h, w, c]`` in [0, 1]; c is 1 (grey), 3 (RGB) or, in some formats, any number."""
     alpha: np.ndarray | None
     """``[h, w]``, the opacity in the file's own type, or None if the file has none."""
     holes: np.ndarray | None = None
@@ -59,14 +59,17 @@ class Picture(NamedTuple):
     origin: Origin = ORIGIN
     remarks: tuple[str, ...] = ()
     """Lines on what was understood."""
+    orientation: int = 1
+    """Of EXIF or TIFF, by which the stored pixels were turned upright."""
 
 
 def read_picture(
     path: StrPath,
     *,
     flag: str = "--image",
-    page: int | None = None,
+    page: int | str | None = None,
     like: Origin | None = None,
+    scale: Scale | None = None,
     from_zero: bool = False,
 ) -> Picture:
     """Reads a picture file at its full depth, upright.
@@ -74,8 +77,9 @@ def read_picture(
     Args:
       path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`.
       flag: the flag that named the file, for the message of an error.
-      page: which page, frame or array of several, from 1 on; absent, the first.
+      page: which page, frame or array of several, from 1 on or by its name; absent, the first.
       like: where another picture of its kind came from, whose scale to take.
+      scale: the values of black and white; absent, they are found.
       from_zero: whether 0 must stay 0, as in a kernel.
 
     Raises:
@@ -94,7 +98,9 @@ def read_picture(
             raise UserError(flag, path, "is too large to be read; crop it first") from error
     values, remarks = contents.pixels, list(contents.remarks)
     kind = values.dtype.kind
-    if like is not None and (like.dtype == values.dtype or like.dtype.kind == kind == "f"):
+    if scale is not None:
+        remarks += _note_range(values, scale)
+    elif like is not None and (like.dtype == values.dtype or like.dtype.kind == kind == "f"):
         scale = like.scale
     else:
         scale = find_scale(values)
@@ -103,6 +109,9 @@ def read_picture(
         if scale.high not in (1, 255, 65535) or scale.low != 0:
             words = f"{scale.low:.6g} to {scale.high:.6g}"
             remarks.append(f"has its values taken from {words}, the black and white of the fit")
+    if (channels := values.shape[2]) not in SHOWN:
+        shown = "their mean is" if channels == 2 else "the first three are"
+        remarks.append(f"has {channels} channels: all are restored, {shown} shown")
     holes = None
     if kind == "f" and not np.isfinite(values).all():
         holes = np.asarray(~np.isfinite(values).all(axis=2))
@@ -117,69 +126,27 @@ def read_picture(
         contents.layout,
     )
     lines = tuple(printable(f"{flag}={path} {remark}") for remark in remarks)
-    return Picture(image, contents.alpha, holes, origin, lines)
+    return Picture(image, contents.alpha, holes, origin, lines, contents.orientation)
 
 
-def read_mask(
-    path: StrPath,
-    shape: Sequence[int],
-    *,
-    invert: bool = False,
-    grow: int = 0,
-    flag: str = "--mask",
-) -> tuple[np.ndarray, list[str]]:
-    """Reads a mask: white (luma of half or more) is known, black is to be filled.
+def _note_range(values: np.ndarray, scale: Scale) -> list[str]:
+    """Returns what is to be said of a range that was given."""
+    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    outside = ((known < scale.low) | (known > scale.high)).mean() if known.size else 0
+    if not outside:
+        return []
+    return [f"has {100 * outside:.3g} % of its values outside the range: they are cut off there"]
+
+
+def shown_channels(image: np.ndarray) -> np.ndarray:
+    """Returns ``[h, w, 1 | 3]`` to be looked at: of two channels the mean, of more the first three.
 
     Args:
-      path: a file that `read_picture` can read.
-      shape: the picture's [h, w] or [h, w, c].
-      invert: True if black is known and white is to be filled (--invert_mask).
-      grow: pixels by which what is to be filled grows on all sides (--grow_mask).
-      flag: the flag that named the file, for errors and remarks.
-
-    Returns:
-      The mask, float32 [h, w, 1] with 1 = known and 0 = to be filled, and remarks:
-      one-line strings on what looks like a slip but need not be one.
-
-    Raises:
-      UserError: if the file cannot be read, its size differs from the picture's, or
-        nothing or everything is known.
+      image: ``[h, w, c]``.
     """
-    from scipy.ndimage import minimum_filter
-
-    picture, alpha, *_ = read_picture(path, flag=flag)
-    size, wanted = (f"{s[1]}x{s[0]}" for s in (picture.shape, shape))
-    if size != wanted:
-        problem = f"is {size}, but the picture is {wanted}; give a mask of that size"
-        raise UserError(flag, path, problem)
-    # Rounded, so that a grey of exactly a half stays a half in all three channels.
-    luma = (picture @ _LUMA).round(6) if picture.shape[2] == 3 else picture
-    mask = ((luma >= 0.5) != invert).astype(np.float32)
-
-    hidden = 100 * np.mean(mask == 0)  # percent
-    if hidden in (0, 100):
-        state = "known" if hidden else "to fill"
-        known, fill = ("black", "white") if invert else ("white", "black")
-        habit = f"here {known} is known and {fill} is filled"
-        problem = f"leaves nothing {state}: {habit}; paint both, or see --invert_mask"
-        raise UserError(flag, path, problem)
-    mask = minimum_filter(mask, (2 * grow + 1, 2 * grow + 1, 1))
-    hidden = 100 * np.mean(mask == 0)
-    if hidden == 100:
-        raise UserError("--grow_mask", grow, "leaves nothing known; take less")
-
-    remarks = []
-    if hidden > 90:
-        swap = "black should be filled, drop" if invert else "white should be filled, pass"
-        remarks.append(f"hides {hidden:.1f} % of the picture: if {swap} --invert_mask")
-    elif hidden < 0.1:
-        remarks.append(f"hides only {hidden:.3f} % of the picture: is that meant?")
-    grey = 100 * np.mean((luma > 0.1) & (luma < 0.9))
-    if grey > 5:
-        remarks.append(f"is grey in {grey:.1f} % of its pixels: they are cut at half")
-    if alpha is not None and (alpha < natural_scale(alpha.dtype).high).any():
-        remarks.append("is transparent in places: only its colours count")
-    return mask, [printable(f"{flag}={path} {remark}") for remark in remarks]
+    if image.shape[2] in SHOWN:
+        return image
+    return image.mean(axis=2, keepdims=True) if image.shape[2] == 2 else image[:, :, :3]
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -218,7 +185,7 @@ def write_picture(
 
     Args:
       path: where to.
-      image: float ``[h, w, 1 | 3]`` in [0, 1]; values outside are clipped.
+      image: float ``[h, w, c]`` in [0, 1]; values outside are clipped.
       alpha: ``[h, w]`` to be stored as it is, or None.
       origin: what the picture's file was like.
       strip: whether to drop all metadata but the colour profile.
@@ -234,11 +201,15 @@ def write_picture(
     format = format_of_suffix(path)
     if format is None or format.save is None:
         raise ValueError(f"{path} should end in a suffix of a format that can be written")
-    if image.ndim != 3 or image.shape[2] not in (1, 3):
-        raise ValueError(f"expected an image [h, w, 1 or 3], got {image.shape}")
+    if image.ndim != 3:
+        raise ValueError(f"expected an image [h, w, c], got {image.shape}")
     if np.isnan(image).any():
         raise ValueError("expected floats in [0, 1] without NaN")
     remarks = []
+    if image.shape[2] not in SHOWN and not format.any_channels:
+        kept = "their mean is" if image.shape[2] == 2 else "the first three are"
+        remarks.append(f"{format.name} holds no {image.shape[2]} channels: {kept} written")
+        image = shown_channels(image)
     dtype = _depth(origin.dtype, format)
     floats = dtype.kind == origin.dtype.kind == "f"
     counts = dtype.kind == "f" and np.can_cast(origin.dtype, dtype)

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.formats import Layout
-from dip_jax.app.files.pictures import ORIGIN, Origin, write_picture, write_pixels
+from dip_jax.app.files.formats import FORMATS, Layout
+from dip_jax.app.files.pictures import ORIGIN, SHOWN, Origin, write_picture, write_pixels
 from dip_jax.app.files.scale import Scale
 from dip_jax.app.files.sheet import comparison
 from dip_jax.app.files.trace import number_steps
 
-FULL_DEPTH = ("restored.npy", "restored.npz", "restored.tif")
+# In formats that hold more than a PNG.
+FULL_DEPTH = tuple(f"restored{one.suffixes[0]}" for one in FORMATS if one.any_channels)
 UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
 PARTIAL = ".partial-"
 RECORD = "run.json"
@@ -105,7 +106,7 @@ def write_results(
     Args:
       folder: from :func:`claim_folder`. Only files that a run writes are replaced, or removed
         if this run has none.
-      restored: float ``[h, w, 1 | 3]``.
+      restored: float ``[h, w, c]``.
       alpha: ``[h, w]`` or None.
       origin: what the picture's file was like. Where a PNG can't hold its depth, the result is
         written in its format too.
@@ -127,7 +128,7 @@ def write_results(
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as partial:
             stage = Path(partial)
-            shown = origin if origin.dtype == np.uint16 else _as_8_bit(origin)
+            shown = origin if origin.dtype in (np.uint8, np.uint16) else _as_8_bit(origin)
             write_picture(stage / "restored.png", restored, alpha, shown, strip=strip)
             write_pixels(stage / "comparison.png", comparison(panels))
             _write_trace(stage / "trace.csv", trace)
@@ -154,20 +155,21 @@ def write_results(
     return [folder / name for name in names]
 
 
-def has_full_depth(origin: Origin) -> bool:
+def has_full_depth(origin: Origin, channels: int) -> bool:
     """Whether a picture's result is written in its own format beside the PNG."""
-    name = f"restored{origin.format.suffixes[0]}"
-    return name in FULL_DEPTH and (origin.format.name != "TIFF" or origin.dtype != np.uint8)
+    if not origin.format.any_channels:
+        return False
+    return origin.format.name != "TIFF" or origin.dtype != np.uint8 or channels not in SHOWN
 
 
 def _write_full_depth(
     stage: Path, restored: np.ndarray, alpha: np.ndarray | None, origin: Origin, *, strip: bool
 ) -> list[str]:
     """Writes the result in the picture's own format, if a PNG can't hold it; returns the names."""
-    if not has_full_depth(origin):
+    if not has_full_depth(origin, restored.shape[2]):
         return []
     name = f"restored{origin.format.suffixes[0]}"
-    if origin.format.name != "TIFF":  # arrays are [h, w, c] here, without alpha
+    if origin.format.name in ("NPY", "NPZ"):  # arrays are [h, w, c] here, without alpha
         alpha, origin = None, origin._replace(layout=Layout())
         if origin.dtype.kind == "f" or origin.dtype.itemsize == 1:
             scale = origin.scale if origin.dtype.kind == "f" else Scale(0, 1)

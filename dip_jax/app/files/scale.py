@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dip_jax.app.errors import UserError
+
 _LEAST_SHARE = 1 / 8  # of a range that the values must fill, to be taken as in that range
 _OVERSHOOT = 0.1  # beyond 0 and 1, of pictures that were computed
 _MARGIN = 0.05  # of the values' own range, left free at an end that nothing marks
@@ -17,7 +19,7 @@ class Scale(NamedTuple):
 
     def to_unit(self, values: np.ndarray) -> np.ndarray:
         """Returns values as float32 in [0, 1]."""
-        if values.dtype in (np.uint8, np.bool_):
+        if values.dtype in (np.uint8, np.bool_) and self.low == 0:
             return np.asarray(values, np.float32) / np.float32(self.high)
         if self == (0, 1):
             return np.asarray(values, np.float32)
@@ -37,6 +39,22 @@ class Scale(NamedTuple):
         # The largest float below may lie above the largest integer of 64 bits.
         top = values >= float(info.max)
         return np.where(top, info.max, np.where(top, 0, values).astype(dtype)).astype(dtype)
+
+
+def parse_range(text: str) -> Scale:
+    """Returns the values that a text such as ``0,4095`` makes black and white.
+
+    Raises:
+      UserError: for another text, or if black is not below white.
+    """
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        problem = "is no range: write LOW,HIGH, such as 0,4095 or -1000,400.5"
+        raise UserError("range", text, problem) from error
+    if not -np.inf < low < high < np.inf:
+        raise UserError("range", text, "must have black first, and white above it")
+    return Scale(low, high)
 
 
 def natural_scale(dtype: np.dtype) -> Scale:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dip_jax.app.files.pictures import to_uint8
+from dip_jax.app.files.pictures import shown_channels, to_uint8
 
 _GAP = 8  # white pixels around each panel
 _MIN_WIDTH = 192  # narrower panels are enlarged, for their labels' sake
@@ -20,7 +20,8 @@ def comparison(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
     size, and small sheets as a whole by an integer factor, with nearest neighbour.
 
     Args:
-      panels: (label, picture) pairs; each picture float [h, w, 1|3] in [0, 1].
+      panels: (label, picture) pairs; each picture float [h, w, c] in [0, 1]. Of other channels
+        than grey and RGB, :func:`.shown_channels` are.
 
     Returns:
       The sheet, uint8 [H, W, 3].
@@ -52,9 +53,9 @@ def comparison(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
 
 
 def _as_rgb(picture: np.ndarray) -> Image.Image:
-    pixels = to_uint8(picture)
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-        raise ValueError(f"expected a picture [h, w, 1 or 3], got {pixels.shape}")
+    if picture.ndim != 3 or 0 in picture.shape:
+        raise ValueError(f"expected a picture [h, w, c], got {picture.shape}")
+    pixels = to_uint8(shown_channels(picture))
     return Image.fromarray(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
 
 

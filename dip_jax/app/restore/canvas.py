@@ -10,7 +10,7 @@ from dip_jax.operators import Crop
 
 
 def as_image(name: str, picture: np.ndarray) -> np.ndarray:
-    """Returns a picture as float32 ``[h, w, 1 | 3]`` in [0, 1].
+    """Returns a picture as float32 ``[h, w, c]`` in [0, 1].
 
     Raises:
       UserError: for another shape, type or range.
@@ -18,12 +18,13 @@ def as_image(name: str, picture: np.ndarray) -> np.ndarray:
     picture = np.asarray(picture)
     if picture.ndim == 2:
         picture = picture[:, :, None]
-    if picture.ndim != 3 or picture.shape[2] not in (1, 3) or 0 in picture.shape:
-        raise UserError(
-            name,
-            f"array of shape {picture.shape}",
-            "must be [h, w], [h, w, 1] or [h, w, 3]",
-        )
+    shape = picture.shape
+    if picture.ndim != 3 or 0 in shape:
+        problem = "must be [h, w] or [h, w, channels]"
+        raise UserError(name, f"array of shape {shape}", problem)
+    if shape[2] > max(3, min(shape[:2])):
+        problem = "must be [h, w, channels]; np.moveaxis(array, 0, -1) puts channels last"
+        raise UserError(name, f"array of shape {shape}", problem)
     if picture.dtype == np.uint8:
         return picture.astype(np.float32) / np.float32(255)
     if picture.dtype.kind != "f":

@@ -42,8 +42,8 @@ def restore(
     (40, 30, 3)
 
     Args:
-      picture: uint8, or float in [0, 1], ``[h, w]``, ``[h, w, 1]`` or ``[h, w, 3]``, of any
-        size.
+      picture: uint8, or float in [0, 1], ``[h, w]`` or ``[h, w, c]``, of any size and any number
+        of channels.
       task: a name of :data:`dip_jax.app.recipe.TASKS`, such as "denoise" or "inpaint"; when absent,
         the first that the preset is for ("denoise" for most).
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.

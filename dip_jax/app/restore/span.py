@@ -1,4 +1,8 @@
-"""The range of values that a picture fills: the fit works in it, not in a corner of [0, 1]."""
+"""The range of values that a picture fills: the fit works in it, not in a corner of [0, 1].
+
+``app/files/scale.py`` is about the numbers in a file: it sets what is black and white, by which
+noise levels count. A span leaves that, the levels and the scores as they are: it is the fit's own.
+"""
 
 from typing import NamedTuple
 

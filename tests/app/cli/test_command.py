@@ -152,6 +152,22 @@ def test_any_size_and_kind(height, width, tiny_presets, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_what_is_erased_is_filled_and_opaque(tiny_presets, tmp_path, capsys):
+    erased = np.dstack([smooth(), np.full((20, 27), 255, np.uint8)])
+    erased[5:9, 4:20] = (255, 0, 255, 0)
+    path = save(tmp_path / "p.png", erased)
+    code, _, err = run(capsys, path, str(tmp_path / "q.png"), "--task=inpaint", "--steps=2")
+    assert code == 0
+    assert "dip-jax: note: filling 11.9 % of the picture: its transparent pixels\n" in err
+    restored = pixels(tmp_path / "q.png")
+    assert restored.shape == (20, 27, 4)
+    assert (restored[:, :, 3] == 255).all()
+    known = erased[:, :, 3] > 0
+    np.testing.assert_array_equal(restored[known], erased[known])
+    assert (restored[~known] != erased[~known]).any(axis=1).all()
+
+
+@pytest.mark.slow
 def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
     image, mask = save(tmp_path / "p.png", smooth()), half_mask(tmp_path)
     flags = ["--task=inpaint", f"--image={image}", f"--mask={mask}", "--steps=2"]
@@ -351,7 +367,15 @@ BAD = {
     "--image=p.png --task=inpaint --mask=white.png": "--mask=white.png: leaves nothing to fill",
     "--image=p.png --task=inpaint --mask=w.png --invert_mask": "does not exist",
     "--image=p.png --task=inpaint --missing=30 --invert_mask": "--invert_mask=True: needs a --mask",
-    "--image=p.png --task=inpaint --missing=30 --grow_mask=2": "--grow_mask=2: needs a --mask",
+    "--image=p.png --task=inpaint --missing=30 --grow_mask=2": "can't go with --grow_mask",
+    "--task=inpaint --mask_box=1,2,3,4": "--mask_box=1,2,3,4: needs an --image",
+    "--image=p.png --task=inpaint --mask_box=1,2,3": "--mask_box=1,2,3: is no rectangle: write",
+    "--image=p.png --task=inpaint --mask_box=99,2,3,4": "lies outside the picture, which is 27x20",
+    "--image=p.png --task=inpaint --mask_color=rde": "--mask_color=rde: is no colour; write #ff",
+    "--image=p.png --task=inpaint --mask_color=lime": "is nowhere on the picture; the nearest",
+    "--image=p.png --task=inpaint --mask_tolerance=9": "--mask_tolerance=9.0: needs a --mask_color",
+    "--image=p.png --task=inpaint --mask_tolerance=-1 --mask_color=red": "must be from 0 to below",
+    "--image=p.png --mask_color=red": "has no meaning for --task=denoise",
     "--image=p.png --task=inpaint --mask=m.png --grow_mask=-1": "--grow_mask=-1: must be from 0",
     "--image=p.png --task=inpaint --mask=white.png --grow_mask=1": "leaves nothing to fill",
     "--image=p.png --grow_mask=1": "has no meaning for --task=denoise",
@@ -390,6 +414,10 @@ BAD = {
     "absent.png": "does not exist; check the path",
     ". q.png": "--out=q.png: is one file, for many pictures; name a folder",
     "p.png --page=2": "has one frame only; drop --page",
+    "p.png --range=5": "--range=5: is no range: write LOW,HIGH, such as 0,4095",
+    "p.png --range=9,5": "--range=9,5: must have black first, and white above it",
+    "p.png --range=0,nan": "--range=0,nan: must have black first",
+    "--range=0,9": "--range=0,9: needs an --image",
     "p.png --page=0": "--page=0: must be at least 1",
     "--nokeep_known=3": "does not take an argument",
     "--flagfile=p.png": "dip-jax: is no text file; see --help",

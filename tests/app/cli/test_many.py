@@ -134,6 +134,26 @@ def test_a_diverged_fit_fails_alone(photos, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
+def test_pictures_may_bring_their_masks(photos, tmp_path, capsys):
+    for name in "ab":
+        erased = np.asarray(Image.open(photos / f"{name}.png").convert("RGBA")).copy()
+        erased[4:9, 3:9, 3] = 0
+        Image.fromarray(erased).save(photos / f"{name}.png")
+    flags = ["--task=inpaint", f"--image={photos}", "--steps=2"]
+    code, _, errors = run(capsys, *flags, f"--out={tmp_path / 'o'}")
+    assert code == 1
+    assert [row["state"][:6] for row in rows(tmp_path / "o").values()] == ["done", "done", "failed"]
+    assert "c: --mask: is needed for --task=inpaint" in errors
+    restored = np.asarray(Image.open(tmp_path / "o" / "a" / "restored.png"))
+    assert (restored[:, :, 3] == 255).all()
+    assert run(capsys, *flags, "--mask_box=1,2,3,4", f"--out={tmp_path / 'p'}")[0] == 0
+    code, _, errors = run(capsys, *flags, "--mask_color=red", f"--out={tmp_path / 'q'}")
+    assert code == 2
+    assert "dip-jax: --mask_color=red: is nowhere on the picture" in errors
+    assert not (tmp_path / "q").exists()
+
+
+@pytest.mark.slow
 def test_pictures_without_a_mask_are_told(photos, tmp_path, capsys):
     masks = tmp_path / "masks"
     masks.mkdir()

@@ -1,5 +1,8 @@
 """Plain paths: a result goes to a file like the picture's own."""
 
+import sys
+from unittest.mock import ANY
+
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +10,7 @@ from PIL import Image
 
 from dip_jax.app.cli import command, picture
 from dip_jax.app.cli.target import names_file
-from dip_jax.app.files.formats import PNG
+from dip_jax.app.files.formats import PNG, format_of_suffix
 from dip_jax.app.files.pictures import Origin, read_picture, write_picture
 from dip_jax.app.files.scale import Scale
 from dip_jax.app.restore import Restoration
@@ -133,7 +136,7 @@ def test_no_numbers_are_filled(tmp_path, capsys):
     assert "holds no numbers (NaN, infinity) in 1.85 % of its pixels; --task=inpaint" in err
     code, _, err = run(capsys, tmp_path / "p.npy", "--task=inpaint")
     assert code == 0
-    assert "filling 1.85 % of the picture, not numbers" in err
+    assert "filling 1.85 % of the picture: what is not numbers\n" in err
     assert np.isfinite(np.load(tmp_path / "p_restored.npy")).all()
 
 
@@ -143,3 +146,80 @@ def test_an_old_folder_with_a_suffix_stays_one(tmp_path):
     assert not names_file(f"{tmp_path}/new.png/")
     assert not names_file(str(tmp_path / "results.v2"))
     assert names_file(str(tmp_path / "new.png"))
+
+
+def test_a_picture_of_many_channels(tmp_path, capsys):
+    values = np.random.default_rng(0).integers(0, 256, (20, 27, 5)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "p.tif", values, photometric="minisblack", planarconfig="contig")
+    code, out, err = run(capsys, tmp_path / "p.tif")
+    assert code == 0
+    assert "p: 27x20, 5 channels\n" in out
+    assert "has 5 channels: all are restored, the first three are shown\n" in err
+    restored = tifffile.imread(tmp_path / "p_restored.tif")
+    np.testing.assert_array_equal(restored[1:], values[1:])
+    folder = tmp_path / "all"
+    assert run(capsys, f"--image={tmp_path / 'p.tif'}", f"--out={folder}")[0] == 0
+    np.testing.assert_array_equal(tifffile.imread(folder / "restored.tif"), restored)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(folder / "restored.png")), restored[..., :3]
+    )
+    assert (folder / "comparison.png").exists()
+    code, out, _ = run(capsys, tmp_path / "p.tif", tmp_path / "p.png")
+    assert code == 0
+    assert "note: PNG holds no 5 channels: the first three are written\n" in out
+
+
+def test_formats_that_need_a_package_are_refused_before_the_fit(tmp_path, capsys, monkeypatch):
+    save_16_bit(tmp_path / "p.png")
+    monkeypatch.setattr(picture, "restore", None)
+    for package, suffix in {"astropy": "fits", "h5py": "h5"}.items():
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+        code, out, err = run(capsys, tmp_path / "p.png", tmp_path / f"q.{suffix}")
+        assert code == 2
+        assert out == ""
+        extra = {"fits": "fits", "h5": "hdf5"}[suffix]
+        assert f"q.{suffix}: needs a package of its own: pip install 'dip-jax[{extra}]'\n" in err
+
+
+@pytest.mark.parametrize("suffix", ["fits", "h5", "mat", "npz"])
+def test_results_of_science_formats(suffix, tmp_path, capsys):
+    needed = {"fits": "astropy", "h5": "h5py"}
+    if suffix in needed:
+        pytest.importorskip(needed[suffix], reason=f"{needed[suffix]} is not installed")
+    values = np.random.default_rng(0).random((20, 27)).astype(np.float32) * 3000 - 100
+    counts = Origin(format_of_suffix(tmp_path / f"p.{suffix}"), values.dtype, Scale(-100, 2900))
+    write_picture(tmp_path / f"p.{suffix}", (values[:, :, None] + 100) / 3000, None, counts)
+    code, out, _ = run(capsys, tmp_path / f"p.{suffix}")
+    assert code == 0
+    assert "note" not in out
+    restored = read_picture(tmp_path / f"p_restored.{suffix}")
+    assert restored.origin.dtype == np.float32
+    given = read_picture(tmp_path / f"p.{suffix}")
+    np.testing.assert_allclose(restored.image[1:], given.image[1:], atol=1e-3)
+    folder = tmp_path / "all"
+    assert run(capsys, f"--image={tmp_path / f'p.{suffix}'}", f"--out={folder}")[0] == 0
+    assert (folder / f"restored.{suffix}").exists()
+    assert (folder / "restored.png").exists()
+
+
+def test_a_range_that_is_given(tmp_path, capsys):
+    counts = np.random.default_rng(0).integers(1000, 1400, (20, 27)).astype(np.uint16)
+    counts[5, 5] = 1600
+    tifffile.imwrite(tmp_path / "p.tif", counts)
+    code, _, err = run(capsys, tmp_path / "p.tif", "--range=1000,1500")
+    assert code == 0
+    assert err.endswith("has 0.185 % of its values outside the range: they are cut off there\n")
+    restored = tifffile.imread(tmp_path / "p_restored.tif")
+    assert (restored[0] == 1125).all()  # a quarter from black to white
+    np.testing.assert_array_equal(restored[1:], np.minimum(counts, 1500)[1:])
+
+
+def test_a_range_of_8_bits(tmp_path, capsys):
+    values = np.random.default_rng(0).integers(20, 200, (20, 27)).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "p.png")
+    folder = tmp_path / "all"
+    image = f"--image={tmp_path / 'p.png'}"
+    assert run(capsys, image, f"--out={folder}", "--range=20,220") == (0, *([ANY] * 2))
+    restored = np.asarray(Image.open(folder / "restored.png"))
+    assert (restored[0] == 70).all()
+    np.testing.assert_array_equal(restored[1:], values[1:])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import read_mask, read_picture, to_uint8, write_picture
+from dip_jax.app.files.pictures import read_picture, to_uint8, write_picture
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 20), np.uint8)
@@ -79,10 +79,15 @@ REFUSED = {
     "warned bomb": ("a.png", png(12000, 9000, 8, 2, b""), "64 megapixels"),
     "just too large": ("a.png", png(8001, 8000, 8, 2, b""), "64 megapixels"),
     "npy rank 1": ("a.npy", npy(np.zeros(9)), "the shape (9,); save it as"),
-    "npy rank 4": ("a.npy", npy(np.zeros((2, 4, 4, 3))), "save it as"),
-    "npy channels": ("a.npy", npy(np.zeros((31, 40, 40))), "channels one by one"),
+    "gzip": ("a.fits.gz", b"\x1f\x8b\x08" + bytes(90), "unpack it with gunzip"),
+    "npy rank 4": ("a.npy", npy(np.zeros((2, 2, 4, 4, 3))), "save it as"),
+    "npy channels": ("a.npy", npy(np.zeros((40, 31, 40))), "save it as (h, w), (h, w, ch"),
     "npy no pixels": ("a.npy", npy(np.zeros((0, 4))), "the shape (0, 4); save it as"),
-    "npy complex": ("a.npy", npy(np.zeros((4, 4), complex)), "parts one by one"),
+    "npy complex": (
+        "a.npy",
+        npy(np.zeros((4, 4), complex)),
+        "two channels that are restored together",
+    ),
     "npy objects": ("a.npy", npy(np.full((4, 4), None)), "Python objects; save it as"),
     "npy cut": ("a.npy", npy(np.zeros((40, 40)))[:-99], "whole NumPy array"),
     "npy text": ("a.npy", b"hello", "whole NumPy array"),
@@ -296,96 +301,3 @@ def test_to_uint8_rounds_and_clips():
     np.testing.assert_array_equal(to_uint8(steps / np.float32(255)), steps)
     with pytest.raises(ValueError, match="uint8"):
         to_uint8(steps)
-
-
-def saved(tmp_path, pixels):
-    path = tmp_path / "mask.png"
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def test_masks_are_split_at_half(tmp_path):
-    grey = np.array([[0, 127, 128, 255]] * 3, np.uint8)
-    for pixels in (grey, np.stack([grey] * 3, -1), np.stack([grey] * 3 + [grey | 255], -1)):
-        path = saved(tmp_path, pixels)
-        mask, remarks = read_mask(path, (3, 4, 3))
-        assert mask.dtype == np.float32
-        np.testing.assert_array_equal(mask, [[[0], [0], [1], [1]]] * 3)
-        assert remarks == [f"--mask={path} is grey in 50.0 % of its pixels: they are cut at half"]
-        mask, _ = read_mask(path, (3, 4), invert=True)
-        np.testing.assert_array_equal(mask, [[[1], [1], [0], [0]]] * 3)
-
-
-def test_colours_count_by_luma(tmp_path):
-    pixels = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
-    mask, _ = read_mask(saved(tmp_path, pixels), (1, 3))
-    np.testing.assert_array_equal(mask[0, :, 0], [0, 1, 0])
-
-
-def test_npy_masks(tmp_path):
-    path = tmp_path / "mask.npy"
-    np.save(path, np.array([[True, False]]))
-    mask, remarks = read_mask(path, (1, 2))
-    np.testing.assert_array_equal(mask, [[[1], [0]]])
-    assert not remarks
-    np.save(path, np.full((2, 1, 3), 0.5) * [[[1]], [[0]]])
-    np.testing.assert_array_equal(read_mask(path, (2, 1))[0], [[[1]], [[0]]])
-
-
-def test_bad_masks_are_refused(tmp_path):
-    def message(pixels, **options):
-        path = saved(tmp_path, pixels)
-        with pytest.raises(UserError) as caught:
-            read_mask(path, (12, 20, 3), **options)
-        assert str(caught.value).startswith(f"--mask={path}: ")
-        assert len(str(caught.value).splitlines()) == 1
-        return str(caught.value)
-
-    assert "is 12x20, but the picture is 20x12; give" in message(GREY.T.copy())
-    for value, invert, state in [
-        (0, False, "leaves nothing known: here white is known"),
-        (255, False, "leaves nothing to fill: here white is known"),
-        (255, True, "leaves nothing known: here black is known"),
-        (0, True, "leaves nothing to fill: here black is known"),
-    ]:
-        told = message(np.full((12, 20), value, np.uint8), invert=invert)
-        assert state in told
-        assert "--invert_mask" in told
-    with pytest.raises(UserError, match=r"^--known=no\.png: does not exist"):
-        read_mask("no.png", (12, 20), flag="--known")
-
-
-@pytest.mark.parametrize("invert", [False, True])
-def test_holes_grow_on_all_sides(tmp_path, invert):
-    pixels = np.full((12, 20), 255, np.uint8)
-    pixels[0, 0] = pixels[5:7, 10] = 0
-    path = saved(tmp_path, 255 - pixels if invert else pixels)
-    mask, _ = read_mask(path, (12, 20), invert=invert, grow=2)
-    wanted = np.ones((12, 20))
-    wanted[:3, :3] = wanted[3:9, 8:13] = 0
-    np.testing.assert_array_equal(mask[:, :, 0], wanted)
-    with pytest.raises(UserError, match=r"^--grow_mask=10: leaves nothing known; take less"):
-        read_mask(path, (12, 20), invert=invert, grow=10)
-
-
-def test_mask_remarks(tmp_path):
-    pixels = np.zeros((50, 50), np.uint8)
-    pixels[0] = 255
-    path = saved(tmp_path, pixels)
-    (remark,) = read_mask(path, (50, 50))[1]
-    assert remark == (
-        f"--mask={path} hides 98.0 % of the picture: if white should be filled, pass --invert_mask"
-    )
-    assert not read_mask(path, (50, 50), invert=True)[1]
-    path = saved(tmp_path, 255 - pixels)
-    (remark,) = read_mask(path, (50, 50), invert=True)[1]
-    assert "if black should be filled, drop --invert_mask" in remark
-
-    pixels = np.full((50, 50), 255, np.uint8)
-    pixels[0, 0] = 0
-    (remark,) = read_mask(saved(tmp_path, pixels), (50, 50))[1]
-    assert "hides only 0.040 % of the picture" in remark
-
-    pixels[:25] = 0
-    (remark,) = read_mask(saved(tmp_path, np.stack([pixels] * 4, -1)), (50, 50))[1]
-    assert "transparent" in remark

@@ -44,3 +44,10 @@ def test_values_go_to_unit_and_back(kind):
     np.testing.assert_array_equal(unit, [0, 1])
     np.testing.assert_array_equal(scale.from_unit(unit, dtype), ends)
     assert scale.from_unit(np.array([-1.0, 2.0]), dtype).tolist() == ends.tolist()
+
+
+def test_8_bits_from_another_black():
+    values = np.array([20, 120, 220], np.uint8)
+    scale = Scale(20, 220)
+    np.testing.assert_allclose(scale.to_unit(values), [0, 0.5, 1])
+    np.testing.assert_array_equal(scale.from_unit(scale.to_unit(values), values.dtype), values)

@@ -100,6 +100,8 @@ def test_bad_arguments_are_named(arguments, words):
     [
         (PICTURE[None], "must be .h, w."),
         (np.zeros((0, 4, 3)), "must be .h, w."),
+        (np.zeros((3, 40, 50)), r"np\.moveaxis\(array, 0, -1\) puts channels last"),
+        (np.zeros((31, 20, 50)), r"puts channels last"),
         (PICTURE * np.nan, "without NaN"),
         (PICTURE * 255, "must be in .0, 1."),
         ((PICTURE * 255).astype(np.int32), "must be uint8"),
@@ -108,6 +110,21 @@ def test_bad_arguments_are_named(arguments, words):
 def test_bad_pictures_are_told(picture, words):
     with pytest.raises(ValueError, match=words):
         restore(picture, progress=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [2, 5, 31])
+@pytest.mark.parametrize(
+    "task", [{"task": "denoise"}, {"task": "inpaint"}, {"task": "super_resolve", "factor": 2}]
+)
+def test_any_number_of_channels(tiny_presets, channels, task):
+    y = np.random.default_rng(0).random((32, 35, channels), np.float32)
+    arrays = {"mask": np.eye(32, 35) == 0} if task["task"] == "inpaint" else {}
+    result = restore(y, steps=2, progress=False, **task, **arrays)
+    factor = task.get("factor", 1)
+    assert result.image.shape == (32 * factor, 35 * factor, channels)
+    if arrays:
+        np.testing.assert_array_equal(result.image[arrays["mask"]], y[arrays["mask"]])
 
 
 def test_another_generator_brings_its_own_options():

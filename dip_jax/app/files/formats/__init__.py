@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dip_jax.app.files.formats import arrays, extras, pillow, png, pnm, tiff
+from dip_jax.app.files.formats import arrays, extras, fits, hdf5, pillow, png, pnm, tiff
 from dip_jax.app.files.formats.base import (
     AS_ANY,
     MAX_PIXELS,
@@ -18,6 +18,7 @@ from dip_jax.app.files.formats.base import (
 PNG = Format(
     "PNG", (".png", ".apng"), begins(png.MARK), png.read_png, png.save_png, ("uint8", "uint16")
 )
+_GZIP = b"\x1f\x8b"
 _RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw")
 
 
@@ -38,11 +39,18 @@ FORMATS = (
         _read_with_pillow("JPEG", "MPO"),
         pillow.save_jpeg,
         holds_alpha=False,
+        lossy=True,
     ),
     Format(
-        "TIFF", (".tif", ".tiff"), begins(*tiff.MARKS), tiff.read_tiff, tiff.save_tiff, tiff.DEPTHS
+        "TIFF",
+        (".tif", ".tiff"),
+        begins(*tiff.MARKS),
+        tiff.read_tiff,
+        tiff.save_tiff,
+        tiff.DEPTHS,
+        any_channels=True,
     ),
-    Format("WebP", (".webp",), _is_webp, _read_with_pillow("WEBP"), pillow.save_webp),
+    Format("WebP", (".webp",), _is_webp, _read_with_pillow("WEBP"), pillow.save_webp, lossy=True),
     Format(
         "BMP",
         (".bmp", ".dib"),
@@ -68,11 +76,53 @@ FORMATS = (
         arrays.read_npy,
         arrays.save_npy,
         arrays.DEPTHS,
+        any_channels=True,
         by_name=True,
     ),
-    Format("NPZ", (".npz",), begins(arrays.ZIP), arrays.read_npz, arrays.save_npz, arrays.DEPTHS),
-    Format("HEIC", (".heic", ".heif"), extras.is_brand(extras.HEIC), extras.read_heic),
-    Format("AVIF", (".avif",), extras.is_brand(extras.AVIF), extras.read_avif),
+    Format(
+        "NPZ",
+        (".npz",),
+        begins(arrays.ZIP),
+        arrays.read_npz,
+        arrays.save_npz,
+        arrays.DEPTHS,
+        any_channels=True,
+    ),
+    Format(
+        "FITS",
+        (".fits", ".fit", ".fts"),
+        begins(fits.MARK),
+        fits.read_fits,
+        fits.save_fits,
+        fits.DEPTHS,
+        holds_alpha=False,
+        any_channels=True,
+        extra=("astropy", "fits"),
+    ),
+    Format(
+        "HDF5",
+        (".h5", ".hdf5", ".hdf"),
+        begins(hdf5.MARK),
+        hdf5.read_hdf5,
+        hdf5.save_hdf5,
+        arrays.DEPTHS,
+        holds_alpha=False,
+        any_channels=True,
+        extra=("h5py", "hdf5"),
+    ),
+    Format(
+        "MAT",
+        (".mat",),
+        begins(hdf5.MATLAB),
+        hdf5.read_mat,
+        hdf5.save_mat,
+        hdf5.MAT_DEPTHS,
+        holds_alpha=False,
+        any_channels=True,
+        by_name=True,
+    ),
+    Format("HEIC", (".heic", ".heif"), extras.is_brand(extras.HEIC), extras.read_heic, lossy=True),
+    Format("AVIF", (".avif",), extras.is_brand(extras.AVIF), extras.read_avif, lossy=True),
     Format("raw", _RAW, begins(*tiff.MARKS), extras.read_raw, by_name=True),
     Format("JPEG XL", (".jxl",), begins(*extras.JXL), extras.read_jxl),
 )
@@ -91,6 +141,8 @@ def find_format(path: Path, head: bytes) -> Format:
     for format in FORMATS:
         if format.matches(head):
             return format
+    if head.startswith(_GZIP):
+        raise RefusedError("is packed by gzip; unpack it with gunzip")
     named_so = "" if named is None else f"is named as a {named.name}, but "
     problem = f"{named_so}is not a picture that can be read; save it as {AS_ANY}"
     raise RefusedError(problem)

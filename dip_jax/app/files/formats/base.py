@@ -1,7 +1,8 @@
 """What a file format is to the application, and what a picture file holds."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,6 +12,8 @@ MAX_PIXELS = 64_000_000
 TOO_LARGE = "has more than 64 megapixels; scale it down or crop it first"
 AS_PNG = "a PNG or a TIFF"
 AS_NPY = "a .npy array"
+MAX_CHANNELS = 256
+_SHOWN = 8  # names in a line
 AS_ANY = "a PNG, a TIFF or a .npy array"
 
 
@@ -39,8 +42,8 @@ class Source(NamedTuple):
     """Open, at its beginning."""
     head: bytes
     """Its first bytes."""
-    page: int | None
-    """The page or frame that is wanted, from 1 on; None for the first."""
+    page: int | str | None
+    """The page, frame or array that is wanted, from 1 on or by name; None for the first."""
 
 
 class Metadata(NamedTuple):
@@ -54,6 +57,8 @@ class Metadata(NamedTuple):
     dpi: tuple[float, float] | None = None
     tags: tuple[tuple[int, int, int, Any], ...] = ()
     """Tags of a TIFF: code, type, count, value."""
+    header: Any = None
+    """Of a FITS image; the attributes of an HDF5 dataset."""
 
 
 class Layout(NamedTuple):
@@ -64,19 +69,23 @@ class Layout(NamedTuple):
     channels_first: bool = False
     flat: bool = False
     """Whether there is no axis of channels."""
+    known: bool = False
+    """Whether the picture was read from an array at all."""
 
 
 class Contents(NamedTuple):
     """A decoded picture, upright."""
 
     pixels: np.ndarray
-    """``[h, w, 1 | 3]`` in the file's own depth."""
+    """``[h, w, c]`` in the file's own depth."""
     alpha: np.ndarray | None = None
     """``[h, w]``, the opacity, in the file's own depth."""
     metadata: Metadata = Metadata()
     encoding: Mapping[str, Any] = {}
     """How the file's format stored it, such as the quality of a JPEG."""
     layout: Layout = Layout()
+    orientation: int = 1
+    """Of EXIF or TIFF (1 to 8), by which the stored pixels were turned."""
     remarks: tuple[str, ...] = ()
     """What is to be said of the reading, each to follow the file's name."""
 
@@ -96,8 +105,30 @@ class Format(NamedTuple):
     depths: tuple[str, ...] = ("uint8",)
     """The types of values that it holds, the shallowest first."""
     holds_alpha: bool = True
+    any_channels: bool = False
+    """Whether it holds other pictures than grey and RGB."""
     by_name: bool = False
     """Whether a file's suffix decides, since its first bytes may be another format's."""
+    extra: tuple[str, str] | None = None
+    """The package that it needs, and the extra of this project that installs it."""
+    lossy: bool = False
+    """Whether it smears sharp edges."""
+
+
+def need(package: str, kind: str, extra: str, other: str = AS_PNG) -> Any:
+    """Returns a package, or raises a RefusedError that names the extra.
+
+    Args:
+      package: to be imported.
+      kind: of files that need it.
+      extra: of this project, that installs it.
+      other: what the file may be saved as instead.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        mend = f"pip install 'dip-jax[{extra}]' reads it, or save it as {other}"
+        raise RefusedError(f"is {kind}, which needs a package of its own; {mend}") from error
 
 
 def begins(*marks: bytes) -> Callable[[bytes], bool]:
@@ -105,18 +136,35 @@ def begins(*marks: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(marks)
 
 
-def choose_page(wanted: int | None, count: int, kind: str) -> tuple[int, tuple[str, ...]]:
+def choose_page(
+    wanted: int | str | None, count: int, kind: str, names: Sequence[str] = ()
+) -> tuple[int, tuple[str, ...]]:
     """Returns the index of the page to read, and what is to be said of it.
 
+    Args:
+      wanted: its number, from 1 on, or its name.
+      count: how many there are.
+      kind: what a page is called.
+      names: theirs, if they have any.
+
     Raises:
-      RefusedError: if there are not so many.
+      RefusedError: if there is no such one.
     """
+    shown = ", ".join(names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN)
+    if isinstance(wanted, str):
+        if wanted in names:
+            return names.index(wanted), ()
+        if names:
+            raise RefusedError(f"has no {kind} {wanted}; choose --page from {shown}")
+        raise RefusedError(f"has {kind}s without names; choose --page from 1 to {count}")
     if not 1 <= (wanted or 1) <= count:
         if count == 1:
             raise RefusedError(f"has one {kind} only; drop --page")
         raise RefusedError(f"has {count} {kind}s; choose --page from 1 to {count}")
     if wanted is None and count > 1:
-        return 0, (f"has {count} {kind}s: the first is taken (--page=N takes another)",)
+        first = f"{names[0]} is" if names else "the first is"
+        other = f"--page=NAME takes another: {shown}" if names else "--page=N takes another"
+        return 0, (f"has {count} {kind}s: {first} taken, and alone in the result ({other})",)
     return (wanted or 1) - 1, ()
 
 

@@ -1,18 +1,16 @@
 """Formats that need a package which only an extra of this project installs."""
 
-import importlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from dip_jax.app.files.formats.base import (
-    AS_PNG,
     MAX_PIXELS,
     TOO_LARGE,
     Contents,
     RefusedError,
     Source,
+    need,
     refusing_damage,
 )
 from dip_jax.app.files.formats.pillow import read_8_bit
@@ -27,18 +25,9 @@ def is_brand(brands: tuple[bytes, ...]) -> Callable[[bytes], bool]:
     return lambda head: head[4:8] == b"ftyp" and head[8:12] in brands
 
 
-def _need(package: str, kind: str, extra: str) -> Any:
-    """Returns a package, or raises a RefusedError that names the extra."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        mend = f"pip install 'dip-jax[{extra}]' reads it, or save it as {AS_PNG}"
-        raise RefusedError(f"is {kind}, which needs a package of its own; {mend}") from error
-
-
 def read_heic(source: Source) -> Contents:
     """Reads a HEIC, as phones take them."""
-    heif = _need("pillow_heif", "a HEIC picture", "heic")
+    heif = need("pillow_heif", "a HEIC picture", "heic")
     with refusing_damage():
         bits = heif.open_heif(source.path, convert_hdr_to_8bit=False).info.get("bit_depth", 8)
         heif.register_heif_opener()
@@ -63,13 +52,13 @@ def _refuse_deep(bits: int) -> None:
 
 def read_jxl(source: Source) -> Contents:
     """Reads a JPEG XL."""
-    _need("pillow_jxl", "a JPEG XL picture", "jxl")
+    need("pillow_jxl", "a JPEG XL picture", "jxl")
     return read_8_bit(source, "JXL")
 
 
 def read_raw(source: Source) -> Contents:
     """Develops a camera's raw file to 16 bits, as imageio's rawpy does by default."""
-    _need("rawpy", "a camera's raw file", "raw")
+    need("rawpy", "a camera's raw file", "raw")
     import imageio.v3 as iio
 
     try:

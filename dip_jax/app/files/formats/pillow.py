@@ -29,6 +29,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 _XMP = ("xmp", "XML:com.adobe.xmp")
 _LEAST_QUALITY = 90
+_ORIENTATION = 274  # a tag
 
 
 @contextlib.contextmanager
@@ -59,11 +60,15 @@ def opened(source: Source, *formats: str) -> Iterator[Image.Image]:
         raise RefusedError(problem) from error
 
 
-def turn(image: Image.Image) -> None:
-    """Decodes a picture and turns it upright, in place."""
-    image.load()
+def turn(image: Image.Image) -> int:
+    """Decodes a picture and turns it upright, in place; returns its orientation."""
+    orientation = 1
     with contextlib.suppress(Exception):  # broken EXIF data are no obstacle
+        orientation = int(image.getexif().get(_ORIENTATION, 1))  # before TIFF's is dropped
+    image.load()
+    with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
+    return orientation if orientation in range(1, 9) else 1
 
 
 def read_8_bit(source: Source, *formats: str) -> Contents:
@@ -82,7 +87,7 @@ def decode(image: Image.Image, remarks: tuple[str, ...] = ()) -> Contents:
         problem = f"has {image.mode} colours, which are not supported; save it as an RGB PNG"
         raise RefusedError(problem)
     encoding = _quality(image)
-    turn(image)
+    orientation = turn(image)
     metadata = read_metadata(image)
     stored = image.mode
     if stored == "CMYK":
@@ -101,7 +106,14 @@ def decode(image: Image.Image, remarks: tuple[str, ...] = ()) -> Contents:
     if stored in ("P", "PA", "1"):
         kind = "1 bit a pixel" if stored == "1" else "a palette"
         encoding |= {"stored": kind}
-    return Contents(np.ascontiguousarray(pixels), alpha, metadata, encoding, remarks=remarks)
+    return Contents(
+        np.ascontiguousarray(pixels),
+        alpha,
+        metadata,
+        encoding,
+        orientation=orientation,
+        remarks=remarks,
+    )
 
 
 def read_metadata(image: Image.Image) -> Metadata:

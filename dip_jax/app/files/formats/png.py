@@ -36,32 +36,34 @@ def read_png(source: Source) -> Contents:
 def _read_16_bit(source: Source, colour: int) -> Contents:
     alpha = None
     if colour in _HALVES:
-        high, info = _decode(source, _HALVES[colour][0])
-        low, _ = _decode(source, _HALVES[colour][1])
+        high, info, orientation = _decode(source, _HALVES[colour][0])
+        low, _, _ = _decode(source, _HALVES[colour][1])
         pixels = high.astype(np.uint16) << 8 | low
     elif colour == _GREY_ALPHA:  # four bytes a pixel, as RGBA of 8 bits has
-        halves, info = _decode(source, "RGBA")
+        halves, info, orientation = _decode(source, "RGBA")
         pixels = halves[:, :, ::2].astype(np.uint16) << 8 | halves[:, :, 1::2]
     else:
-        pixels, info = _decode(source, None)
+        pixels, info, orientation = _decode(source, None)
         pixels = pixels[:, :, None].astype(np.uint16)
     if pixels.shape[2] in (2, 4):
         alpha, pixels = pixels[:, :, -1], pixels[:, :, :-1]
     elif "transparency" in info.info:  # one colour of them all
         hidden = (pixels == np.array(info.info["transparency"])).all(axis=2)
         alpha = np.where(hidden, 0, 65535).astype(np.uint16)
-    return Contents(np.ascontiguousarray(pixels), alpha, read_metadata(info))
+    return Contents(
+        np.ascontiguousarray(pixels), alpha, read_metadata(info), orientation=orientation
+    )
 
 
-def _decode(source: Source, raw: str | None) -> tuple[np.ndarray, Image.Image]:
-    """Returns what a decoder of Pillow's makes of the file, upright."""
+def _decode(source: Source, raw: str | None) -> tuple[np.ndarray, Image.Image, int]:
+    """Returns what a decoder of Pillow's makes of the file, upright, and how it lay."""
     with opened(source, "PNG") as image:
         if getattr(image, "n_frames", 1) > 1:
             raise RefusedError("is an animation of 16 bits; save one of its frames as a PNG")
         if raw is not None:
             image.tile = [tile._replace(args=raw) for tile in image.tile]  # type: ignore[attr-defined]
-        turn(image)
-        return np.asarray(image), image
+        orientation = turn(image)
+        return np.asarray(image), image, orientation
 
 
 def save_png(path: Path, contents: Contents) -> None:

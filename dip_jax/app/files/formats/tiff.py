@@ -12,6 +12,7 @@ from PIL import Image
 
 from dip_jax.app.files.formats.base import (
     AS_PNG,
+    MAX_CHANNELS,
     MAX_PIXELS,
     TOO_LARGE,
     Contents,
@@ -60,10 +61,18 @@ def read_tiff(source: Source) -> Contents:
             page = pages[index].aspage()
             _check(page)
             metadata = _read_metadata(page)
-            deep = page.bitspersample > 8 or page.dtype.kind != "u"
+            deep = page.bitspersample > 8 or page.dtype.kind != "u" or _has_channels(page)
             if not deep and int(page.compression) in _PILLOW:
                 return _read_8_bit(source, page.index, metadata, remarks)
             return _read_deep(source, page, metadata, remarks)
+
+
+def _has_channels(page: Any) -> bool:
+    """Whether it has channels that are neither colours nor alpha."""
+    samples = page.samplesperpixel
+    if int(page.photometric) == 1 and samples in (2, 4):
+        return not any(int(extra) for extra in page.extrasamples)  # 0 is of no known meaning
+    return samples not in (1, 3, 4) and int(page.photometric) in (0, 1, 2)
 
 
 def _check(page: Any) -> None:
@@ -91,22 +100,25 @@ def _read_deep(source: Source, page: Any, metadata: Metadata, remarks: tuple[str
     if photometric not in _DEEP_COLOURS:
         name = getattr(page.photometric, "name", photometric)
         raise RefusedError(f"has {name} colours, which are not supported; save it as an RGB TIFF")
-    if page.samplesperpixel > 4:
-        problem = f"has {page.samplesperpixel} channels; dip-jax takes grey or RGB: save the "
-        raise RefusedError(problem + "channels you want as a file each")
+    if page.samplesperpixel > MAX_CHANNELS:
+        problem = (
+            f"has {page.samplesperpixel} channels, more than {MAX_CHANNELS}; save some of them"
+        )
+        raise RefusedError(problem)
     pixels = _decode(source, page)
     if photometric == 0:
         most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
         pixels = most - pixels
         remarks = (*remarks, "has white as zero: turned about")
     tag = page.tags.get(_ORIENTATION)
-    pixels = upright(pixels, 1 if tag is None else int(tag.value))
+    orientation = 1 if tag is None else int(tag.value)
+    pixels = upright(pixels, orientation)
     alpha = None
-    if pixels.shape[2] in (2, 4):
+    if pixels.shape[2] in (2, 4) and not _has_channels(page):
         alpha, pixels = np.ascontiguousarray(pixels[:, :, -1]), pixels[:, :, :-1]
     encoding = {"compressed": int(page.compression) != 1}
     pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
-    return Contents(pixels, alpha, metadata, encoding, remarks=remarks)
+    return Contents(pixels, alpha, metadata, encoding, orientation=orientation, remarks=remarks)
 
 
 def _decode(source: Source, page: Any) -> np.ndarray:

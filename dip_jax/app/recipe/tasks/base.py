@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe.records import Record
 from dip_jax.base import Array, Image, Task
 from dip_jax.noise import NoiseModel
@@ -35,8 +36,9 @@ class Data(NamedTuple):
     """
 
     flag: Flag
-    read: Callable[[str, np.ndarray, Options], tuple[np.ndarray, list[str]]]
-    """``(what the flag says, the picture, the flags) -> the array, remarks to the user``."""
+    read: Callable[[str | None, Picture, Options], tuple[np.ndarray | None, list[str]]]
+    """``(what the flag says, the picture, the flags) -> the array, remarks to the user``. The flag
+    may say nothing; the array is None if other flags and the picture do not tell it either."""
     check: Callable[[np.ndarray, np.ndarray], np.ndarray]
     """``(array, picture) -> the array as the task needs it``, or a UserError."""
     hint: str
@@ -44,6 +46,8 @@ class Data(NamedTuple):
     per_pixel: bool = True
     """Whether it is ``[h, w, c]`` like the picture, so that tiles take their part of it, and a
     folder may hold one for each picture."""
+    in_picture: bool = False
+    """Whether the picture or other flags may tell it, so that its own flag may be left out."""
 
     @property
     def name(self) -> str:
@@ -247,6 +251,11 @@ class TaskSpec(Record, abc.ABC):
         """
         del y, known, held, hides_pixels
         return filled
+
+    def finish_alpha(self, alpha: np.ndarray, options: Options) -> np.ndarray:
+        """Returns the picture's alpha channel ``[h, w]`` as the result shall have it."""
+        del options
+        return alpha
 
     def exact(self, data: Arrays) -> np.ndarray | None:
         """Returns ``[h, w, 1]``, 1 where the result is the picture, to the bit; None if nowhere."""

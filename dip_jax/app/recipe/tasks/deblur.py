@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 import dip_jax
 from dip_jax import damage, operators
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import read_picture
+from dip_jax.app.files.pictures import Picture, read_picture
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
     NOISE,
@@ -86,9 +86,11 @@ def _trim(kernel: np.ndarray) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-def _read(text: str, picture: np.ndarray, options: Options) -> tuple[np.ndarray, list[str]]:
+def _read(
+    text: str | None, picture: Picture, options: Options
+) -> tuple[np.ndarray | None, list[str]]:
     del options
-    return check_kernel(text, picture), []
+    return None if text is None else check_kernel(text, picture.image), []
 
 
 KERNEL = Data(

@@ -8,7 +8,15 @@ import numpy as np
 import dip_jax
 from dip_jax import damage, filling
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import read_mask
+from dip_jax.app.files.masks import (
+    Marks,
+    find_mask,
+    parse_boxes,
+    parse_color,
+    suggest_paint,
+    without_erased,
+)
+from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe.tasks.base import (
     KEEP_KNOWN,
     Arrays,
@@ -21,10 +29,27 @@ from dip_jax.app.recipe.tasks.base import (
 from dip_jax.base import Array, Image, Task
 
 _MOST_GROWTH = 1000  # pixels
+_LEVELS = 256
 
 
-def _read(path: str, picture: np.ndarray, options: Options) -> tuple[np.ndarray, list[str]]:
-    return read_mask(path, picture.shape, invert=options["invert_mask"], grow=options["grow_mask"])
+def _marks(path: str | None, options: Options) -> Marks:
+    return Marks(
+        path,
+        invert=options["invert_mask"],
+        grow=options["grow_mask"],
+        color=options["mask_color"],
+        tolerance=options["mask_tolerance"],
+        boxes=options["mask_box"],
+    )
+
+
+def _read(
+    path: str | None, picture: Picture, options: Options
+) -> tuple[np.ndarray | None, list[str]]:
+    mask, remarks = find_mask(picture, _marks(path, options))
+    if mask is None and (advice := suggest_paint(picture)):
+        raise UserError("mask", None, f"is needed for --task=inpaint; {advice}")
+    return mask, remarks
 
 
 def _check(mask: np.ndarray, picture: np.ndarray) -> np.ndarray:
@@ -53,13 +78,15 @@ MASK = Data(
         "mask",
         str,
         None,
-        "For inpaint: a picture of the same size, white where the image is known, black where it "
-        "is to be filled. With many pictures, one for all, or a folder with one of the same name "
-        "(or name_mask) for each.",
+        "For inpaint: a picture of the same size or shape, white where the image is known, black "
+        "where it is to be filled. With many pictures, one for all, or a folder with one of the "
+        "same name (or name_mask) for each [transparent pixels of the picture are filled].",
     ),
     _read,
     _check,
-    "give the known pixels, or hide some with --missing",
+    "give it, or a --mask_color or a --mask_box, or erase the damage to transparency; or hide "
+    "pixels with --missing",
+    in_picture=True,
 )
 
 
@@ -75,6 +102,25 @@ class Inpaint(TaskSpec):
     damage_flag = "missing"
     flags = (
         Flag("invert_mask", bool, False, "Black is known, white is to be filled."),
+        Flag(
+            "mask_color",
+            str,
+            None,
+            "Fill what is painted in this colour, such as red or '#ff0000', on the --mask, or on "
+            "the picture itself.",
+        ),
+        Flag(
+            "mask_tolerance",
+            float,
+            None,
+            "How far a painted pixel may be from --mask_color, in 8-bit levels [16; 48 in a JPEG].",
+        ),
+        Flag(
+            "mask_box",
+            str,
+            None,
+            "Fill a rectangle: X,Y,WIDTH,HEIGHT in pixels; several with ; between them, in quotes.",
+        ),
         Flag(
             "grow_mask",
             int,
@@ -100,11 +146,21 @@ class Inpaint(TaskSpec):
         grow = options["grow_mask"]
         if not 0 <= grow <= _MOST_GROWTH:
             raise UserError("grow_mask", grow, f"must be from 0 to {_MOST_GROWTH} pixels")
-        if options["mask"] is not None and options["missing"] is not None:
-            raise UserError("missing", options["missing"], "can't go with --mask; drop one of them")
-        for name in ("invert_mask", "grow_mask"):
-            if options["mask"] is None and options[name]:
-                raise UserError(name, options[name], "needs a --mask")
+        tolerance = options["mask_tolerance"]
+        if tolerance is not None and not 0 <= tolerance < _LEVELS:
+            raise UserError("mask_tolerance", tolerance, f"must be from 0 to below {_LEVELS}")
+        if options["mask_color"] is not None:
+            parse_color(options["mask_color"])
+        elif tolerance is not None:
+            raise UserError("mask_tolerance", tolerance, "needs a --mask_color")
+        if options["mask_box"] is not None:
+            parse_boxes(options["mask_box"])
+        for name in ("mask", "mask_color", "mask_box", "grow_mask"):
+            if options[name] and options["missing"] is not None:
+                problem = f"can't go with --{name}; drop one of them"
+                raise UserError("missing", options["missing"], problem)
+        if options["invert_mask"] and not (options["mask"] or options["mask_color"]):
+            raise UserError("invert_mask", True, "needs a --mask or a --mask_color")
 
     def make(
         self,
@@ -122,6 +178,9 @@ class Inpaint(TaskSpec):
     ) -> Degraded | None:
         if options["missing"] is None and not demonstration:
             return None
+        for name in ("mask_color", "mask_box", "grow_mask"):
+            if options[name]:
+                raise UserError(name, options[name], "needs an --image")
         mask = damage.random_mask(image.shape[:2], self.missing / 100, seed)
         if mask.min() == mask.max():
             problem = "leaves the picture whole or empty; change it"
@@ -144,6 +203,10 @@ class Inpaint(TaskSpec):
         if not self.keep_known:
             return filled
         return filling.join_known(filled, y, known, held, predicted=hides_pixels)
+
+    def finish_alpha(self, alpha: np.ndarray, options: Options) -> np.ndarray:
+        erased = options["missing"] is None and not _marks(options["mask"], options).given
+        return without_erased(alpha) if erased else alpha
 
     def exact(self, data: Arrays) -> np.ndarray | None:
         return data["mask"] if self.keep_known else None

@@ -51,4 +51,6 @@ class Reconstruct(TaskSpec):
         if quality is None and not demonstration:
             return None
         quality = 10 if quality is None else quality
+        if image.shape[2] not in (1, 3):
+            raise UserError("jpeg_quality", quality, "needs a grey or RGB picture")
         return Degraded(degrade.jpeg(image, quality), image, f"as JPEG of quality {quality}")

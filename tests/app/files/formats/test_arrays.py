@@ -20,6 +20,10 @@ ARRAYS = {
     "batch, channels first": RNG.random((1, 3, 12, 20)),
     "one channel first": RNG.random((1, 12, 20)),
     "alpha": RNG.random((12, 20, 4)).astype(np.float32),
+    "two channels": RNG.random((12, 20, 2)),
+    "five channels": RNG.random((12, 20, 5)).astype(np.float32),
+    "seven channels first": RNG.integers(0, 65536, (7, 12, 20)).astype(np.uint16),
+    "batch, nine channels first": RNG.random((1, 9, 12, 20)),
     "big-endian": RNG.random((12, 20)).astype(">f4"),
 }
 
@@ -36,7 +40,7 @@ def test_arrays_come_back(name, suffix, tmp_path):
     assert np.ptp(picture.image) > 0.4
     assert not write_picture(second, picture.image, picture.alpha, picture.origin)
     again = np.load(second)
-    again = again if suffix == ".npy" else again["image"]
+    again = again if suffix == ".npy" else again["arr_0"]
     assert again.dtype.name == stored.dtype.name
     assert again.shape == stored.shape
     if stored.dtype.kind in "iu":
@@ -60,8 +64,22 @@ def test_archives_of_several_arrays(tmp_path):
     np.savez(path, x=np.zeros((4, 4)), y=np.ones((4, 4)))
     picture = read_picture(path)
     assert (picture.image == 0).all()
-    assert "has 2 arrays: the first is taken" in picture.remarks[0]
-    assert (read_picture(path, page=2).image == 1).all()
+    told = "has 2 arrays: x is taken, and alone in the result (--page=NAME takes another: x, y)"
+    assert told in picture.remarks[0]
+    for page in (2, "y"):
+        picture = read_picture(path, page=page)
+        assert (picture.image == 1).all()
+        assert not picture.remarks
+    write_picture(tmp_path / "b.npz", picture.image, None, picture.origin)
+    assert np.load(tmp_path / "b.npz").files == ["y"]
+    with pytest.raises(UserError, match=r"a\.npz: has no array z; choose --page from x, y"):
+        read_picture(path, page="z")
+    write_picture(
+        tmp_path / "b.npz", picture.image, None, picture.origin._replace(encoding={"name": "file"})
+    )
+    assert np.load(tmp_path / "b.npz").files == ["image"]
+    np.savez(path, **{f"x{i}": np.zeros((4, 4)) for i in range(12)})
+    assert "x0, x1, x2, x3, x4, x5, x6, x7, ...)" in read_picture(path).remarks[0]
     np.savez(path)
     with pytest.raises(UserError, match="holds no array"):
         read_picture(path)
@@ -71,6 +89,43 @@ def test_archives_of_several_arrays(tmp_path):
     np.savez(path, np.array([[print]], dtype=object))
     with pytest.raises(UserError, match="without Python objects"):
         read_picture(path)
+
+
+def test_one_of_several_pictures(tmp_path):
+    path, stored = tmp_path / "a.npy", RNG.random((5, 12, 20, 3))
+    np.save(path, stored)
+    picture = read_picture(path)
+    assert "has 5 pictures: the first is taken" in picture.remarks[0]
+    picture = read_picture(path, page=4)
+    np.testing.assert_allclose(picture.image, stored[3], atol=1e-6)
+    assert not picture.remarks
+    for page, words in [(6, "choose --page from 1 to 5"), ("x", "pictures without names")]:
+        with pytest.raises(UserError, match=words):
+            read_picture(path, page=page)
+    np.save(path, stored[0])
+    with pytest.raises(UserError, match="has one picture only; drop --page"):
+        read_picture(path, page=2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"),
+    [((31, 40, 50), 31), ((40, 50, 31), 31), ((5, 12, 3), 3), ((3, 20, 5), 3), ((4, 40, 50), 4)],
+)
+def test_which_axis_holds_the_channels(shape, channels, tmp_path):
+    np.save(tmp_path / "a.npy", RNG.random(shape))
+    picture = read_picture(tmp_path / "a.npy")
+    assert picture.image.shape[2] + (picture.alpha is not None) == channels
+
+
+def test_other_formats_hold_the_channels_that_can_be_seen(tmp_path):
+    image = RNG.random((12, 20, 5), np.float32)
+    (said,) = write_picture(tmp_path / "a.png", image)
+    assert said == "PNG holds no 5 channels: the first three are written"
+    shown = read_picture(tmp_path / "a.png").image
+    np.testing.assert_allclose(shown, image[:, :, :3], atol=0.5 / 255 + 1e-6)
+    (said,) = write_picture(tmp_path / "a.jpg", image[:, :, :2])
+    assert said == "JPEG holds no 2 channels: their mean is written"
+    assert read_picture(tmp_path / "a.jpg").image.shape == (12, 20, 1)
 
 
 def test_no_numbers_are_holes(tmp_path):

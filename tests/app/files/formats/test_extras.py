@@ -15,6 +15,9 @@ HINTS = {
     "a phone's": ("phone.HEIC", HEIC, "pillow_heif", r"HEIC picture.*'dip-jax\[heic\]'"),
     "under another name": ("a.jpg", HEIC, "pillow_heif", r"'dip-jax\[heic\]'"),
     "raw": ("a.dng", b"II*\0" + bytes(30), "rawpy", r"raw file.*'dip-jax\[raw\]'"),
+    "fits": ("a.fits", b"SIMPLE  =" + bytes(90), "astropy.io.fits", r"FITS.*'dip-jax\[fits\]'"),
+    "hdf5": ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(90), "h5py", r"HDF5.*'dip-jax\[hdf5\]'"),
+    "matlab": ("a.mat", b"MATLAB 7.3" + bytes(90), "h5py", r"MATLAB 7\.3.*'dip-jax\[hdf5\]'"),
     "jxl": ("a.jxl", b"\xff\x0a" + bytes(30), "pillow_jxl", r"JPEG XL.*'dip-jax\[jxl\]'"),
 }
 

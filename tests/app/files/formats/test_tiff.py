@@ -92,7 +92,10 @@ def test_pages(tmp_path):
     tifffile.imwrite(path, stored, photometric="minisblack")
     picture = read_picture(path)
     np.testing.assert_array_equal(np.rint(picture.image[:, :, 0] * 65535), stored[0])
-    assert "has 3 pages: the first is taken (--page=N takes another)" in picture.remarks[0]
+    assert (
+        "has 3 pages: the first is taken, and alone in the result (--page=N takes"
+        in picture.remarks[0]
+    )
     picture = read_picture(path, page=3)
     np.testing.assert_array_equal(np.rint(picture.image[:, :, 0] * 65535), stored[2])
     assert not picture.remarks
@@ -168,6 +171,31 @@ def test_alpha_comes_back(tmp_path):
     np.testing.assert_array_equal(tifffile.imread(second), stored)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("channels", [2, 5, 31])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_any_number_of_channels(kind, channels, planar, tmp_path):
+    path, stored = tmp_path / "a.tif", pixels(kind, 40, 50, channels)
+    planes = stored if planar == "contig" else np.moveaxis(stored, -1, 0)
+    tifffile.imwrite(path, planes, photometric="minisblack", planarconfig=planar)
+    picture = read_picture(path)
+    assert picture.alpha is None
+    assert picture.image.shape == (40, 50, channels)
+    assert f"has {channels} channels: all are restored" in picture.remarks[-1]
+    second = tmp_path / "b.tif"
+    assert not write_picture(second, picture.image, None, picture.origin)
+    np.testing.assert_array_equal(tifffile.imread(second), stored)
+    assert read_picture(second).image.shape == (40, 50, channels)
+
+
+def test_grey_with_alpha_is_not_two_channels(tmp_path):
+    path, stored = tmp_path / "a.tif", pixels("uint16", 12, 20, 2)
+    tifffile.imwrite(path, stored, photometric="minisblack", extrasamples=["unassalpha"])
+    picture = read_picture(path)
+    assert picture.image.shape == (12, 20, 1)
+    np.testing.assert_array_equal(picture.alpha, stored[:, :, 1])
+
+
 @pytest.mark.parametrize("kind", ["uint16", "float32"])
 def test_white_may_be_zero(kind, tmp_path):
     path, stored = tmp_path / "a.tif", pixels(kind, 12, 20)
@@ -179,7 +207,7 @@ def test_white_may_be_zero(kind, tmp_path):
 def test_what_is_no_picture_for_us_is_refused(tmp_path):
     path = tmp_path / "a.tif"
     for stored, options, problem in [
-        (pixels("uint16", 12, 20, 6), {"photometric": "minisblack"}, "has 6 channels"),
+        (pixels("uint8", 2, 2, 300), {"photometric": "minisblack"}, "has 300 channels, more than"),
         (pixels("uint16", 12, 20, 4), {"photometric": "separated"}, "SEPARATED colours"),
         (pixels("uint16", 12, 20), {"photometric": "cfa"}, "raw data"),
     ]:
