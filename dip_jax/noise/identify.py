@@ -12,6 +12,7 @@ from dip_jax.noise.model import NoiseModel
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
+_SOFTER = 0.65  # level at the finest frequencies against that at all: less than of white noise
 _SHARED = 0.6  # correlation of channels; 0.7 to 0.9 where JPEG halved the colours' resolution
 _TEXTURED = 0.8  # beyond the noise of cameras, of which 0.5 to 0.76 was measured
 _VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
@@ -76,18 +77,20 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     if _may_be_texture(found, camera=camera):
-        return _guess(y, found.fine_level, f"texture hides it; {evidence}")
-    model = model_noise(found)
+        most = float(255 * np.sqrt(found.fine.mean(axis=1).min()))
+        return _guess(y, most, f"texture hides it; {evidence}")
     if _is_correlated(found):
-        return Verdict("correlated", model, evidence)
-    if deviation.max() > _VARIES * deviation.min():
-        return Verdict("signal-dependent", model._replace(kernel=None), evidence)
+        return Verdict("correlated", model_noise(found), evidence)
+    fine = np.sqrt(found.fine.mean(axis=1))
+    if fine.max() > _VARIES * fine.min():
+        return Verdict("signal-dependent", model_noise(found, correlated=False), evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
 
 
 def _is_correlated(found: Spectrum) -> bool:
     """Whether neighbours or channels share much of the noise."""
-    return found.correlation >= _CORRELATED or found.sharing >= _SHARED
+    soft = found.fine_level <= _SOFTER * found.level
+    return (found.correlation >= _CORRELATED and soft) or found.sharing >= _SHARED
 
 
 def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:

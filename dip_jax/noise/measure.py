@@ -53,9 +53,9 @@ class Spectrum(NamedTuple):
     """How much more energy the next blocks have than the smoothest. About 1 if there is a floor,
     which is noise; 1.5 and more if blocks get smoother and smoother, as those of textures do. Of
     the classes of brightness, the second best counts."""
-    fine_level: float
-    """The level of what white noise there can be, in 8-bit levels: of the finest frequencies, where
-    there is least of it."""
+    fine: np.ndarray
+    """``[k, c]``: the variance that white noise of the power at the finest frequencies has. Texture
+    reaches least into these."""
     spread: float
     """Ratio of the largest to the smallest deviation of the classes of brightness. Near 1, it is
     noise that is the same everywhere; infinite if there are too few classes."""
@@ -69,6 +69,11 @@ class Spectrum(NamedTuple):
     def level(self) -> float:
         """The noise's root mean square, in 8-bit levels."""
         return float(255 * np.sqrt(self.variance.mean()))
+
+    @property
+    def fine_level(self) -> float:
+        """The level of white noise of the power at the finest frequencies, in 8-bit levels."""
+        return float(255 * np.sqrt(self.fine.mean()))
 
     @property
     def correlation(self) -> float:
@@ -119,20 +124,22 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
         _Class.from_blocks(coefficients[part], means[part], energies[:, part], halves)
         for part in np.array_split(np.argsort(means), classes)
     ]
-    even = [one for one in found if one.plateau <= _EVEN and one.excess <= _LIGHT] or found
+    if not any(one.even for one in found):
+        found = [one._replace(even=True) for one in found]
+    even = [one for one in found if one.even]
     power = _extend(_cross_power(np.concatenate([one.scaled for one in even])), order)
     own = np.einsum("iiuv->i", power) / _SIDE**2
     # With what the coarse frequencies add.
     added = own / np.einsum("iiuv,uv->i", power, fine) * fine.sum()
     sizes = [len(one.scaled) for one in even]
-    variance = _limit_variance(found, even)
+    variance = _limit_variance(found, [one.variance for one in found])
     return Spectrum(
         power / np.sqrt(np.multiply.outer(own, own))[:, :, None, None],
         np.array([one.brightness for one in found]),
         variance * added,
         float(np.average([one.excess for one in even], weights=sizes)),
         sorted(one.plateau for one in found)[min(1, len(found) - 1)],
-        _measure_fine_level(found, order),
+        _limit_variance(found, [one.at(order >= _FINEST) for one in found]),
         _measure_spread(found, variance, len(even)),
         _measure_jump(found, even),
         sum(sizes),
@@ -160,6 +167,13 @@ class _Class(NamedTuple):
     are of blocks that the other half of the frequencies chose."""
     excess: float
     plateau: float
+    even: bool
+    """Whether they hold noise and little else."""
+
+    def at(self, frequencies: np.ndarray) -> np.ndarray:
+        """Returns the variance ``[c]`` of white noise of the power at some frequencies."""
+        power = np.median(self.scaled**2, axis=0)[:, frequencies].mean(axis=1) / _MEDIAN
+        return self.variance * power
 
     @classmethod
     def from_blocks(
@@ -189,31 +203,24 @@ class _Class(NamedTuple):
         mean, median = (np.maximum(f(luma, axis=0), _TINY) for f in (np.mean, np.median))
         excess = np.log(_MEDIAN * mean / median)[fine].mean()
         scaled = chosen / np.sqrt(variance)[:, None, None]
-        return cls(float(means.mean()), variance, scaled, float(excess), plateau)
+        even = plateau <= _EVEN and excess <= _LIGHT
+        return cls(float(means.mean()), variance, scaled, float(excess), plateau, bool(even))
 
 
-def _limit_variance(found: list[_Class], even: list[_Class]) -> np.ndarray:
+def _limit_variance(found: list[_Class], variances: list[np.ndarray]) -> np.ndarray:
     """Returns the variance ``[k, c]`` of each class.
 
     Where a class holds texture, its variance is a limit: that of its neighbours counts, if less,
     which grows with the brightness beyond the brightest of them, as that of photons does.
     """
+    variance = np.array(variances)
     brightness = np.array([one.brightness for one in found])
-    known = np.array([one.brightness for one in even])
-    variance = np.array([one.variance for one in even])
-    trusted = np.stack([np.interp(brightness, known, channel) for channel in variance.T], axis=1)
-    trusted *= np.maximum(brightness / known[-1], 1)[:, None]
-    return np.minimum(np.array([one.variance for one in found]), trusted)
-
-
-def _measure_fine_level(found: list[_Class], order: np.ndarray) -> float:
-    """Returns :attr:`Spectrum.fine_level`."""
-    finest = order >= _FINEST
-    variances = [
-        (one.variance * np.median(one.scaled**2, axis=0)[:, finest].mean(axis=1) / _MEDIAN).mean()
-        for one in found
-    ]
-    return float(255 * np.sqrt(min(variances)))
+    trusted = np.array([one.even for one in found])
+    known = brightness[trusted]
+    inferred = np.stack(
+        [np.interp(brightness, known, channel) for channel in variance[trusted].T], axis=1
+    )
+    return np.minimum(variance, inferred * np.maximum(brightness / known[-1], 1)[:, None])
 
 
 def _measure_spread(found: list[_Class], variance: np.ndarray, even: int) -> float:
@@ -283,17 +290,25 @@ def _extend(power: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.where(fine, smooth, (rise * near)[:, :, None, None])
 
 
-def model_noise(spectrum: Spectrum) -> NoiseModel:
-    """Returns the noise that a spectrum describes, of kind "measured"."""
+def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
+    """Returns the noise that a spectrum describes, of kind "measured".
+
+    Args:
+      spectrum: of :func:`measure_spectrum`.
+      correlated: False for noise that is white but for its dependence on the brightness. Its level
+        lies between that at all frequencies, which texture may raise, and that at the finest, which
+        a slight blur lowers.
+    """
     nodes = np.linspace(0, 1, _NODES)
-    deviations = [
-        np.interp(nodes, spectrum.brightness, np.sqrt(channel)) for channel in spectrum.variance.T
-    ]
+    variance = spectrum.variance
+    if not correlated:
+        variance = np.sqrt(variance * spectrum.fine)
+    deviations = [np.interp(nodes, spectrum.brightness, np.sqrt(channel)) for channel in variance.T]
     return NoiseModel(
         "measured",
-        spectrum.level,
+        float(255 * np.sqrt(variance.mean())),
         deviation=np.stack(deviations, axis=1).astype(np.float32),
-        kernel=_make_kernel(spectrum.power),
+        kernel=_make_kernel(spectrum.power) if correlated else None,
     )
 
 
