@@ -15,6 +15,7 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax small.png --task=super_resolve        enlarge
   dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
   dip-jax photos/ clean/                        a whole folder
+  cat a.png | dip-jax - - > b.png               from and to a program
 
 With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the course of
 the fit are kept beside the result.
@@ -106,7 +107,8 @@ _OUTPUT = (
         "out",
         str,
         None,
-        "Or -o: a file for the result, in the format of its suffix; or a folder for all results "
+        "Or -o: a file for the result, in the format of its suffix; - for standard output; or a "
+        "folder for all results "
         "[IN_restored beside a plain IN; dip-jax-results/<picture>-<task> for --image].",
     ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),

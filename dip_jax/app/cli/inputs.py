@@ -1,7 +1,6 @@
 """The pictures of a run: read from the files that flags name, or damaged for a demonstration."""
 
 import re
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from dip_jax.app.cli.request import Files, Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import ORIGIN, Origin, read_picture
-from dip_jax.app.files.pictures import Picture
+from dip_jax.app.files.pictures import STREAM, Picture
 from dip_jax.app.recipe import Arrays, TaskSpec, degrade
 from dip_jax.noise import NoiseModel, measure_noise
 
@@ -75,18 +74,18 @@ def read_inputs(request: Request, files: Files) -> Inputs:
 
 
 def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
-    """Returns the picture's name and the picture; prints what was understood of its file."""
+    """Returns the picture's name and the picture; says what was understood of its file."""
     task = request.task
     if files.image is not None:
         picture = read_picture(files.image, page=request.page)
         for remark in picture.remarks:
-            print(f"dip-jax: note: {remark}", file=sys.stderr)
+            request.voice.note(remark)
         if picture.holes is not None and (not task.has_holes or picture.holes.all()):
             share = f"{100 * picture.holes.mean():.3g} %"
             problem = f"holds no numbers (NaN, infinity) in {share} of its pixels"
             mend = "" if picture.holes.all() else "; --task=inpaint fills them"
             raise UserError("image", files.image, problem + mend)
-        return Path(files.image).stem, picture
+        return "stdin" if files.image == STREAM else Path(files.image).stem, picture
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
     for name, path in (partners | {"reference": files.reference}).items():
         if path is not None:
@@ -95,7 +94,7 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
 
 
 def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
-    """Returns the task's arrays; prints remarks on what may be a slip."""
+    """Returns the task's arrays; says what may be a slip."""
     arrays = {}
     for data in request.task.data:
         path = files.data[data.name]
@@ -104,7 +103,7 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
         if path is None and numbers is not None:
             arrays[data.name] = numbers
             share = f"{100 * (1 - numbers.mean()):.3g} %"
-            print(f"dip-jax: note: filling {share} of the picture, not numbers", file=sys.stderr)
+            request.voice.note(f"filling {share} of the picture, not numbers")
             continue
         if path is None:
             problem = f"is needed for --task={request.task.name}; {data.hint}"
@@ -113,7 +112,7 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
         if numbers is not None:
             arrays[data.name] = arrays[data.name] * numbers
         for remark in remarks:
-            print(f"dip-jax: note: {remark}", file=sys.stderr)
+            request.voice.note(remark)
     return arrays
 
 

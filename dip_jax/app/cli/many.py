@@ -56,25 +56,26 @@ def run_many(request: Request) -> int:
             for entry in entries:
                 check_ours(folder / entry.name)
                 check_resumable(folder / entry.name, common)
-        print(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {devices.description}")
-        print(f"{len(entries)} pictures, to {printable(str(folder))}")
+        say = request.voice.say
+        say(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {devices.description}")
+        say(f"{len(entries)} pictures, to {printable(str(folder))}")
         for note in note_spare_partners(entries, given):
-            print(f"dip-jax: note: {note}", file=sys.stderr)
+            request.voice.note(note)
         share = entries[place.index :: place.count]
         if place.count > 1:
-            print(f"process {place.index} of {place.count}: {len(share)} of them")
+            say(f"process {place.index} of {place.count}: {len(share)} of them")
         before = compilations(jax.default_backend())
         run = Run(request, folder, devices)
         run.restore_all(share)
         compiled = compilations(jax.default_backend()) - before
         done = len(share) - len(run.failures)
-        print(f"{done} of {len(share)} pictures done, with {compiled} programs compiled")
+        say(f"{done} of {len(share)} pictures done, with {compiled} programs compiled")
         for failed, problem in run.failures.items():
             print(f"  {printable(failed)}: {problem}", file=sys.stderr)
         # For all processes' pictures: whichever ends last writes it whole.
         paths = write_summary(folder, [entry.name for entry in entries], common)
     for path in paths:
-        print(f"  {printable(str(path))}")
+        request.voice.say(f"  {printable(str(path))}")
     if run.interrupted:
         return 130
     return 1 if run.failures else 0

@@ -41,21 +41,21 @@ def run_one(request: Request) -> int:
         print(f"dip-jax: {error}", file=sys.stderr)
         return 1
     if outcome.result is None:
-        print(f"finished before; {printable(str(request.out))} is left as it is")
+        request.voice.say(f"finished before; {printable(str(request.out))} is left as it is")
         return 0
     for line in report_lines(outcome.record, outcome.result, resumable=target is None):
-        print(line)
+        request.voice.say(line)
     for note in outcome.notes:
-        print(f"note: {note}")
+        request.voice.say(f"note: {note}")
     for path in outcome.paths:
-        print(f"  {printable(str(path))}")
+        request.voice.say(f"  {printable(str(path))}")
     return 130 if outcome.result.interrupted else 0
 
 
 def _introduce(request: Request, inputs: Inputs, device: str) -> None:
-    """Prints what is about to be done."""
-    task, preset = request.task.name, request.preset.name
-    print(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {device}")
-    print(describe_inputs(inputs))
+    """Says what is about to be done."""
+    task, preset, say = request.task.name, request.preset.name, request.voice.say
+    say(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {device}")
+    say(describe_inputs(inputs))
     for note in note_unused(request, inputs):
-        print(f"note: {note}")
+        say(f"note: {note}")

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,10 +18,12 @@ import dip_jax
 from dip_jax.app.cli.inputs import Inputs
 from dip_jax.app.cli.report import make_record, make_scores, shown_before
 from dip_jax.app.cli.request import Request
+from dip_jax.app.cli.target import suffix_like
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
 from dip_jax.app.files.locks import lock_folder
+from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_finished
 from dip_jax.app.files.results import has_full_depth, write_results
 from dip_jax.app.restore import Progress, Restoration, restore
@@ -104,10 +108,24 @@ def restore_to_file(request: Request, inputs: Inputs, target: Path, device: str)
     record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
         try:
-            notes = write_picture(target, result.image, alpha, inputs.origin, strip=request.strip)
+            with _writing_to(target, inputs) as path:
+                notes = write_picture(path, result.image, alpha, inputs.origin, strip=request.strip)
         except OSError as error:
             raise UserError("out", target, f"can't be written ({error.strerror})") from error
-    return Outcome(record, [target], result, notes)
+    return Outcome(record, [] if str(target) == STREAM else [target], result, notes)
+
+
+@contextlib.contextmanager
+def _writing_to(target: Path, inputs: Inputs) -> Iterator[Path]:
+    """Gives the file to write; what is meant for standard output goes there in the end."""
+    if str(target) != STREAM:
+        yield target
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"picture{suffix_like(inputs.origin)}"
+        yield path
+        sys.stdout.buffer.write(path.read_bytes())
+        sys.stdout.buffer.flush()
 
 
 def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:

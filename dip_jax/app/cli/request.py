@@ -4,7 +4,9 @@ import math
 from typing import Any, NamedTuple
 
 from dip_jax.app.cli.flags import FLAGS, MANY, SETTINGS, task_flags
+from dip_jax.app.cli.voice import Voice
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.machine import Cluster
 from dip_jax.app.recipe import (
     DEFAULT_TASK,
@@ -56,6 +58,7 @@ class Request(NamedTuple):
     strip: bool
     plain: bool
     """Whether the picture was named by a plain path, so that its result is a file."""
+    voice: Voice
 
     @property
     def task(self) -> TaskSpec:
@@ -90,6 +93,9 @@ def read_request(values: dict[str, Any]) -> Request:
     if preset.task.makes_data(options) and values["reference"] is not None:
         problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
         raise UserError("reference", values["reference"], problem)
+    out = values["out"]
+    if out is None and values["plain"] and values["image"] == STREAM:
+        out = STREAM
     return Request(
         preset=preset,
         kind=values["noise"],
@@ -113,13 +119,14 @@ def read_request(values: dict[str, Any]) -> Request:
         cluster=Cluster(
             values["distributed"], values["coordinator"], values["processes"], values["process"]
         ),
-        out=values["out"],
+        out=out,
         overwrite=values["overwrite"],
         resume=values["resume"],
         checkpoint=values["checkpoint"],
         page=values["page"],
         strip=values["strip"],
         plain=values["plain"],
+        voice=Voice(aside=out == STREAM),
     )
 
 

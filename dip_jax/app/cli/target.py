@@ -1,6 +1,7 @@
 """Where a picture's result goes: to a file that is named, or beside the picture, or a folder."""
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,10 +9,13 @@ from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import Origin
 from dip_jax.app.files.formats import FORMATS, PNG, format_of_suffix
+from dip_jax.app.files.pictures import STREAM
 
 
 def names_file(out: str | None) -> bool:
-    """Whether ``--out`` means a picture file."""
+    """Whether ``--out`` means a picture file, or standard output."""
+    if out == STREAM:
+        return True
     if out is None or out.endswith(("/", os.sep)) or os.path.isdir(out):
         return False
     return format_of_suffix(Path(out)) is not None
@@ -19,6 +23,8 @@ def names_file(out: str | None) -> bool:
 
 def find_target(request: Request, origin: Origin) -> Path | None:
     """Returns the file to write, checked; None if the results go to a folder.
+
+    Standard output is the file :data:`STREAM`.
 
     Raises:
       UserError: for a file that is there already, or can't be written.
@@ -35,16 +41,25 @@ def find_target(request: Request, origin: Origin) -> Path | None:
         if name in request.given and request.flags[name] is not False:
             problem = "needs a folder to keep the run in: --out=FOLDER"
             raise UserError(name, request.flags[name], problem)
-    _check(target, image, overwrite=request.overwrite)
+    if out != STREAM:
+        _check(target, image, overwrite=request.overwrite)
+    elif sys.stdout is None or sys.stdout.isatty():
+        raise UserError(
+            "out", out, "is a terminal, which shows no picture; add > FILE or | PROGRAM"
+        )
     return target
+
+
+def suffix_like(origin: Origin) -> str:
+    """Returns the suffix of results in the format of a picture's file, if that can hold them."""
+    return (origin.format if origin.format.save is not None else PNG).suffixes[0]
 
 
 def _suffix(source: Path, origin: Origin) -> str:
     """Returns the suffix of a result beside its picture: the same, if its format can hold it."""
-    if origin.format.save is None:
-        return PNG.suffixes[0]
     named = format_of_suffix(source)
-    return source.suffix if named == origin.format else origin.format.suffixes[0]
+    same = named == origin.format and origin.format.save is not None
+    return source.suffix if same else suffix_like(origin)
 
 
 def _check(target: Path, image: str | None, *, overwrite: bool) -> None:
@@ -55,7 +70,7 @@ def _check(target: Path, image: str | None, *, overwrite: bool) -> None:
         problem = f"can't be written in this format; take one of {known}"
         raise UserError("out", target, problem)
     if target.exists():
-        if image is not None and target.samefile(image):
+        if image not in (None, STREAM) and target.samefile(str(image)):
             raise UserError("out", target, "is the picture itself; name another file")
         if not overwrite:
             raise UserError("out", target, "exists; name another file, or pass --overwrite")

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import sys
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 StrPath = str | os.PathLike[str]
 _LUMA = np.array([[0.299], [0.587], [0.114]])
 _HEAD = 64  # bytes that tell a format
+STREAM = "-"  # the path of standard input, and of standard output
+_PIECE, _MOST_BYTES = 2**20, 2**32  # of what comes from standard input
 
 
 class Origin(NamedTuple):
@@ -72,7 +76,7 @@ def read_picture(
     """Reads a picture file at its full depth, upright.
 
     Args:
-      path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`.
+      path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`, or :data:`STREAM`.
       flag: the flag that named the file, for the message of an error.
       page: which page, frame or array of several, from 1 on; absent, the first.
       like: where another picture of its kind came from, whose scale to take.
@@ -86,8 +90,9 @@ def read_picture(
         head = file.read(_HEAD)
         file.seek(0)
         try:
-            format = find_format(Path(path), head)
-            contents = format.read(Source(Path(path), file, head, page))
+            stored = Path(file.name)
+            format = find_format(stored, head)
+            contents = format.read(Source(stored, file, head, page))
         except RefusedError as error:
             raise UserError(flag, path, str(error)) from error
         except MemoryError as error:
@@ -297,7 +302,9 @@ def write_pixels(path: StrPath, pixels: np.ndarray) -> None:
 
 
 def _open(path: StrPath, flag: str) -> BinaryIO:
-    """Opens a regular file that is not empty."""
+    """Opens a regular file that is not empty, or standard input as one."""
+    if path == STREAM:
+        return _spool(flag)
     problem = None
     try:
         info = os.stat(path)
@@ -316,3 +323,26 @@ def _open(path: StrPath, flag: str) -> BinaryIO:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         problem = f"cannot be opened ({error}); check the path"
     raise UserError(flag, path, problem)
+
+
+def _spool(flag: str) -> BinaryIO:
+    """Returns what comes from standard input, as a file that goes when it is closed."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError(flag, STREAM, "is standard input, into which no picture is piped")
+    file = tempfile.NamedTemporaryFile(prefix="dip-jax-")  # noqa: SIM115
+    problem, size = None, 0
+    try:
+        while piece := sys.stdin.buffer.read(_PIECE):
+            size += file.write(piece)
+            if size > _MOST_BYTES:
+                problem = "gave more than 4 GB; scale the picture down or crop it first"
+                break
+    except (OSError, ValueError) as error:
+        problem = f"can't be read ({error}); pipe a picture into it"
+    if problem is None and size:
+        file.flush()  # some formats open it by its name
+        file.seek(0)
+        return file  # type: ignore[return-value]
+    file.close()
+    problem = problem or "gave nothing: what should write the picture into it has failed"
+    raise UserError(flag, STREAM, problem)
