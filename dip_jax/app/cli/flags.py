@@ -85,6 +85,7 @@ _RUN = (
 )
 # Flags for many pictures, which one picture would ignore.
 MANY = (
+    Flag("recursive", bool, False, "Many pictures: those in the folders within a folder too."),
     Flag(
         "devices",
         int,
@@ -110,6 +111,14 @@ _OUTPUT = (
         "Or -o: a file for the result, in the format of its suffix; - for standard output; or a "
         "folder for all results "
         "[IN_restored beside a plain IN; dip-jax-results/<picture>-<task> for --image].",
+    ),
+    Flag(
+        "name",
+        str,
+        None,
+        "What the result is called, beside the picture or in the folder of --out. {stem} and "
+        "{suffix} are of the picture's name; {task}, {preset} ['{stem}_restored{suffix}' for a "
+        "plain IN, '{stem}{suffix}' in the folder for many].",
     ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
     Flag("strip", bool, False, "Leave out EXIF, XMP, resolution; the colour profile stays."),

@@ -94,20 +94,40 @@ def restore_file(
     return Outcome(record, paths, result)
 
 
-def restore_to_file(request: Request, inputs: Inputs, target: Path, device: str) -> Outcome:
+def restore_to_file(
+    request: Request,
+    inputs: Inputs,
+    target: Path,
+    device: str,
+    *,
+    progress: Progress = True,
+    whole: bool = False,
+) -> Outcome:
     """Restores a picture and writes the result alone, as its own file came.
+
+    Args:
+      request: what to do.
+      inputs: the picture and what belongs to it.
+      target: the file to write; its folder is made.
+      device: where it is done, in words.
+      progress: how to show it.
+      whole: whether nothing is written of a run that is interrupted.
 
     Raises:
       UserError: for what the user can mend.
       FitError: if the fit diverged; nothing is written then.
+      KeyboardInterrupt: if it was interrupted, for ``whole``.
     """
     with _explaining_memory(request, inputs):
-        result = restore(inputs.observed, **_settings(request, inputs))
+        result = restore(inputs.observed, progress=progress, **_settings(request, inputs))
+    if result.interrupted and whole:
+        raise KeyboardInterrupt
     _check_finite(result)
     alpha = _enlarge_alpha(inputs.alpha, result.image)
     record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with _writing_to(target, inputs) as path:
                 notes = write_picture(path, result.image, alpha, inputs.origin, strip=request.strip)
         except OSError as error:

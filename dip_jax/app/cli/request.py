@@ -56,8 +56,11 @@ class Request(NamedTuple):
     checkpoint: float
     page: int | None
     strip: bool
+    recursive: bool
+    name: str | None
+    """What results are called."""
     plain: bool
-    """Whether the picture was named by a plain path, so that its result is a file."""
+    """Whether the result is a file alone: for a plain path, and with ``name``."""
     voice: Voice
 
     @property
@@ -93,6 +96,8 @@ def read_request(values: dict[str, Any]) -> Request:
     if preset.task.makes_data(options) and values["reference"] is not None:
         problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
         raise UserError("reference", values["reference"], problem)
+    if values["name"] is not None and values["image"] is None:
+        raise UserError("name", values["name"], "needs a picture; name one")
     out = values["out"]
     if out is None and values["plain"] and values["image"] == STREAM:
         out = STREAM
@@ -125,7 +130,9 @@ def read_request(values: dict[str, Any]) -> Request:
         checkpoint=values["checkpoint"],
         page=values["page"],
         strip=values["strip"],
-        plain=values["plain"],
+        recursive=values["recursive"],
+        name=values["name"],
+        plain=values["plain"] or values["name"] is not None,
         voice=Voice(aside=out == STREAM),
     )
 
@@ -133,7 +140,7 @@ def read_request(values: dict[str, Any]) -> Request:
 def check_one(request: Request) -> None:
     """Raises a UserError for flags that only many pictures heed."""
     for flag in MANY:
-        if flag.name in request.given:
+        if flag.name in request.given and request.flags[flag.name] is not False:
             raise UserError(flag.name, request.flags[flag.name], "is for many pictures; drop it")
 
 

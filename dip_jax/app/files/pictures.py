@@ -325,6 +325,12 @@ def _open(path: StrPath, flag: str) -> BinaryIO:
     raise UserError(flag, path, problem)
 
 
+def read_head(path: Path) -> bytes:
+    """Returns the first bytes of a file, which tell its format."""
+    with path.open("rb") as file:
+        return file.read(_HEAD)
+
+
 def _spool(flag: str) -> BinaryIO:
     """Returns what comes from standard input, as a file that goes when it is closed."""
     if sys.stdin is None or sys.stdin.isatty():
