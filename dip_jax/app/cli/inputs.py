@@ -31,6 +31,8 @@ class Inputs(NamedTuple):
     """What the picture's file was like, for the result to be written alike."""
     damage: str
     """What was done to a clean picture, in words; empty for a real one."""
+    given: np.ndarray
+    """The picture as its file shows it, holes and all."""
 
     @property
     def arrays(self) -> dict[str, np.ndarray | None]:
@@ -70,7 +72,8 @@ def read_inputs(request: Request, files: Files) -> Inputs:
         observed = image if known is None else image * known
         reference = _read_reference(files, picture, task)
     task.check_picture(observed)
-    return Inputs(name, observed, alpha, data, reference, noise, picture.origin, damage)
+    given = image if degraded is None else observed
+    return Inputs(name, observed, alpha, data, reference, noise, picture.origin, damage, given)
 
 
 def _read_image(request: Request, files: Files) -> tuple[str, Picture]:

@@ -209,6 +209,13 @@ def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
     return float(peak_signal_noise_ratio(b, a, data_range=255))
 
 
+def psnr_full_depth(image: np.ndarray, reference: np.ndarray) -> float:
+    """Returns the PSNR in dB of pictures in [0, 1], with nothing rounded; as :func:`psnr_8_bit`."""
+    differences = np.clip(np.asarray(image, np.float64), 0, 1) - reference
+    error = float(np.mean(differences**2))
+    return float("inf") if error == 0 else -10 * float(np.log10(error))
+
+
 def write_picture(
     path: StrPath,
     image: np.ndarray,

@@ -46,7 +46,9 @@ class Plan(NamedTuple):
     span: Span
     """The range in which it is fitted."""
     y: np.ndarray
-    """The picture, with that range stretched to [0, 1]."""
+    """The picture, with that range stretched to [0, 1]; black where it is unknown."""
+    strength: float
+    """How much of the change to the picture is applied, in percent."""
     data: Arrays
     """The task's arrays."""
     reference: np.ndarray | None
@@ -141,6 +143,7 @@ def make_plan(
         picture=picture,
         span=span,
         y=y,
+        strength=preset.strength,
         data=data,
         reference=truth,
         generator=generator,
@@ -181,7 +184,8 @@ def _plan_filling(
         seed=seed,
         settings={"mask": verdict.known},
     )
-    return plan._replace(verdict=verdict)
+    # Not the preset's: of known holes, no part of the change could be applied.
+    return plan._replace(verdict=verdict, picture=picture, strength=preset.strength)
 
 
 def _without_arrays(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -56,7 +56,10 @@ class PictureRun:
     def scene(self, problem: Problem | None = None, held: np.ndarray | None = None) -> Scene:
         """Returns what the finishing steps know of the picture, a tile, a fit."""
         plan = self._plan
-        return Scene(plan.preset, plan.noise, plan.y, plan.data, problem, held)
+        given = plan.span.enter(plan.picture)
+        return Scene(
+            plan.preset, plan.noise, plan.y, plan.data, problem, held, given, plan.strength
+        )
 
     def problem(self, crop: Crop) -> Problem:
         """Returns a tile on its canvas."""

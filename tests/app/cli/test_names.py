@@ -163,7 +163,7 @@ def test_an_interrupted_picture_is_not_written(photos, tmp_path, capsys, monkeyp
         (["photos/", "--name={stem}{suffix}"], "would replace photos/a.png, one of the pictures"),
         (["--name={stem}{suffix}"], "needs a picture; name one"),
         (["photos/", "clean/", "--checkpoint=3"], "--checkpoint=3.0: needs a folder to keep the"),
-        (["photos/a.png", "--recursive"], "--recursive=True: is for many pictures; drop it"),
+        (["photos/a.png", "--recursive"], "--recursive: is for many pictures; drop it"),
     ],
 )
 def test_bad_names_are_one_line(argv, words, photos, tmp_path, capsys):
