@@ -79,7 +79,12 @@ SETTINGS = (
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )
 _RUN = (
-    Flag("fit_memory", bool, False, "Use tiles of a size that fits, if the picture does not."),
+    Flag(
+        "fit_memory",
+        bool,
+        True,
+        "Use tiles of a size that fits, if the picture does not; else it is refused.",
+    ),
     Flag("seed", int, 0, "Decides everything random."),
     Flag("backend", ("auto", "cpu", "gpu", "tpu"), "auto", "Where to compute."),
 )
@@ -130,6 +135,15 @@ _OUTPUT = (
         "--overwrite, what has other settings is done anew.",
     ),
     Flag("checkpoint", float, 30.0, "Seconds between checkpoints, 0 for one after each chunk."),
+    Flag("quiet", bool, False, "Say nothing but errors."),
+    Flag("verbose", bool, False, "Say more: settings, versions, memory, where an error arose."),
+    Flag(
+        "progress",
+        ("bar", "json"),
+        "bar",
+        "How to show the course of the fit: a bar on stderr; or events for a program, lines of "
+        "JSON on stdout (docs/progress.md).",
+    ),
     Flag("list_presets", bool, False, "Show all presets and end."),
     Flag("version", bool, False, "Show the version."),
     Flag("help", bool, False, "Show this text."),

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -15,6 +16,7 @@ import jax
 from tqdm.auto import tqdm
 
 import dip_jax
+from dip_jax.app.cli.follow import Follower, tell_end, tell_start
 from dip_jax.app.cli.inputs import read_inputs
 from dip_jax.app.cli.listing import Entry, list_pictures, note_skipped, note_spare_partners
 from dip_jax.app.cli.picture import Outcome, common_settings, restore_file, restore_to_file
@@ -159,7 +161,8 @@ class Run:
     def restore_all(self, entries: list[Entry]) -> None:
         """Restores them; ``failures`` then holds what went wrong, by name."""
         rest = deque(entries)
-        with tqdm(total=len(entries), desc="restoring", bar_format=_BAR) as bar:
+        hidden = not self._request.voice.bar
+        with tqdm(total=len(entries), desc="restoring", bar_format=_BAR, disable=hidden) as bar:
             self._bar = bar
             if len(self._devices.each) == 1:
                 self._work(rest, self._devices.each[0])
@@ -194,7 +197,7 @@ class Run:
                 except KeyboardInterrupt:
                     self.interrupted = True
                     return
-                with self._lock:
+                if not self._request.voice.quiet:
                     tqdm.write(f"  {printable(entry.name)}: {words}", file=sys.stderr)
                 self._advance(entry, 1.0)
 
@@ -204,13 +207,16 @@ class Run:
         started = time.perf_counter()
         target = None if self._targets is None else self._targets[entry.name]
         if target is not None and target.exists() and not request.overwrite:
+            request.voice.tell("skipped", picture=entry.image)
             return "finished before"
         try:
             data = request.files.data | entry.partners
             reference = data.pop("reference")
             inputs = read_inputs(request, Files(entry.image, data, reference))
-            progress = functools.partial(self._progress, entry)
             device = self._devices.description
+            tell_start(request, inputs, entry.image, device)
+            report = functools.partial(self._progress, entry)
+            progress = Follower(request.voice, entry.image, alone=False, report=report)
             if target is not None:
                 outcome = restore_to_file(
                     request, inputs, target, device, progress=progress, whole=True
@@ -225,11 +231,15 @@ class Run:
             shown = as_flag(error) if isinstance(error, UserError) else error
             problem = printable(str(shown) if expected else repr(error))
             self.failures[entry.name] = problem
+            request.voice.tell("failed", picture=entry.image, problem=problem)
+            if not expected:
+                request.voice.detail("".join(traceback.format_exception(error)).rstrip())
             if target is None and not isinstance(error, NotOursError):
                 keep_failure(folder, problem)
             return "failed"
         if outcome.result is not None and outcome.result.interrupted:
             raise KeyboardInterrupt
+        tell_end(request, entry.image, outcome)
         return _summarise(outcome, time.perf_counter() - started)
 
     def _progress(self, entry: Entry, share: float) -> bool:

@@ -91,6 +91,8 @@ def read_request(values: dict[str, Any]) -> Request:
         raise UserError("checkpoint", values["checkpoint"], "must be a number of seconds from 0 on")
     if values["page"] is not None and values["page"] < 1:
         raise UserError("page", values["page"], "must be at least 1")
+    if values["quiet"] and values["verbose"]:
+        raise UserError("verbose", True, "can't go with --quiet; drop one")
     options = {flag.name: values[flag.name] for flag in task_flags(spec)}
     preset.task.check_options(options)
     if preset.task.makes_data(options) and values["reference"] is not None:
@@ -98,9 +100,6 @@ def read_request(values: dict[str, Any]) -> Request:
         raise UserError("reference", values["reference"], problem)
     if values["name"] is not None and values["image"] is None:
         raise UserError("name", values["name"], "needs a picture; name one")
-    out = values["out"]
-    if out is None and values["plain"] and values["image"] == STREAM:
-        out = STREAM
     return Request(
         preset=preset,
         kind=values["noise"],
@@ -124,7 +123,7 @@ def read_request(values: dict[str, Any]) -> Request:
         cluster=Cluster(
             values["distributed"], values["coordinator"], values["processes"], values["process"]
         ),
-        out=out,
+        out=_out(values),
         overwrite=values["overwrite"],
         resume=values["resume"],
         checkpoint=values["checkpoint"],
@@ -133,8 +132,20 @@ def read_request(values: dict[str, Any]) -> Request:
         recursive=values["recursive"],
         name=values["name"],
         plain=values["plain"] or values["name"] is not None,
-        voice=Voice(aside=out == STREAM),
+        voice=read_voice(values),
     )
+
+
+def read_voice(values: dict[str, Any]) -> Voice:
+    """Returns how the flags want the command to speak."""
+    aside, events = _out(values) == STREAM, values["progress"] == "json"
+    return Voice(aside, values["quiet"], values["verbose"], events)
+
+
+def _out(values: dict[str, Any]) -> str | None:
+    """Returns where results go: for a plain standard input alone, to standard output."""
+    streams = values["plain"] and values["image"] == STREAM and values["name"] is None
+    return STREAM if streams and values["out"] is None else values["out"]
 
 
 def check_one(request: Request) -> None:
