@@ -35,6 +35,13 @@ _PICTURE = (
     ),
     Flag("page", int, None, "Which page or frame of a file with several, from 1 on [the first]."),
 )
+_PREVIEW = Flag(
+    "preview",
+    str,
+    None,
+    "Restore a part only, to see what to expect: X,Y,WIDTH,HEIGHT in pixels from the top left, or "
+    "center. The noise is still measured in the whole picture. The file is IN_preview.",
+)
 # Flags that set a setting of the preset, by the setting's name.
 SETTINGS = (
     Flag("generator", str, None, f"The network: {', '.join(NETWORKS)} [the preset's]."),
@@ -86,7 +93,12 @@ _RUN = (
         "Use tiles of a size that fits, if the picture does not; else it is refused.",
     ),
     Flag("seed", int, 0, "Decides everything random."),
-    Flag("backend", ("auto", "cpu", "gpu", "tpu"), "auto", "Where to compute."),
+    Flag(
+        "backend",
+        str,
+        "auto",
+        "Where to compute: auto, cpu, gpu or tpu; or one of several devices, such as gpu:1.",
+    ),
 )
 # Flags for many pictures, which one picture would ignore.
 MANY = (
@@ -164,7 +176,7 @@ def task_flags(task: type[TaskSpec]) -> tuple[Flag, ...]:
 
 def _all_flags() -> tuple[Flag, ...]:
     own = [flag for task in TASKS.values() for flag in task_flags(task)]
-    rest = (_REFERENCE, _PRESET, *SETTINGS, *_RUN, *MANY, *_OUTPUT)
+    rest = (_REFERENCE, _PRESET, _PREVIEW, *SETTINGS, *_RUN, *MANY, *_OUTPUT)
     assert len({flag.name for flag in own}) == len(set(own)), "a flag defined twice"
     return tuple({flag.name: flag for flag in (*_PICTURE, *own, *rest)}.values())
 

@@ -40,6 +40,8 @@ def run_many(request: Request) -> int:
     image = str(request.files.image)
     if names_file(request.out):
         raise UserError("out", request.out, "is one file, for many pictures; name a folder")
+    if request.preview is not None:
+        raise UserError("preview", request.preview, "is of one picture; name one")
     given = _partners(request)
     entries = list_pictures(image, given, recursive=request.recursive)
     _check_data(request)

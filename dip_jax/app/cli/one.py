@@ -30,7 +30,7 @@ def run_one(request: Request) -> int:
     follower = Follower(request.voice, picture)
     try:
         if target is not None:
-            _introduce(request, inputs, device)
+            _introduce(request, inputs.shown, device)
             outcome = restore_to_file(request, inputs, target, device, progress=follower)
         else:
             with claim_folder(
@@ -64,6 +64,8 @@ def _introduce(request: Request, inputs: Inputs, device: str) -> None:
     task, preset, say = request.task.name, request.preset.name, request.voice.say
     say(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {device}")
     say(describe_inputs(inputs))
+    if part := inputs.part:
+        say(f"a preview, from {part.left},{part.top} on; the noise is that of the whole picture")
     for note in note_unused(request, inputs):
         say(f"note: {note}")
     if guess := expected(request, inputs):

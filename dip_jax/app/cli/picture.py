@@ -123,6 +123,7 @@ def restore_to_file(
     if result.interrupted and whole:
         raise KeyboardInterrupt
     _check_finite(result)
+    inputs = inputs.shown
     alpha = _enlarge_alpha(inputs.alpha, result.image)
     record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
@@ -156,6 +157,7 @@ def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
         "reference": inputs.reference,
         "seed": request.seed,
         "fit_memory": request.fit_memory,
+        "part": inputs.part,
         **inputs.data,
     }
 

@@ -57,10 +57,12 @@ class Request(NamedTuple):
     page: int | None
     strip: bool
     recursive: bool
+    preview: str | None
+    """What part to restore, for a first look."""
     name: str | None
     """What results are called."""
     plain: bool
-    """Whether the result is a file alone: for a plain path, and with ``name``."""
+    """Whether the result is a file alone: for a plain path, with ``name``, and for a preview."""
     voice: Voice
 
     @property
@@ -98,8 +100,9 @@ def read_request(values: dict[str, Any]) -> Request:
     if preset.task.makes_data(options) and values["reference"] is not None:
         problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
         raise UserError("reference", values["reference"], problem)
-    if values["name"] is not None and values["image"] is None:
-        raise UserError("name", values["name"], "needs a picture; name one")
+    for name in ("name", "preview"):
+        if values[name] is not None and values["image"] is None:
+            raise UserError(name, values[name], "needs a picture; name one")
     return Request(
         preset=preset,
         kind=values["noise"],
@@ -131,7 +134,8 @@ def read_request(values: dict[str, Any]) -> Request:
         strip=values["strip"],
         recursive=values["recursive"],
         name=values["name"],
-        plain=values["plain"] or values["name"] is not None,
+        preview=values["preview"],
+        plain=values["plain"] or bool(values["name"] or values["preview"]),
         voice=read_voice(values),
     )
 

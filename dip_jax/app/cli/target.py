@@ -23,6 +23,7 @@ from dip_jax.app.files.formats import (
 from dip_jax.app.files.pictures import STREAM, read_head
 
 _BESIDE, _WITHIN = "{stem}_restored{suffix}", "{stem}{suffix}"
+_PREVIEW = "_preview"  # in the name of each
 _SHOWN = 3
 
 
@@ -50,15 +51,18 @@ def find_target(request: Request, origin: Origin) -> Path | None:
         if name is not None:
             raise UserError("name", name, f"can't go with --out={out}, which is a file; drop one")
         target = Path(str(out))
-    elif out is not None and name is not None:
-        target = Path(out) / fill_name(name, request, **fill)
+    elif out is not None and (name is not None or request.preview is not None):
+        target = Path(out) / fill_name(name or _WITHIN, request, **fill)
     elif out is None and request.plain:
-        target = source.parent / fill_name(name or _BESIDE, request, **fill)
+        template = _BESIDE if request.preview is None else _WITHIN
+        target = source.parent / fill_name(name or template, request, **fill)
     else:
         return None
     _check_no_run(request)
+    if request.preview is not None and out != STREAM and _PREVIEW not in target.stem:
+        target = target.with_stem(f"{target.stem}{_PREVIEW}")
     if out != STREAM:
-        _check_target(target, image, overwrite=request.overwrite, make=name is not None)
+        _check_target(target, image, overwrite=request.overwrite, make=not names_file(out))
     elif sys.stdout is None or sys.stdout.isatty():
         raise UserError(
             "out", out, "is a terminal, which shows no picture; add > FILE or | PROGRAM"

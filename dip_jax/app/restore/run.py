@@ -14,6 +14,7 @@ from dip_jax.app.restore.session import PictureRun
 from dip_jax.app.restore.tiles import join_tiles
 from dip_jax.app.restore.watch import Progress, as_watch
 from dip_jax.noise import NoiseModel
+from dip_jax.operators import Crop
 
 
 def restore(
@@ -29,6 +30,7 @@ def restore(
     progress: Progress = True,
     checkpoint: Checkpoint | None = None,
     fit_memory: bool = False,
+    part: Crop | None = None,
     **settings: Any,
 ) -> Restoration:
     """Restores one picture with a preset's settings and a progress bar.
@@ -60,6 +62,7 @@ def restore(
         a :class:`Watch`, which is told more.
       checkpoint: keeps the fit as it goes, and resumes it where an earlier call was killed.
       fit_memory: whether a picture too large for the memory is restored in tiles that fit.
+      part: a window of the picture, to be restored alone; the noise is that of the whole picture.
       **settings: the task's arrays, such as ``mask`` for inpainting (``[h, w]``: 1 known, 0 to
         be filled); and settings of the preset to change, such as ``steps=200``, ``stop="none"``,
         ``members=4`` (fits with the seeds from ``seed`` on, averaged), ``generator="unet"``,
@@ -81,6 +84,7 @@ def restore(
         gain=gain,
         reference=reference,
         seed=seed,
+        part=part,
         settings=settings,
     )
     if plan.verdict is not None and plan.verdict.kind == "none":
