@@ -138,7 +138,8 @@ _OUTPUT = (
         "plain IN, '{stem}{suffix}' in the folder for many].",
     ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
-    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution; the colour profile stays."),
+    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution, settings; the profile stays."),
+    Flag("settings", bool, True, "Write the settings into the result (PNG, TIFF, JPEG)."),
     Flag(
         "resume",
         bool,

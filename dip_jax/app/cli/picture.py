@@ -16,7 +16,7 @@ import numpy as np
 
 import dip_jax
 from dip_jax.app.cli.inputs import Inputs
-from dip_jax.app.cli.report import make_record, make_scores, shown_before
+from dip_jax.app.cli.report import make_record, make_scores, mark_origin, shown_before
 from dip_jax.app.cli.request import Request
 from dip_jax.app.cli.target import suffix_like
 from dip_jax.app.errors import FitError, UserError
@@ -130,7 +130,8 @@ def restore_to_file(
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _writing_to(target, inputs) as path:
-                notes = write_picture(path, result.image, alpha, inputs.origin, strip=request.strip)
+                origin = mark_origin(request, inputs, record)
+                notes = write_picture(path, result.image, alpha, origin, strip=request.strip)
         except OSError as error:
             raise UserError("out", target, f"can't be written ({error.strerror})") from error
     return Outcome(record, [] if str(target) == STREAM else [target], result, notes)
@@ -204,7 +205,7 @@ def _write(
         folder,
         restored=result.image,
         alpha=_enlarge_alpha(inputs.alpha, result.image),
-        origin=inputs.origin,
+        origin=mark_origin(request, inputs, record),
         strip=request.strip,
         panels=[
             (f"{name}  {scores[name]['psnr']:.2f} dB" if name in scores else name, picture)

@@ -1,6 +1,7 @@
 """What is said of a run: its scores, its record, its lines in the terminal."""
 
 import datetime
+import json
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,7 +14,7 @@ import dip_jax
 from dip_jax.app.cli.inputs import Inputs
 from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import printable
-from dip_jax.app.files import psnr_8_bit, psnr_full_depth
+from dip_jax.app.files import Origin, psnr_8_bit, psnr_full_depth
 from dip_jax.app.files.trace import final_values
 from dip_jax.app.recipe import AUTO, RULES, TaskSpec
 from dip_jax.app.restore import Restoration
@@ -77,6 +78,21 @@ def make_record(
         "scores": _without_infinity(scores),
         "uncertainty_rank_correlation": _rank_correlation(inputs, result),
     }
+
+
+def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Origin:
+    """Returns the picture's origin with the settings among what its result will tell."""
+    origin = inputs.origin
+    if not request.settings:
+        return origin
+    told = {
+        "program": f"dip-jax {dip_jax.__version__}",
+        "settings": record["settings"],
+        "seed": request.seed,
+        "noise": record["picture"]["noise"],
+        "steps": record["steps"],
+    }
+    return origin._replace(metadata=origin.metadata._replace(settings=json.dumps(told)))
 
 
 def describe_inputs(inputs: Inputs) -> str:

@@ -56,6 +56,8 @@ class Request(NamedTuple):
     checkpoint: float
     page: int | None
     strip: bool
+    settings: bool
+    """Whether the result's own metadata tell the settings."""
     recursive: bool
     preview: str | None
     """What part to restore, for a first look."""
@@ -132,6 +134,7 @@ def read_request(values: dict[str, Any]) -> Request:
         checkpoint=values["checkpoint"],
         page=values["page"],
         strip=values["strip"],
+        settings=values["settings"],
         recursive=values["recursive"],
         name=values["name"],
         preview=values["preview"],

@@ -54,6 +54,10 @@ class Metadata(NamedTuple):
     dpi: tuple[float, float] | None = None
     tags: tuple[tuple[int, int, int, Any], ...] = ()
     """Tags of a TIFF: code, type, count, value."""
+    comment: bytes | None = None
+    """Of a JPEG."""
+    settings: str | None = None
+    """What made the picture, in ASCII; written where nothing else has that place."""
 
 
 class Layout(NamedTuple):

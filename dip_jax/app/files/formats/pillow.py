@@ -114,6 +114,7 @@ def read_metadata(image: Image.Image) -> Metadata:
         exif=_valid_exif(info.get("exif")),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+        comment=info.get("comment") if isinstance(image, JpegImageFile) else None,
     )
 
 
@@ -182,12 +183,15 @@ def told(metadata: Metadata, *kinds: str) -> dict[str, Any]:
 
 def save_jpeg(path: Path, contents: Contents) -> None:
     """Writes a JPEG at the quality of the file that was read, but of no less than 90."""
+    metadata = contents.metadata
+    comment = metadata.comment or (metadata.settings or "").encode()
     as_image(contents).save(
         path,
         format="JPEG",
         quality=contents.encoding.get("quality", 95),
         subsampling=0,
-        **told(contents.metadata, "icc_profile", "exif", "xmp", "dpi"),
+        comment=comment or None,
+        **told(metadata, "icc_profile", "exif", "xmp", "dpi"),
     )
 
 

@@ -234,6 +234,8 @@ def save_tiff(path: Path, contents: Contents) -> None:
         options |= {"resolution": sides, "resolutionunit": resolution.get(_UNIT, 2)}
     elif metadata.dpi is not None:
         options |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
+    if metadata.settings is not None:
+        options = {"description": metadata.settings} | options
     data = iio.imwrite(
         "<bytes>",
         pixels,
