@@ -242,6 +242,8 @@ class Run:
         if outcome.result is not None and outcome.result.interrupted:
             raise KeyboardInterrupt
         tell_end(request, entry.image, outcome)
+        for note in outcome.notes:
+            request.voice.note(printable(f"{entry.name}: {note}"))
         return _summarise(outcome, time.perf_counter() - started)
 
     def _progress(self, entry: Entry, share: float) -> bool:

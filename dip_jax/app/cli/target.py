@@ -92,9 +92,10 @@ def find_targets(request: Request, entries: list[Entry]) -> dict[str, Path] | No
 
     targets = {entry.name: find(entry, Path(entry.image).stem) for entry in entries}
     count = Counter(targets.values())
-    for entry in entries:
-        if count[targets[entry.name]] > 1:  # such as a.jpg and a.gif, of which both become a.png
-            targets[entry.name] = find(entry, Path(entry.image).name)
+    for entry in entries:  # such as a.gif, whose result would be a.png, beside an a.png
+        target, whole = targets[entry.name], Path(entry.image).name
+        if count[target] > 1 and target.name != whole:
+            targets[entry.name] = find(entry, whole)
     path, times = Counter(targets.values()).most_common(1)[0]
     if times > 1:
         problem = f"gives {times} results one name, {path.name}; put {{stem}} into it"

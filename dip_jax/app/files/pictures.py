@@ -111,8 +111,13 @@ def read_picture(
     holes = None
     if kind == "f" and not np.isfinite(values).all():
         holes = np.asarray(~np.isfinite(values).all(axis=2))
-        values = np.where(holes[:, :, None], values.dtype.type(scale.low), values)
-    image = np.clip(scale.to_unit(values), 0, 1)
+    with np.errstate(all="ignore"):
+        image = np.clip(scale.to_unit(values), 0, 1)
+    if holes is not None:
+        image[holes] = 0
+    if not np.isfinite(image).all():
+        problem = "holds values too large to be told apart; divide them by a number"
+        raise UserError(flag, path, problem)
     origin = Origin(
         format,
         contents.pixels.dtype,

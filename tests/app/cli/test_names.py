@@ -58,6 +58,7 @@ def test_files_of_the_originals_names_lie_in_the_folder(photos, tmp_path, capsys
     code, out, err = run(capsys, "photos/", "clean/")
     assert code == 0
     assert "4 pictures, to clean" in out
+    assert "note: c: results are not written as GIF: this is a PNG" in err
     assert files(tmp_path / "clean") == ALL
     assert all(is_restored(path) for path in (tmp_path / "clean").iterdir())
     with Image.open(tmp_path / "clean" / "b.jpg") as image:
@@ -110,7 +111,11 @@ def test_a_name_for_one_picture(photos, tmp_path, capsys):
 def test_two_results_of_one_name_take_the_whole_names(photos, tmp_path, capsys):
     save(photos / "c.png")
     assert run(capsys, "photos/", "clean/")[0] == 0
-    assert files(tmp_path / "clean") == ALL - {"c.png"} | {"c.GIF.png", "c.png.png"}
+    assert files(tmp_path / "clean") == ALL | {"c.GIF.png"}
+    assert run(capsys, "photos/", "--name={stem}_new.png")[0] == 0
+    new = {path.name for path in photos.iterdir() if "_new" in path.name}
+    both = {"b.jpg_new.png", "b.png_new.png", "c.GIF_new.png", "c.png_new.png"}
+    assert new == both | {"a_new.png"}
 
 
 def test_a_folder_of_results_stays_what_it_was(photos, tmp_path, capsys):

@@ -20,6 +20,7 @@ from dip_jax.app.files.formats.base import (
     Metadata,
     RefusedError,
     Source,
+    brief,
     choose_page,
 )
 
@@ -53,9 +54,9 @@ def opened(source: Source, *formats: str) -> Iterator[Image.Image]:
         raise RefusedError(TOO_LARGE) from error
     except Exception as error:  # damaged files make Pillow raise nearly any type
         if "nsupported" in str(error):
-            problem = f"is of a kind that is not supported ({error}); save it as {AS_PNG}"
+            problem = f"is of a kind that is not supported ({brief(error)}); save it as {AS_PNG}"
         else:
-            problem = f"is damaged or cut short ({error}); save or download it again"
+            problem = f"is damaged or cut short ({brief(error)}); save or download it again"
         raise RefusedError(problem) from error
 
 

@@ -1,9 +1,13 @@
 """TIFF: of 8 bits by Pillow, which knows most kinds; deeper ones by imageio's tifffile."""
 
+import contextlib
 import io
 import logging
+import os
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +48,7 @@ _HALVES = {
     3: ("RGB;16B", "RGB;16L"),
     4: ("RGBA;16B", "RGBA;16L"),
 }
+_STDERR, _HUSH = 2, threading.Lock()  # of the process: one thread at a time
 _ORIENTED = re.compile(rb"(tiff:Orientation(?:=\"|>))[2-8]")
 
 
@@ -51,7 +56,7 @@ def read_tiff(source: Source) -> Contents:
     """Reads a page of a TIFF at its full depth."""
     import tifffile  # a tenth of a second to import
 
-    with refusing_damage():
+    with refusing_damage(), _hushed():
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
             stored: Any = tiff.pages
@@ -64,6 +69,24 @@ def read_tiff(source: Source) -> Contents:
             if not deep and int(page.compression) in _PILLOW:
                 return _read_8_bit(source, page.index, metadata, remarks)
             return _read_deep(source, page, metadata, remarks)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keeps libtiff from writing to stderr, behind Python's back, what an error tells anyway."""
+    with _HUSH:
+        try:
+            kept = os.dup(_STDERR)
+        except OSError:  # it is closed
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), _STDERR)
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
 
 
 def _check(page: Any) -> None:
