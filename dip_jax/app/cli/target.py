@@ -22,8 +22,8 @@ from dip_jax.app.files.formats import (
 )
 from dip_jax.app.files.pictures import STREAM, read_head
 
-_BESIDE, _WITHIN = "{stem}_restored{suffix}", "{stem}{suffix}"
-_PREVIEW = "_preview"  # in the name of each
+_PREVIEW = "_preview"  # at the end of the stem of each
+_BESIDE, _WITHIN, _PART = "{stem}_restored{suffix}", "{stem}{suffix}", "{stem}_preview{suffix}"
 _SHOWN = 3
 
 
@@ -47,19 +47,20 @@ def find_target(request: Request, origin: Origin) -> Path | None:
     out, image, name = request.out, request.files.image, request.name
     source = Path("stdin" if image == STREAM else str(image))
     fill = {"stem": source.stem, "suffix": _suffix(source, origin.format)}
+    preview = request.preview is not None
     if names_file(out):
         if name is not None:
             raise UserError("name", name, f"can't go with --out={out}, which is a file; drop one")
         target = Path(str(out))
-    elif out is not None and (name is not None or request.preview is not None):
-        target = Path(out) / fill_name(name or _WITHIN, request, **fill)
+    elif out is not None and (name is not None or preview):
+        target = Path(out) / fill_name(name or _PART, request, **fill)
     elif out is None and request.plain:
-        template = _BESIDE if request.preview is None else _WITHIN
-        target = source.parent / fill_name(name or template, request, **fill)
+        template = name or (_PART if preview else _BESIDE)
+        target = source.parent / fill_name(template, request, **fill)
     else:
         return None
     _check_no_run(request)
-    if request.preview is not None and out != STREAM and _PREVIEW not in target.stem:
+    if preview and out != STREAM and not target.stem.endswith(_PREVIEW):
         target = target.with_stem(f"{target.stem}{_PREVIEW}")
     if out != STREAM:
         _check_target(target, image, overwrite=request.overwrite, make=not names_file(out))
@@ -81,8 +82,33 @@ def find_targets(request: Request, entries: list[Entry]) -> dict[str, Path] | No
     """
     if not request.plain:
         return None
+    _check_no_run(request._replace(resume=False))
     folder = _folder_of_many(request)
     template = request.name or (_BESIDE if folder is None else _WITHIN)
+    named = _name_results(request, entries, folder, template)
+    results = {path.resolve() for path in named.values()}
+    pictures, targets = set(), {}
+    for entry in entries:
+        picture, target = Path(entry.image).resolve(), named[entry.name]
+        if picture not in results - {target.resolve()}:
+            pictures.add(picture)
+            targets[entry.name] = target
+    for path in targets.values():
+        if path.resolve() in pictures:
+            raise UserError("name", template, f"would replace {path}, one of the pictures")
+    there = [path.name for path in targets.values() if path.exists()]
+    if there and not (request.overwrite or request.resume):
+        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+        problem = f"holds {', '.join(there[:_SHOWN])}{more}; pass --resume to keep what is there, "
+        place = next(iter(targets.values())).parent if folder is None else folder
+        raise UserError("out", place, problem + "or --overwrite to replace it")
+    return targets
+
+
+def _name_results(
+    request: Request, entries: list[Entry], folder: Path | None, template: str
+) -> dict[str, Path]:
+    """Returns the file for each picture's result, in ``folder`` or beside the picture."""
 
     def find(entry: Entry, stem: str) -> Path:
         source = Path(entry.image)
@@ -100,23 +126,6 @@ def find_targets(request: Request, entries: list[Entry]) -> dict[str, Path] | No
     if times > 1:
         problem = f"gives {times} results one name, {path.name}; put {{stem}} into it"
         raise UserError("name", template, problem)
-    results = {path.resolve() for path in targets.values()}
-    targets = {
-        entry.name: targets[entry.name]
-        for entry in entries
-        if Path(entry.image).resolve() not in results - {targets[entry.name].resolve()}
-    }
-    _check_no_run(request._replace(resume=False))
-    pictures = {Path(entry.image).resolve() for entry in entries if entry.name in targets}
-    for path in targets.values():
-        if path.resolve() in pictures:
-            raise UserError("name", template, f"would replace {path}, one of the pictures")
-    there = [path.name for path in targets.values() if path.exists()]
-    if there and not (request.overwrite or request.resume):
-        more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
-        problem = f"holds {', '.join(there[:_SHOWN])}{more}; pass --resume to keep what is there, "
-        place = next(iter(targets.values())).parent if folder is None else folder
-        raise UserError("out", place, problem + "or --overwrite to replace it")
     return targets
 
 

@@ -59,6 +59,8 @@ def test_the_part_is_written_under_a_name_of_its_own(photo, asked, tmp_path, cap
     assert asked["observed"].shape == (300, 400, 3)
     assert {path.name for path in tmp_path.iterdir()} == {"p.png", "p_preview.png"}
     assert "exists" in run(capsys, "p.png", "--preview=30,20,50,40")[2]
+    assert run(capsys, "p_preview.png", "--preview=0,0,20,20")[0] == 0
+    assert stored("p_preview_preview.png").shape == (20, 20, 4)
 
 
 def test_the_middle(photo, asked, capsys):
