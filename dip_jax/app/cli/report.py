@@ -85,11 +85,16 @@ def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Ori
     origin = inputs.origin
     if not request.settings:
         return origin
+    counts = record["settings"]["counts"]
+    counts = {name: value for name, value in counts.items() if name != "chunk_steps"}  # of the bar
+    noise = record["picture"]["noise"]
+    if noise is not None:  # its last digits depend on the machine
+        noise = noise | {"level": float(f"{noise['level']:.4g}")}
     told = {
         "program": f"dip-jax {dip_jax.__version__}",
-        "settings": record["settings"],
+        "settings": record["settings"] | {"counts": counts},
         "seed": request.seed,
-        "noise": record["picture"]["noise"],
+        "noise": noise,
         "steps": record["steps"],
     }
     return origin._replace(metadata=origin.metadata._replace(settings=json.dumps(told)))

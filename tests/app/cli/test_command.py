@@ -295,7 +295,7 @@ def test_a_folder_of_a_long_name_in_letters_of_several_bytes(tmp_path, monkeypat
     ],
 )
 def test_a_noise_level_of_no_use_is_told(flags, note, tmp_path, capsys, monkeypatch):
-    def stop(*_):
+    def stop(*_, **options):
         raise FitError("as far as this test goes")
 
     monkeypatch.setattr(one, "restore_file", stop)
