@@ -6,7 +6,7 @@ class UserError(ValueError):
 
     Args:
       name: the flag or argument at fault, such as "--image"; "" if there is no single one.
-      value: what the user gave for it; None or "" if nothing.
+      value: what the user gave for it; None, "" or True if nothing.
       problem_and_mend: what is wrong and what to do instead, such as
         "does not exist; check the path".
     """
@@ -18,7 +18,8 @@ class UserError(ValueError):
         self.problem_and_mend = problem_and_mend
 
     def __str__(self) -> str:
-        head = self.name if self.value in (None, "") else f"{self.name}={self.value}"
+        bare = self.value is True or self.value in (None, "")  # True: a flag without a value
+        head = self.name if bare else f"{self.name}={self.value}"
         return printable(f"{head}: {self.problem_and_mend}" if head else self.problem_and_mend)
 
 

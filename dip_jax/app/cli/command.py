@@ -11,13 +11,15 @@ from dip_jax.app.cli.listing import names_many
 from dip_jax.app.cli.many import run_many
 from dip_jax.app.cli.one import run_one
 from dip_jax.app.cli.parser import parse
-from dip_jax.app.cli.request import as_flag, read_request
+from dip_jax.app.cli.request import as_flag, read_request, read_voice
+from dip_jax.app.cli.voice import Voice
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import list_presets
 
 
 def main(argv: list[str]) -> int:
     """Runs the command with ``argv`` (without the program's name); returns the exit code."""
+    voice, values = Voice(), {"image": None}
     try:
         values = parse(argv)
         if values["help"]:
@@ -29,13 +31,16 @@ def main(argv: list[str]) -> int:
         if values["list_presets"]:
             print(list_presets())
             return 0
+        voice = read_voice(values)
         request = read_request(values)
         return run_many(request) if names_many(request.files.image) else run_one(request)
     except UserError as error:
+        voice.tell("failed", picture=values["image"], problem=str(as_flag(error)))
         print(f"dip-jax: {as_flag(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         mend = "--resume goes on from the last checkpoint, if there is one"
+        voice.tell("failed", picture=values["image"], problem="interrupted")
         print(f"\ndip-jax: interrupted before there was a picture to keep; {mend}", file=sys.stderr)
         return 130
 

@@ -15,6 +15,7 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax small.png --task=super_resolve        enlarge
   dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
   dip-jax photos/ clean/                        a whole folder
+  cat a.png | dip-jax - - > b.png               from and to a program
 
 With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the course of
 the fit are kept beside the result.
@@ -46,6 +47,13 @@ _PICTURE = (
         "The values that are black and white, LOW,HIGH, such as 0,4095 [found from the type of the "
         "values and themselves].",
     ),
+)
+_PREVIEW = Flag(
+    "preview",
+    str,
+    None,
+    "Restore a part only, to see what to expect: X,Y,WIDTH,HEIGHT in pixels from the top left, or "
+    "center. The noise is still measured in the whole picture. The file is IN_preview.",
 )
 # Flags that set a setting of the preset, by the setting's name.
 SETTINGS = (
@@ -91,12 +99,23 @@ SETTINGS = (
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )
 _RUN = (
-    Flag("fit_memory", bool, False, "Use tiles of a size that fits, if the picture does not."),
+    Flag(
+        "fit_memory",
+        bool,
+        True,
+        "Use tiles of a size that fits, if the picture does not; else it is refused.",
+    ),
     Flag("seed", int, 0, "Decides everything random."),
-    Flag("backend", ("auto", "cpu", "gpu", "tpu"), "auto", "Where to compute."),
+    Flag(
+        "backend",
+        str,
+        "auto",
+        "Where to compute: auto, cpu, gpu or tpu; or one of several devices, such as gpu:1.",
+    ),
 )
 # Flags for many pictures, which one picture would ignore.
 MANY = (
+    Flag("recursive", bool, False, "Many pictures: those in the folders within a folder too."),
     Flag(
         "devices",
         int,
@@ -119,11 +138,21 @@ _OUTPUT = (
         "out",
         str,
         None,
-        "Or -o: a file for the result, in the format of its suffix; or a folder for all results "
+        "Or -o: a file for the result, in the format of its suffix; - for standard output; or a "
+        "folder for all results "
         "[IN_restored beside a plain IN; dip-jax-results/<picture>-<task> for --image].",
     ),
+    Flag(
+        "name",
+        str,
+        None,
+        "What the result is called, beside the picture or in the folder of --out. {stem} and "
+        "{suffix} are of the picture's name; {task}, {preset} ['{stem}_restored{suffix}' for a "
+        "plain IN, '{stem}{suffix}' in the folder for many].",
+    ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
-    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution; the colour profile stays."),
+    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution, settings; the profile stays."),
+    Flag("settings", bool, True, "Write the settings into the result (PNG, TIFF, JPEG)."),
     Flag(
         "resume",
         bool,
@@ -132,6 +161,15 @@ _OUTPUT = (
         "--overwrite, what has other settings is done anew.",
     ),
     Flag("checkpoint", float, 30.0, "Seconds between checkpoints, 0 for one after each chunk."),
+    Flag("quiet", bool, False, "Say nothing but errors."),
+    Flag("verbose", bool, False, "Say more: settings, versions, memory, where an error arose."),
+    Flag(
+        "progress",
+        ("bar", "json"),
+        "bar",
+        "How to show the course of the fit: a bar on stderr; or events for a program, lines of "
+        "JSON on stdout (docs/progress.md).",
+    ),
     Flag("list_presets", bool, False, "Show all presets and end."),
     Flag("version", bool, False, "Show the version."),
     Flag("help", bool, False, "Show this text."),
@@ -152,7 +190,7 @@ def task_flags(task: type[TaskSpec]) -> tuple[Flag, ...]:
 
 def _all_flags() -> tuple[Flag, ...]:
     own = [flag for task in TASKS.values() for flag in task_flags(task)]
-    rest = (_REFERENCE, _PRESET, *SETTINGS, *_RUN, *MANY, *_OUTPUT)
+    rest = (_REFERENCE, _PRESET, _PREVIEW, *SETTINGS, *_RUN, *MANY, *_OUTPUT)
     assert len({flag.name for flag in own}) == len(set(own)), "a flag defined twice"
     return tuple({flag.name: flag for flag in (*_PICTURE, *own, *rest)}.values())
 

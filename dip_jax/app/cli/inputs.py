@@ -1,7 +1,6 @@
 """The pictures of a run: read from the files that flags name, or damaged for a demonstration."""
 
 import re
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +9,12 @@ import numpy as np
 from dip_jax.app.cli.request import Files, Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import ORIGIN, Origin, read_picture
-from dip_jax.app.files.pictures import Picture
+from dip_jax.app.files.pictures import STREAM, Picture
 from dip_jax.app.recipe import Arrays, TaskSpec, degrade
 from dip_jax.noise import NoiseModel, measure_noise
+from dip_jax.operators import Crop
 
+_SIDE = 256  # of a preview of the middle
 _PART = re.compile(r"(\d+),(\d+),(\d+),(\d+)")  # X,Y,WIDTH,HEIGHT
 
 
@@ -32,6 +33,26 @@ class Inputs(NamedTuple):
     """What the picture's file was like, for the result to be written alike."""
     damage: str
     """What was done to a clean picture, in words; empty for a real one."""
+    given: np.ndarray
+    """The picture as its file shows it, holes and all."""
+    part: Crop | None = None
+    """What of it is to be restored; None for all."""
+
+    @property
+    def shown(self) -> "Inputs":
+        """The same of the part that is to be restored, but for the task's arrays."""
+        part, truth = self.part, self.reference
+        if part is None:
+            return self
+        if truth is not None:
+            factor = truth.shape[0] // self.observed.shape[0]
+            truth = Crop(*(factor * value for value in part))(truth)
+        return self._replace(
+            observed=part(self.observed),
+            alpha=None if self.alpha is None else part(self.alpha),
+            reference=truth,
+            given=part(self.given),
+        )
 
     @property
     def arrays(self) -> dict[str, np.ndarray | None]:
@@ -72,22 +93,29 @@ def read_inputs(request: Request, files: Files) -> Inputs:
         reference = _read_reference(files, picture, task)
         alpha = None if alpha is None else task.finish_alpha(alpha, request.options)
     task.check_picture(observed)
-    return Inputs(name, observed, alpha, data, reference, noise, picture.origin, damage)
+    given = image if degraded is None else observed
+    part = None if request.preview is None else _read_preview(request.preview, observed)
+    if part is not None and not task.tiles:
+        problem = f"can't be done: {task.name} needs the whole picture; drop it"
+        raise UserError("preview", request.preview, problem)
+    return Inputs(
+        name, observed, alpha, data, reference, noise, picture.origin, damage, given, part
+    )
 
 
 def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
-    """Returns the picture's name and the picture; prints what was understood of its file."""
+    """Returns the picture's name and the picture; says what was understood of its file."""
     task = request.task
     if files.image is not None:
         picture = read_picture(files.image, page=request.page, scale=request.scale)
         for remark in picture.remarks:
-            print(f"dip-jax: note: {remark}", file=sys.stderr)
+            request.voice.note(remark)
         if picture.holes is not None and (not task.has_holes or picture.holes.all()):
             share = f"{100 * picture.holes.mean():.3g} %"
             problem = f"holds no numbers (NaN, infinity) in {share} of its pixels"
             mend = "" if picture.holes.all() else "; --task=inpaint fills them"
             raise UserError("image", files.image, problem + mend)
-        return Path(files.image).stem, picture
+        return "stdin" if files.image == STREAM else Path(files.image).stem, picture
     if request.scale is not None:
         raise UserError("range", request.flags["range"], "needs an --image")
     partners = {data.name: files.data[data.name] for data in task.data if data.per_pixel}
@@ -98,7 +126,7 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
 
 
 def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
-    """Returns the task's arrays; prints remarks on what may be a slip."""
+    """Returns the task's arrays; says what may be a slip."""
     arrays = {}
     for data in request.task.data:
         array, remarks = data.read(files.data[data.name], picture, request.options)
@@ -107,8 +135,31 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
             raise UserError(data.name, None, problem)
         arrays[data.name] = array
         for remark in remarks:
-            print(f"dip-jax: note: {remark}", file=sys.stderr)
+            request.voice.note(remark)
     return arrays
+
+
+def _read_preview(where: str, image: np.ndarray) -> Crop:
+    """Returns the part that ``--preview`` names."""
+    height, width, _ = image.shape
+    if where in ("center", "centre"):
+        side = min(_SIDE, height, width)
+        return Crop((height - side) // 2, (width - side) // 2, side, side)
+    return _read_part("preview", where, image)
+
+
+def _read_part(flag: str, where: str, image: np.ndarray) -> Crop:
+    """Returns the part of a picture that a flag names."""
+    corners = _PART.fullmatch(where)
+    if corners is None:
+        problem = "is no part: write X,Y,WIDTH,HEIGHT in whole pixels from 0, without spaces"
+        raise UserError(flag, where, problem + (", or center" if flag == "preview" else ""))
+    left, top, width, height = map(int, corners.groups())
+    part = Crop(top, left, height, width)
+    if 0 in (width, height) or part(image).shape[:2] != (height, width):
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        raise UserError(flag, where, f"is not inside the picture, which is {size}")
+    return part
 
 
 def _measure_noise(where: str | None, picture: Picture) -> NoiseModel | None:
@@ -116,16 +167,8 @@ def _measure_noise(where: str | None, picture: Picture) -> NoiseModel | None:
     if where is None:
         return None
     image = picture.image
-    corners = _PART.fullmatch(where)
-    if corners:
-        left, top, width, height = map(int, corners.groups())
-        part = image[top : top + height, left : left + width]
-        if part.shape[:2] != (height, width) or not part.size:
-            size = f"{image.shape[1]}x{image.shape[0]}"
-            raise UserError("noise_from", where, f"is not inside the picture, which is {size}")
-    elif not re.search(r"[^\d,. -]", where):
-        problem = "is no part: write X,Y,WIDTH,HEIGHT in whole pixels from 0, without spaces"
-        raise UserError("noise_from", where, problem)
+    if not re.search(r"[^\d,. -]", where):
+        part = _read_part("noise_from", where, image)(image)
     else:
         part = read_picture(where, flag="--noise_from", like=picture.origin).image
         if part.shape[2] != image.shape[2]:

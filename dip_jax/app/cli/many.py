@@ -1,9 +1,12 @@
 """A run of the command on many pictures: one after the other, failures reported at the end."""
 
+import contextlib
 import functools
+import os
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -13,11 +16,12 @@ import jax
 from tqdm.auto import tqdm
 
 import dip_jax
+from dip_jax.app.cli.follow import Follower, tell_end, tell_start
 from dip_jax.app.cli.inputs import read_inputs
-from dip_jax.app.cli.listing import Entry, list_pictures, note_spare_partners
-from dip_jax.app.cli.picture import Outcome, common_settings, restore_file
+from dip_jax.app.cli.listing import Entry, list_pictures, note_skipped, note_spare_partners
+from dip_jax.app.cli.picture import Outcome, common_settings, restore_file, restore_to_file
 from dip_jax.app.cli.request import Files, Request, as_flag
-from dip_jax.app.cli.target import names_file
+from dip_jax.app.cli.target import find_targets, names_file
 from dip_jax.app.errors import FitError, NotOursError, UserError, printable
 from dip_jax.app.files import read_picture
 from dip_jax.app.files.records import check_ours, check_resumable
@@ -38,48 +42,74 @@ def run_many(request: Request) -> int:
     image = str(request.files.image)
     if names_file(request.out):
         raise UserError("out", request.out, "is one file, for many pictures; name a folder")
+    if request.preview is not None:
+        raise UserError("preview", request.preview, "is of one picture; name one")
     given = _partners(request)
-    entries = list_pictures(image, given)
+    entries = list_pictures(image, given, recursive=request.recursive)
     _check_data(request, entries)
     _check_apart(request, entries)
+    targets = find_targets(request, entries)
+    if targets is not None:
+        entries = [entry for entry in entries if entry.name in targets]
     if request.cluster.expected and request.out is None:
         raise UserError("out", None, "is needed with several processes, the same for all")
-    name = Path(image).resolve().stem if "*" not in image else "pictures"
     task, preset = request.task.name, request.preset.name
-    with claim_folder(
-        request.out, f"{name}-{task}", overwrite=request.overwrite, resume=request.resume
-    ) as folder:
+    with _claim(request, targets) as folder:
         # Several processes wait for each other in here, before any of them writes.
         place = find_place(request.cluster)
         devices = choose_devices(request.backend, request.devices)
         common = common_settings(request)
-        if request.resume and not request.overwrite:
+        if targets is None and request.resume and not request.overwrite:
             check_summary(folder)
             for entry in entries:
                 check_ours(folder / entry.name)
                 check_resumable(folder / entry.name, common)
-        print(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {devices.description}")
-        print(f"{len(entries)} pictures, to {printable(str(folder))}")
-        for note in note_spare_partners(entries, given):
-            print(f"dip-jax: note: {note}", file=sys.stderr)
+        say = request.voice.say
+        say(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {devices.description}")
+        say(f"{len(entries)} pictures, to {printable(str(folder))}")
+        for note in [
+            *note_skipped(image, recursive=request.recursive),
+            *note_spare_partners(entries, given, recursive=request.recursive),
+        ]:
+            request.voice.note(printable(note))
         share = entries[place.index :: place.count]
         if place.count > 1:
-            print(f"process {place.index} of {place.count}: {len(share)} of them")
+            say(f"process {place.index} of {place.count}: {len(share)} of them")
         before = compilations(jax.default_backend())
-        run = Run(request, folder, devices)
+        run = Run(request, folder, targets, devices)
         run.restore_all(share)
         compiled = compilations(jax.default_backend()) - before
         done = len(share) - len(run.failures)
-        print(f"{done} of {len(share)} pictures done, with {compiled} programs compiled")
+        say(f"{done} of {len(share)} pictures done, with {compiled} programs compiled")
         for failed, problem in run.failures.items():
             print(f"  {printable(failed)}: {problem}", file=sys.stderr)
-        # For all processes' pictures: whichever ends last writes it whole.
-        paths = write_summary(folder, [entry.name for entry in entries], common)
+        paths: list[Path] = []
+        if targets is None:  # for all processes' pictures: whichever ends last writes it whole
+            paths = write_summary(folder, [entry.name for entry in entries], common)
     for path in paths:
-        print(f"  {printable(str(path))}")
+        request.voice.say(f"  {printable(str(path))}")
     if run.interrupted:
         return 130
     return 1 if run.failures else 0
+
+
+def _claim(
+    request: Request, targets: dict[str, Path] | None
+) -> contextlib.AbstractContextManager[Path]:
+    """Returns a context with the folder of all results, which it makes and checks."""
+    image = str(request.files.image)
+    name = Path(image).resolve().stem if "*" not in image else "pictures"
+    if targets is None:
+        return claim_folder(
+            request.out,
+            f"{name}-{request.task.name}",
+            overwrite=request.overwrite,
+            resume=request.resume,
+        )
+    # What is there was checked by name.
+    common = os.path.commonpath([path.parent.absolute() for path in targets.values()])
+    folder = request.out or os.path.relpath(common)
+    return claim_folder(folder, "", overwrite=True, resume=False)
 
 
 def _partners(request: Request) -> dict[str, str | None]:
@@ -135,10 +165,16 @@ class Run:
     (In one program for all, the fits that have ended would wait for the longest.)
     """
 
-    def __init__(self, request: Request, folder: Path, devices: Devices):
+    def __init__(
+        self,
+        request: Request,
+        folder: Path,
+        targets: dict[str, Path] | None,
+        devices: Devices,
+    ):
         self.failures: dict[str, str] = {}
         self.interrupted = False
-        self._request, self._folder = request, folder
+        self._request, self._folder, self._targets = request, folder, targets
         self._devices = devices
         self._lock = threading.Lock()
         self._shares: dict[str, float] = {}
@@ -146,7 +182,8 @@ class Run:
     def restore_all(self, entries: list[Entry]) -> None:
         """Restores them; ``failures`` then holds what went wrong, by name."""
         rest = deque(entries)
-        with tqdm(total=len(entries), desc="restoring", bar_format=_BAR) as bar:
+        hidden = not self._request.voice.bar
+        with tqdm(total=len(entries), desc="restoring", bar_format=_BAR, disable=hidden) as bar:
             self._bar = bar
             if len(self._devices.each) == 1:
                 self._work(rest, self._devices.each[0])
@@ -181,7 +218,7 @@ class Run:
                 except KeyboardInterrupt:
                     self.interrupted = True
                     return
-                with self._lock:
+                if not self._request.voice.quiet:
                     tqdm.write(f"  {printable(entry.name)}: {words}", file=sys.stderr)
                 self._advance(entry, 1.0)
 
@@ -189,30 +226,43 @@ class Run:
         """Restores a picture; returns what became of it, in words."""
         request, folder = self._request, self._folder / entry.name
         started = time.perf_counter()
+        target = None if self._targets is None else self._targets[entry.name]
+        if target is not None and target.exists() and not request.overwrite:
+            request.voice.tell("skipped", picture=entry.image)
+            return "finished before"
         try:
             data = request.files.data | entry.partners
             reference = data.pop("reference")
             inputs = read_inputs(request, Files(entry.image, data, reference))
-            folder.mkdir(parents=True, exist_ok=True)
-            outcome = restore_file(
-                request,
-                inputs,
-                folder,
-                self._devices.description,
-                progress=functools.partial(self._progress, entry),
-            )
-            forget_failure(folder)
+            device = self._devices.description
+            tell_start(request, inputs, entry.image, device)
+            report = functools.partial(self._progress, entry)
+            progress = Follower(request.voice, entry.image, alone=False, report=report)
+            if target is not None:
+                outcome = restore_to_file(
+                    request, inputs, target, device, progress=progress, whole=True
+                )
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                outcome = restore_file(request, inputs, folder, device, progress=progress)
+                forget_failure(folder)
         except Exception as error:
             # Whatever is wrong with this picture, the others go on.
             expected = isinstance(error, (UserError, FitError, OSError)) and str(error)
             shown = as_flag(error) if isinstance(error, UserError) else error
             problem = printable(str(shown) if expected else repr(error))
             self.failures[entry.name] = problem
-            if not isinstance(error, NotOursError):
+            request.voice.tell("failed", picture=entry.image, problem=problem)
+            if not expected:
+                request.voice.detail("".join(traceback.format_exception(error)).rstrip())
+            if target is None and not isinstance(error, NotOursError):
                 keep_failure(folder, problem)
             return "failed"
         if outcome.result is not None and outcome.result.interrupted:
             raise KeyboardInterrupt
+        tell_end(request, entry.image, outcome)
+        for note in outcome.notes:
+            request.voice.note(printable(f"{entry.name}: {note}"))
         return _summarise(outcome, time.perf_counter() - started)
 
     def _progress(self, entry: Entry, share: float) -> bool:

@@ -1,8 +1,11 @@
 """A run of the command on one picture: reads what the flags name, restores, reports."""
 
+import json
 import sys
+from importlib.metadata import version
 
 import dip_jax
+from dip_jax.app.cli.follow import Follower, expected, tell_end, tell_start
 from dip_jax.app.cli.inputs import Inputs, read_inputs
 from dip_jax.app.cli.picture import restore_file, restore_to_file
 from dip_jax.app.cli.report import describe_inputs, note_unused, report_lines
@@ -10,7 +13,7 @@ from dip_jax.app.cli.request import Request, check_one
 from dip_jax.app.cli.target import find_target
 from dip_jax.app.errors import FitError, printable
 from dip_jax.app.files.results import claim_folder
-from dip_jax.app.machine import choose_device
+from dip_jax.app.machine import choose_device, used_bytes
 
 
 def run_one(request: Request) -> int:
@@ -23,11 +26,12 @@ def run_one(request: Request) -> int:
     inputs = read_inputs(request, request.files)
     target = find_target(request, inputs.origin)
     device = choose_device(request.backend)
-    task = request.task.name
+    task, picture = request.task.name, request.files.image or inputs.name
+    follower = Follower(request.voice, picture)
     try:
         if target is not None:
-            _introduce(request, inputs, device)
-            outcome = restore_to_file(request, inputs, target, device)
+            _introduce(request, inputs.shown, device)
+            outcome = restore_to_file(request, inputs, target, device, progress=follower)
         else:
             with claim_folder(
                 request.out,
@@ -36,26 +40,37 @@ def run_one(request: Request) -> int:
                 resume=request.resume,
             ) as folder:
                 _introduce(request, inputs, device)
-                outcome = restore_file(request, inputs, folder, device)
+                outcome = restore_file(request, inputs, folder, device, progress=follower)
     except FitError as error:
+        request.voice.tell("failed", picture=picture, problem=str(error))
         print(f"dip-jax: {error}", file=sys.stderr)
         return 1
+    tell_end(request, picture, outcome)
     if outcome.result is None:
-        print(f"finished before; {printable(str(request.out))} is left as it is")
+        request.voice.say(f"finished before; {printable(str(request.out))} is left as it is")
         return 0
     for line in report_lines(outcome.record, outcome.result, resumable=target is None):
-        print(line)
+        request.voice.say(line)
     for note in outcome.notes:
-        print(f"note: {note}")
+        request.voice.say(f"note: {note}")
     for path in outcome.paths:
-        print(f"  {printable(str(path))}")
+        request.voice.say(f"  {printable(str(path))}")
+    request.voice.detail(f"memory: {used_bytes() / 1e9:.2f} GB in use")
     return 130 if outcome.result.interrupted else 0
 
 
 def _introduce(request: Request, inputs: Inputs, device: str) -> None:
-    """Prints what is about to be done."""
-    task, preset = request.task.name, request.preset.name
-    print(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {device}")
-    print(describe_inputs(inputs))
+    """Says what is about to be done."""
+    task, preset, say = request.task.name, request.preset.name, request.voice.say
+    say(f"dip-jax {dip_jax.__version__}: {task}, preset {preset}, on {device}")
+    say(describe_inputs(inputs))
+    if part := inputs.part:
+        say(f"a preview, from {part.left},{part.top} on; the noise is that of the whole picture")
     for note in note_unused(request, inputs):
-        print(f"note: {note}")
+        say(f"note: {note}")
+    if guess := expected(request, inputs):
+        say(guess)
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "flax", "numpy"))
+    request.voice.detail(f"settings: {json.dumps(request.preset.as_data())}")
+    request.voice.detail(f"versions: {versions}")
+    tell_start(request, inputs, request.files.image or inputs.name, device)

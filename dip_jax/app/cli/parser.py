@@ -1,6 +1,7 @@
 """From the words of the command line to the values of the flags."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from dip_jax.app.recipe import TASKS
 # Old names, still understood.
 _ALIASES = {"every": "chunk_steps"}
 _SHORT = {"help": "h", "out": "o"}
+# How absl begins to tell of a value that is none.
+_VALUE = re.compile(r"flag --(?P<flag>\w+)=(?P<value>.*?): ", re.DOTALL)
 
 
 def parse(argv: list[str]) -> dict[str, Any]:
@@ -25,6 +28,8 @@ def parse(argv: list[str]) -> dict[str, Any]:
     values = _define()
     try:
         rest = values(["dip-jax", *argv])[1:]
+    except flags.IllegalFlagValueError as error:
+        raise _bad_value(str(error)) from error
     # ValueError and OSError: a value for --noFLAG, a --flagfile that is none.
     except (flags.Error, ValueError, OSError) as error:
         problem = "is no text file" if isinstance(error, UnicodeDecodeError) else error
@@ -37,6 +42,24 @@ def parse(argv: list[str]) -> dict[str, Any]:
     plain = _plain_paths(rest, given)
     given |= plain.keys()
     return known | plain | {"given": frozenset(given), "plain": "image" in plain}
+
+
+def _bad_value(message: str) -> UserError:
+    """Returns what is to be said of a value that is none of its flag's kind."""
+    found = _VALUE.match(message)
+    kinds = {flag.name: flag.kind for flag in FLAGS}
+    if found is None or found["flag"] not in kinds:
+        return UserError("", "", f"{message}; see --help")
+    kind = kinds[found["flag"]]
+    if isinstance(kind, tuple):
+        wanted = f"must be one of {', '.join(kind)}"
+    else:
+        wanted = {
+            int: "must be a whole number",
+            float: "must be a number",
+            bool: "must be true or false, or be left out",
+        }[kind]
+    return UserError(f"--{found['flag']}", found["value"], wanted)
 
 
 def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:

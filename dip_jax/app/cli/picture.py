@@ -3,6 +3,8 @@
 import contextlib
 import json
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -14,12 +16,14 @@ import numpy as np
 
 import dip_jax
 from dip_jax.app.cli.inputs import Inputs
-from dip_jax.app.cli.report import make_record, make_scores, shown_before
+from dip_jax.app.cli.report import make_record, make_scores, mark_origin, shown_before
 from dip_jax.app.cli.request import Request
+from dip_jax.app.cli.target import suffix_like
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
 from dip_jax.app.files.locks import lock_folder
+from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_finished
 from dip_jax.app.files.results import has_full_depth, write_results
 from dip_jax.app.restore import Progress, Restoration, restore
@@ -92,24 +96,60 @@ def restore_file(
     return Outcome(record, paths, result)
 
 
-def restore_to_file(request: Request, inputs: Inputs, target: Path, device: str) -> Outcome:
+def restore_to_file(
+    request: Request,
+    inputs: Inputs,
+    target: Path,
+    device: str,
+    *,
+    progress: Progress = True,
+    whole: bool = False,
+) -> Outcome:
     """Restores a picture and writes the result alone, as its own file came.
+
+    Args:
+      request: what to do.
+      inputs: the picture and what belongs to it.
+      target: the file to write; its folder is made.
+      device: where it is done, in words.
+      progress: how to show it.
+      whole: whether nothing is written of a run that is interrupted.
 
     Raises:
       UserError: for what the user can mend.
       FitError: if the fit diverged; nothing is written then.
+      KeyboardInterrupt: if it was interrupted, for ``whole``.
     """
     with _explaining_memory(request, inputs):
-        result = restore(inputs.observed, **_settings(request, inputs))
+        result = restore(inputs.observed, progress=progress, **_settings(request, inputs))
+    if result.interrupted and whole:
+        raise KeyboardInterrupt
     _check_finite(result)
+    inputs = inputs.shown
     alpha = _enlarge_alpha(inputs.alpha, result.image)
     record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
         try:
-            notes = write_picture(target, result.image, alpha, inputs.origin, strip=request.strip)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _writing_to(target, inputs) as path:
+                origin = mark_origin(request, inputs, record)
+                notes = write_picture(path, result.image, alpha, origin, strip=request.strip)
         except OSError as error:
             raise UserError("out", target, f"can't be written ({error.strerror})") from error
-    return Outcome(record, [target], result, notes)
+    return Outcome(record, [] if str(target) == STREAM else [target], result, notes)
+
+
+@contextlib.contextmanager
+def _writing_to(target: Path, inputs: Inputs) -> Iterator[Path]:
+    """Gives the file to write; what is meant for standard output goes there in the end."""
+    if str(target) != STREAM:
+        yield target
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"picture{suffix_like(inputs.origin)}"
+        yield path
+        sys.stdout.buffer.write(path.read_bytes())
+        sys.stdout.buffer.flush()
 
 
 def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
@@ -120,6 +160,7 @@ def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
         "reference": inputs.reference,
         "seed": request.seed,
         "fit_memory": request.fit_memory,
+        "part": inputs.part,
         **inputs.data,
     }
 
@@ -166,7 +207,7 @@ def _write(
         folder,
         restored=result.image,
         alpha=_enlarge_alpha(inputs.alpha, result.image),
-        origin=inputs.origin,
+        origin=mark_origin(request, inputs, record),
         strip=request.strip,
         panels=[
             (f"{name}  {scores[name]['psnr']:.2f} dB" if name in scores else name, picture)

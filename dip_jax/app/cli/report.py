@@ -1,6 +1,7 @@
 """What is said of a run: its scores, its record, its lines in the terminal."""
 
 import datetime
+import json
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,7 +14,7 @@ import dip_jax
 from dip_jax.app.cli.inputs import Inputs
 from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import printable
-from dip_jax.app.files import psnr_8_bit
+from dip_jax.app.files import Origin, psnr_8_bit, psnr_full_depth
 from dip_jax.app.files.trace import final_values
 from dip_jax.app.recipe import AUTO, RULES, TaskSpec
 from dip_jax.app.restore import Restoration
@@ -26,11 +27,11 @@ Scores = dict[str, dict[str, float]]
 
 def shown_before(inputs: Inputs, task: TaskSpec) -> tuple[str, np.ndarray]:
     """Returns name and picture that the restoration is compared with."""
-    return task.shown_as, task.enlarge(inputs.observed)
+    return task.shown_as, task.enlarge(inputs.given)
 
 
 def make_scores(inputs: Inputs, result: Restoration) -> Scores:
-    """Returns the PSNR of the 8-bit pictures, and of the luma where that is usual."""
+    """Returns the PSNR, as files of the picture's depth have it, and of the luma where usual."""
     if inputs.reference is None:
         return {}
     task = result.preset.task
@@ -38,9 +39,8 @@ def make_scores(inputs: Inputs, result: Restoration) -> Scores:
     pictures = {name: picture, "restored": result.image}
     if task.raw_as:
         pictures[task.raw_as] = result.raw
-    scores = {
-        name: {"psnr": psnr_8_bit(picture, inputs.reference)} for name, picture in pictures.items()
-    }
+    psnr = psnr_8_bit if inputs.origin.dtype.itemsize == 1 else psnr_full_depth
+    scores = {name: {"psnr": psnr(each, inputs.reference)} for name, each in pictures.items()}
     if task.scores_luma and inputs.reference.shape[2] in (1, 3):
         for name, picture in pictures.items():
             luma = dip_jax.metrics.psnr_luma(
@@ -78,6 +78,26 @@ def make_record(
         "scores": _without_infinity(scores),
         "uncertainty_rank_correlation": _rank_correlation(inputs, result),
     }
+
+
+def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Origin:
+    """Returns the picture's origin with the settings among what its result will tell."""
+    origin = inputs.origin
+    if not request.settings:
+        return origin
+    counts = record["settings"]["counts"]
+    counts = {name: value for name, value in counts.items() if name != "chunk_steps"}  # of the bar
+    noise = record["picture"]["noise"]
+    if noise is not None:  # its last digits depend on the machine
+        noise = noise | {"level": float(f"{noise['level']:.4g}")}
+    told = {
+        "program": f"dip-jax {dip_jax.__version__}",
+        "settings": record["settings"] | {"counts": counts},
+        "seed": request.seed,
+        "noise": noise,
+        "steps": record["steps"],
+    }
+    return origin._replace(metadata=origin.metadata._replace(settings=json.dumps(told)))
 
 
 def describe_inputs(inputs: Inputs) -> str:

@@ -4,7 +4,9 @@ import math
 from typing import Any, NamedTuple
 
 from dip_jax.app.cli.flags import FLAGS, MANY, SETTINGS, task_flags
+from dip_jax.app.cli.voice import Voice
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.scale import Scale, parse_range
 from dip_jax.app.machine import Cluster
 from dip_jax.app.recipe import (
@@ -57,8 +59,16 @@ class Request(NamedTuple):
     scale: Scale | None
     """The values of black and white, if they are given."""
     strip: bool
+    settings: bool
+    """Whether the result's own metadata tell the settings."""
+    recursive: bool
+    preview: str | None
+    """What part to restore, for a first look."""
+    name: str | None
+    """What results are called."""
     plain: bool
-    """Whether the picture was named by a plain path, so that its result is a file."""
+    """Whether the result is a file alone: for a plain path, with ``name``, and for a preview."""
+    voice: Voice
 
     @property
     def task(self) -> TaskSpec:
@@ -91,11 +101,16 @@ def read_request(values: dict[str, Any]) -> Request:
         page = int(page)
         if page < 1:
             raise UserError("page", page, "must be at least 1")
+    if values["quiet"] and values["verbose"]:
+        raise UserError("verbose", True, "can't go with --quiet; drop one")
     options = {flag.name: values[flag.name] for flag in task_flags(spec)}
     preset.task.check_options(options)
     if preset.task.makes_data(options) and values["reference"] is not None:
         problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
         raise UserError("reference", values["reference"], problem)
+    for name in ("name", "preview"):
+        if values[name] is not None and values["image"] is None:
+            raise UserError(name, values[name], "needs a picture; name one")
     return Request(
         preset=preset,
         kind=values["noise"],
@@ -119,21 +134,38 @@ def read_request(values: dict[str, Any]) -> Request:
         cluster=Cluster(
             values["distributed"], values["coordinator"], values["processes"], values["process"]
         ),
-        out=values["out"],
+        out=_out(values),
         overwrite=values["overwrite"],
         resume=values["resume"],
         checkpoint=values["checkpoint"],
         page=page,
         scale=None if values["range"] is None else parse_range(values["range"]),
         strip=values["strip"],
-        plain=values["plain"],
+        settings=values["settings"],
+        recursive=values["recursive"],
+        name=values["name"],
+        preview=values["preview"],
+        plain=values["plain"] or bool(values["name"] or values["preview"]),
+        voice=read_voice(values),
     )
+
+
+def read_voice(values: dict[str, Any]) -> Voice:
+    """Returns how the flags want the command to speak."""
+    aside, events = _out(values) == STREAM, values["progress"] == "json"
+    return Voice(aside, values["quiet"], values["verbose"], events)
+
+
+def _out(values: dict[str, Any]) -> str | None:
+    """Returns where results go: for a plain standard input alone, to standard output."""
+    streams = values["plain"] and values["image"] == STREAM and values["name"] is None
+    return STREAM if streams and values["out"] is None else values["out"]
 
 
 def check_one(request: Request) -> None:
     """Raises a UserError for flags that only many pictures heed."""
     for flag in MANY:
-        if flag.name in request.given:
+        if flag.name in request.given and request.flags[flag.name] is not False:
             raise UserError(flag.name, request.flags[flag.name], "is for many pictures; drop it")
 
 

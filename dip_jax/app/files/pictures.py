@@ -2,6 +2,8 @@
 
 import os
 import stat
+import sys
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +30,8 @@ from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 StrPath = str | os.PathLike[str]
 SHOWN = (1, 3)  # channels of pictures that can be looked at
 _HEAD = 64  # bytes that tell a format
+STREAM = "-"  # the path of standard input, and of standard output
+_PIECE, _MOST_BYTES = 2**20, 2**32  # of what comes from standard input
 
 
 class Origin(NamedTuple):
@@ -75,7 +79,7 @@ def read_picture(
     """Reads a picture file at its full depth, upright.
 
     Args:
-      path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`.
+      path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`, or :data:`STREAM`.
       flag: the flag that named the file, for the message of an error.
       page: which page, frame or array of several, from 1 on or by its name; absent, the first.
       like: where another picture of its kind came from, whose scale to take.
@@ -90,8 +94,9 @@ def read_picture(
         head = file.read(_HEAD)
         file.seek(0)
         try:
-            format = find_format(Path(path), head)
-            contents = format.read(Source(Path(path), file, head, page))
+            stored = Path(file.name)
+            format = find_format(stored, head)
+            contents = format.read(Source(stored, file, head, page))
         except RefusedError as error:
             raise UserError(flag, path, str(error)) from error
         except MemoryError as error:
@@ -115,8 +120,13 @@ def read_picture(
     holes = None
     if kind == "f" and not np.isfinite(values).all():
         holes = np.asarray(~np.isfinite(values).all(axis=2))
-        values = np.where(holes[:, :, None], values.dtype.type(scale.low), values)
-    image = np.clip(scale.to_unit(values), 0, 1)
+    with np.errstate(all="ignore"):
+        image = np.clip(scale.to_unit(values), 0, 1)
+    if holes is not None:
+        image[holes] = 0
+    if not np.isfinite(image).all():
+        problem = "holds values too large to be told apart; divide them by a number"
+        raise UserError(flag, path, problem)
     origin = Origin(
         format,
         contents.pixels.dtype,
@@ -169,6 +179,13 @@ def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
     if np.array_equal(a, b):
         return float("inf")
     return float(peak_signal_noise_ratio(b, a, data_range=255))
+
+
+def psnr_full_depth(image: np.ndarray, reference: np.ndarray) -> float:
+    """Returns the PSNR in dB of pictures in [0, 1], with nothing rounded; as :func:`psnr_8_bit`."""
+    differences = np.clip(np.asarray(image, np.float64), 0, 1) - reference
+    error = float(np.mean(differences**2))
+    return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
 def write_picture(
@@ -268,7 +285,9 @@ def write_pixels(path: StrPath, pixels: np.ndarray) -> None:
 
 
 def _open(path: StrPath, flag: str) -> BinaryIO:
-    """Opens a regular file that is not empty."""
+    """Opens a regular file that is not empty, or standard input as one."""
+    if path == STREAM:
+        return _spool(flag)
     problem = None
     try:
         info = os.stat(path)
@@ -287,3 +306,32 @@ def _open(path: StrPath, flag: str) -> BinaryIO:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         problem = f"cannot be opened ({error}); check the path"
     raise UserError(flag, path, problem)
+
+
+def read_head(path: Path) -> bytes:
+    """Returns the first bytes of a file, which tell its format."""
+    with path.open("rb") as file:
+        return file.read(_HEAD)
+
+
+def _spool(flag: str) -> BinaryIO:
+    """Returns what comes from standard input, as a file that goes when it is closed."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError(flag, STREAM, "is standard input, into which no picture is piped")
+    file = tempfile.NamedTemporaryFile(prefix="dip-jax-")  # noqa: SIM115
+    problem, size = None, 0
+    try:
+        while piece := sys.stdin.buffer.read(_PIECE):
+            size += file.write(piece)
+            if size > _MOST_BYTES:
+                problem = "gave more than 4 GB; scale the picture down or crop it first"
+                break
+    except (OSError, ValueError) as error:
+        problem = f"can't be read ({error}); pipe a picture into it"
+    if problem is None and size:
+        file.flush()  # some formats open it by its name
+        file.seek(0)
+        return file  # type: ignore[return-value]
+    file.close()
+    problem = problem or "gave nothing: what should write the picture into it has failed"
+    raise UserError(flag, STREAM, problem)

@@ -36,7 +36,7 @@ Row = dict[str, Any]
 def keep_failure(folder: Path, problem: str) -> None:
     """Notes why there is no result in ``folder``."""
     with contextlib.suppress(OSError):  # a full disk is told at the end anyway
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / FAILURE) as partial:
             partial.write_text(problem + "\n", encoding="utf-8")
 
@@ -63,7 +63,7 @@ def write_summary(folder: Path, names: list[str], settings: Row) -> list[Path]:
     Raises:
       UserError: if the disk or the folder refuses.
     """
-    rows = [_row(folder / name, settings) for name in names]
+    rows = [_row(folder, name, settings) for name in names]
     paths = [folder / name for name in TABLES]
     try:
         with (
@@ -80,8 +80,8 @@ def write_summary(folder: Path, names: list[str], settings: Row) -> list[Path]:
     return paths
 
 
-def _row(folder: Path, settings: Row) -> Row:
-    name = {"picture": printable(folder.name)}
+def _row(place: Path, picture: str, settings: Row) -> Row:
+    name, folder = {"picture": printable(picture)}, place / picture
     # First: a record may be left of an earlier run.
     with contextlib.suppress(OSError):
         problem = (folder / FAILURE).read_text(encoding="utf-8").strip()

@@ -2,7 +2,7 @@
 
 from dip_jax.app.machine.cluster import Cluster, Place, find_place
 from dip_jax.app.machine.device import Devices, choose_device, choose_devices
-from dip_jax.app.machine.memory import available_bytes, largest_tile, may_not_fit
+from dip_jax.app.machine.memory import available_bytes, largest_tile, may_not_fit, used_bytes
 from dip_jax.app.machine.programs import cached_program, compilations
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "find_place",
     "largest_tile",
     "may_not_fit",
+    "used_bytes",
 ]

@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
 from dip_jax.app.errors import UserError
+
+_BACKEND = re.compile(r"auto|(?P<name>cpu|gpu|tpu)(:(?P<number>\d{1,4}))?")
 
 
 class Devices(NamedTuple):
@@ -18,13 +21,15 @@ class Devices(NamedTuple):
 
 
 def choose_devices(backend: str, count: int | None = None) -> Devices:
-    """Makes a backend's first device the default; "auto" lets jax choose the backend.
+    """Makes a device the default: the backend's first, or the one that is numbered.
+
+    "auto" lets jax choose the backend.
 
     Call it before anything is computed. It also turns on jax's cache of compiled programs,
     in ``JAX_COMPILATION_CACHE_DIR`` or ``~/.cache/dip_jax``.
 
     Args:
-      backend: "auto", "cpu", "gpu" or "tpu".
+      backend: "auto", "cpu", "gpu" or "tpu"; or one device, such as "gpu:1", the second.
       count: how many of them; None is all, but for a CPU, which is one unless more are asked
         for. (Its cores serve one fit as well.)
 
@@ -33,20 +38,31 @@ def choose_devices(backend: str, count: int | None = None) -> Devices:
     """
     if count is not None and count < 1:
         raise UserError("--devices", count, "must be at least 1")
-    if backend == "cpu":
+    words = _BACKEND.fullmatch(backend)
+    if words is None:
+        problem = "must be auto, cpu, gpu or tpu, or one of several devices, such as gpu:1"
+        raise UserError("--backend", backend, problem)
+    name, number = words["name"] or "auto", words["number"]
+    if number is not None and count not in (None, 1):
+        raise UserError("--devices", count, f"can't go with --backend={backend}; drop one")
+    if name == "cpu":
         jax.config.update("jax_platforms", "cpu")  # leaves accelerators alone
     try:
         if count is not None and count > 1:
             with contextlib.suppress(RuntimeError):  # devices are awake, as in a notebook
                 jax.config.update("jax_num_cpu_devices", count)
-        devices = jax.local_devices(backend=None if backend == "auto" else backend)
+        devices = jax.local_devices(backend=None if name == "auto" else name)
     except RuntimeError as error:
         raise UserError(
             "--backend",
             backend,
-            f"jax finds no such device here ({str(error).splitlines()[0]}); use --backend=cpu, "
-            "or see BUILD.md for how to install jax for it",
+            f"jax finds no such device here ({str(error).splitlines()[0]}), but {_list_all()}; "
+            "take one, or see BUILD.md for how to install jax for it",
         ) from error
+    if number is not None:
+        if int(number) >= len(devices):
+            raise UserError("--backend", backend, f"is not here, but {_list(devices)}; take one")
+        devices = [devices[int(number)]]
     cpu = devices[0].platform == "cpu"
     wanted = count or (1 if cpu else len(devices))
     if wanted > len(devices):
@@ -55,7 +71,20 @@ def choose_devices(backend: str, count: int | None = None) -> Devices:
     _keep_programs()
     kind = f"{os.cpu_count()} cores" if cpu else devices[0].device_kind
     several = f"{wanted} x " if wanted > 1 else ""
-    return Devices(devices[:wanted], f"{several}{devices[0].platform} ({kind})")
+    which = devices[0].platform if number is None else backend
+    return Devices(devices[:wanted], f"{several}{which} ({kind})")
+
+
+def _list(devices: list[Any]) -> str:
+    """Returns the devices there are, as the flag names them."""
+    return ", ".join(f"{each.platform}:{i} ({each.device_kind})" for i, each in enumerate(devices))
+
+
+def _list_all() -> str:
+    """Returns the devices of the backend that jax chooses; it may choose one that is not here."""
+    with contextlib.suppress(RuntimeError):
+        return _list(jax.local_devices())
+    return "cpu:0"
 
 
 def choose_device(backend: str) -> str:

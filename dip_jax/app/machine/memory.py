@@ -34,6 +34,14 @@ def available_bytes() -> int:
     return (free + _held_bytes()) // devices
 
 
+def used_bytes() -> int:
+    """Returns the memory in use: the most of the default device, or of this process now."""
+    if jax.default_backend() != "cpu":
+        (device,) = jnp.zeros(()).devices()  # this thread's default
+        return (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
+    return _held_bytes()
+
+
 def _held_bytes() -> int:
     """Returns the memory that this process holds."""
     with contextlib.suppress(OSError, ValueError, IndexError):

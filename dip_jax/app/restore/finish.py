@@ -36,6 +36,10 @@ class Scene(NamedTuple):
     """A tile on its canvas, for its steps."""
     held: np.ndarray | None = None
     """``[h, w, 1]``, 1 where a fit did not see a known value of the canvas, for its steps."""
+    given: np.ndarray | None = None
+    """The picture with what turned out to be unknown, where a part of the change is asked for."""
+    strength: float = 100.0
+    """The part, in percent."""
 
 
 class Step(NamedTuple):
@@ -141,12 +145,13 @@ def _finish_task(image: np.ndarray, scene: Scene) -> np.ndarray:
 
 
 def _changes_in_part(scene: Scene) -> bool:
-    return scene.preset.strength < 100
+    return scene.strength < 100
 
 
 def _apply_part(image: np.ndarray, scene: Scene) -> np.ndarray:
-    """Applies the part of the change that the preset says."""
-    return scene.y + np.float32(scene.preset.strength / 100) * (image - scene.y)
+    """Applies the part of the change that is asked for."""
+    assert scene.given is not None
+    return scene.given + np.float32(scene.strength / 100) * (image - scene.given)
 
 
 def _clip(image: np.ndarray, scene: Scene) -> np.ndarray:

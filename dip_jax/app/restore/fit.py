@@ -17,13 +17,10 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.files.checkpoint import FOLDER, Arrays
 from dip_jax.app.recipe import Preset
 from dip_jax.app.restore.result import Restoration
+from dip_jax.app.restore.watch import Chunk, Watch
 from dip_jax.base import Algorithm, State, Task
 from dip_jax.loop import Program, Trace
 from dip_jax.operators import Crop
-
-Progress = bool | Callable[[float], object]
-"""Whether to show a bar; or a function that gets, after each chunk, the share of the whole run that
-the chunk was. If it returns anything true, the run ends as by Ctrl-C."""
 
 
 class FitSpec(NamedTuple):
@@ -38,15 +35,17 @@ class FitSpec(NamedTuple):
     preset: Preset
     crop: Crop
     """Where the picture lies on the generator's canvas."""
-    label: str
-    """Of the bar."""
+    index: int
+    """Its number among the fits of the picture, from 0 on."""
+    count: int
+    """How many fits there are."""
 
 
 def run_fit(
     fit: FitSpec,
     *,
     started: float,
-    progress: Progress,
+    watch: Watch,
     kept: Arrays | None = None,
     offer: Callable[[Callable[[], Arrays], bool], None] = lambda arrays, at_once: None,
 ) -> Restoration:
@@ -55,23 +54,22 @@ def run_fit(
     Args:
       fit: what to run.
       started: ``time.perf_counter()`` value at which the compile timer started.
-      progress: how to show it.
+      watch: who follows it.
       kept: what ``offer`` got in an earlier run of the same fit, to go on from there.
       offer: gets, after each chunk, a function that makes the arrays to keep, and whether the
         run ends before its time, so that they should be kept at once.
     """
     steps = fit.preset.counts.steps
-    hidden = progress is not True or sys.stderr is None
-    with tqdm(total=steps, desc=f"{fit.label}compiling", disable=hidden) as bar:
+    hidden = not watch.bar or sys.stderr is None
+    label = f"{fit.index + 1} of {fit.count}, " * (fit.count > 1)
+    with tqdm(total=steps, desc=f"{label}compiling", disable=hidden) as bar:
         course = _Course(fit, started, kept)
 
         def look(taken: int, state: State, trace: Trace) -> None:
             del taken
             course.add(state, trace)
             _show(bar, trace)
-            ended = interrupts.pending
-            if callable(progress):
-                ended = bool(progress(len(trace["loss"]) / steps)) or ended
+            ended = bool(watch.look(course.chunk(trace))) or interrupts.pending
             offer(lambda: course.arrays(state), ended)
             if ended:
                 raise KeyboardInterrupt
@@ -88,7 +86,7 @@ def run_fit(
             first = min(1, course.remaining)
             state, _ = dip_jax.advance(fit.algorithm, state, fit.task, steps=first, **options)
             took = course.stop_compile_timer()
-            bar.set_description(f"{fit.label}compiled in {took:.1f} s, restoring")
+            bar.set_description(f"{label}compiled in {took:.1f} s, restoring")
             bar.reset()
             _show(bar, course.trace)
             with interrupts:
@@ -169,7 +167,26 @@ class _Course:
         """Steps that may still be taken."""
         if self._traces and self._traces[-1]["done"][-1]:
             return 0
-        return self._fit.preset.counts.steps - sum(len(trace["loss"]) for trace in self._traces)
+        return self._fit.preset.counts.steps - self._taken
+
+    @property
+    def _taken(self) -> int:
+        return sum(len(trace["loss"]) for trace in self._traces)
+
+    def chunk(self, trace: Trace) -> Chunk:
+        """Returns what is told of the last chunk, whose trace this is."""
+        fit, steps = self._fit, self._fit.preset.counts.steps
+        step = self._taken
+        return Chunk(
+            share=len(trace["loss"]) / steps / fit.count,
+            done=(fit.index + step / steps) / fit.count,
+            fit=fit.index + 1,
+            fits=fit.count,
+            step=step,
+            steps=steps,
+            loss=float(trace["loss"][-1]),
+            psnr=float(trace["average_psnr"][-1]) if "average_psnr" in trace else None,
+        )
 
     @property
     def trace(self) -> Trace:

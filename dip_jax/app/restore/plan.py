@@ -17,6 +17,7 @@ from dip_jax.app.recipe import (
     Arrays,
     Preset,
     Rule,
+    TaskSpec,
     build_algorithm,
     change,
     choose_rule,
@@ -46,7 +47,9 @@ class Plan(NamedTuple):
     span: Span
     """The range in which it is fitted."""
     y: np.ndarray
-    """The picture, with that range stretched to [0, 1]."""
+    """The picture, with that range stretched to [0, 1]; black where it is unknown."""
+    strength: float
+    """How much of the change to the picture is applied, in percent."""
     data: Arrays
     """The task's arrays."""
     reference: np.ndarray | None
@@ -80,6 +83,7 @@ def make_plan(
     gain: float | None,
     reference: np.ndarray | None,
     seed: int,
+    part: Crop | None,
     settings: Mapping[str, Any],
 ) -> Plan:
     """Resolves the settings of a restoration; the arguments are those of :func:`.restore`.
@@ -122,10 +126,13 @@ def make_plan(
     if model is None and (method.feeds_noise or needs_level or spec.needs_noise):
         model, verdict = _find_noise(y, kind, any_kind=method.takes_correlated)
         if verdict is not None and verdict.known is not None and spec.filler:
-            return _plan_filling(picture, verdict, preset, reference, seed)
+            return _plan_filling(picture, verdict, preset, reference, seed, part)
     if model is not None and method.feeds_picture:
         model = model.detect_clipping(y)
     method = method.adapt(model)
+    if part is not None:
+        picture, y, truth, data = _cut(part, spec, picture, y, truth, data)
+        known = spec.known(data)
     if preset.counts.tile and not spec.tiles:
         raise UserError("tile", preset.counts.tile, f"{spec.name} needs the whole picture; take 0")
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
@@ -141,12 +148,41 @@ def make_plan(
         picture=picture,
         span=span,
         y=y,
+        strength=preset.strength,
         data=data,
         reference=truth,
         generator=generator,
         algorithm=build_algorithm(preset, rule, generator),
         program=programs.cached_program(describe_program(preset, rule, generator)),
     )
+
+
+def _cut(
+    part: Crop,
+    task: TaskSpec,
+    picture: np.ndarray,
+    y: np.ndarray,
+    truth: np.ndarray | None,
+    data: Arrays,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, Arrays]:
+    """Returns a part of all arrays.
+
+    Raises:
+      UserError: if there is no such part, or it can't be restored by itself.
+    """
+    words = f"{part.width}x{part.height} pixels"
+    if not task.tiles:
+        raise UserError("part", words, f"{task.name} needs the whole picture; drop it")
+    if min(part) < 0 or 0 in part[2:] or part(y).shape[:2] != (part.height, part.width):
+        raise UserError("part", words, f"must lie in the picture, {y.shape[1]}x{y.shape[0]}")
+    per_pixel = {each.name for each in task.data if each.per_pixel}
+    data = {name: part(array) if name in per_pixel else array for name, array in data.items()}
+    known = task.known(data)
+    if known is not None and not known.any():
+        raise UserError("part", words, "lies in a hole, with no known pixel; take another")
+    if truth is not None:
+        truth = Crop(*(task.factor * value for value in part))(truth)
+    return part(picture), part(y), truth, data
 
 
 def _find_noise(y: np.ndarray, kind: str, *, any_kind: bool) -> tuple[NoiseModel, Verdict | None]:
@@ -158,7 +194,12 @@ def _find_noise(y: np.ndarray, kind: str, *, any_kind: bool) -> tuple[NoiseModel
 
 
 def _plan_filling(
-    picture: np.ndarray, verdict: Verdict, preset: Preset, reference: np.ndarray | None, seed: int
+    picture: np.ndarray,
+    verdict: Verdict,
+    preset: Preset,
+    reference: np.ndarray | None,
+    seed: int,
+    part: Crop | None,
 ) -> Plan:
     """Returns the plan for a picture with impulses: they are unknown pixels, to be filled.
 
@@ -179,9 +220,12 @@ def _plan_filling(
         gain=None,
         reference=reference,
         seed=seed,
+        part=part,
         settings={"mask": verdict.known},
     )
-    return plan._replace(verdict=verdict)
+    picture = picture if part is None else part(picture)
+    # Not the preset's: of known holes, no part of the change could be applied.
+    return plan._replace(verdict=verdict, picture=picture, strength=preset.strength)
 
 
 def _without_arrays(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,12 +8,13 @@ import numpy as np
 from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.recipe import AUTO_NOISE, Preset
 from dip_jax.app.restore.finish import finish, keep_picture, leave_span, mask_uncertainty
-from dip_jax.app.restore.fit import Progress
 from dip_jax.app.restore.plan import make_plan
 from dip_jax.app.restore.result import Restoration, combine_members
 from dip_jax.app.restore.session import PictureRun
 from dip_jax.app.restore.tiles import join_tiles
+from dip_jax.app.restore.watch import Progress, as_watch
 from dip_jax.noise import NoiseModel
+from dip_jax.operators import Crop
 
 
 def restore(
@@ -29,6 +30,7 @@ def restore(
     progress: Progress = True,
     checkpoint: Checkpoint | None = None,
     fit_memory: bool = False,
+    part: Crop | None = None,
     **settings: Any,
 ) -> Restoration:
     """Restores one picture with a preset's settings and a progress bar.
@@ -56,9 +58,11 @@ def restore(
       reference: the true picture, if it is known; reported, never fitted.
       seed: decides everything random; from 0 to 2**32 - 1.
       progress: whether a bar is shown; or a function that gets, after each chunk, the share of
-        the whole run that it was, and ends the run, like Ctrl-C, by returning something true.
+        the whole run that it was, and ends the run, like Ctrl-C, by returning something true; or
+        a :class:`Watch`, which is told more.
       checkpoint: keeps the fit as it goes, and resumes it where an earlier call was killed.
       fit_memory: whether a picture too large for the memory is restored in tiles that fit.
+      part: a window of the picture, to be restored alone; the noise is that of the whole picture.
       **settings: the task's arrays, such as ``mask`` for inpainting (``[h, w]``: 1 known, 0 to
         be filled); and settings of the preset to change, such as ``steps=200``, ``stop="none"``,
         ``members=4`` (fits with the seeds from ``seed`` on, averaged), ``generator="unet"``,
@@ -80,11 +84,12 @@ def restore(
         gain=gain,
         reference=reference,
         seed=seed,
+        part=part,
         settings=settings,
     )
     if plan.verdict is not None and plan.verdict.kind == "none":
         return keep_picture(plan)
-    run = PictureRun(plan, progress, checkpoint, fit_memory=fit_memory)
+    run = PictureRun(plan, as_watch(progress), checkpoint, fit_memory=fit_memory)
     tiles: list[Restoration] = []
     for tile, crop in enumerate(run.crops):
         problem = run.problem(crop)

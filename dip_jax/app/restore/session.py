@@ -17,10 +17,11 @@ from dip_jax.app.recipe import Preset, Split, split
 from dip_jax.app.recipe.rules import Measurement
 from dip_jax.app.restore.canvas import Problem, put_on_canvas
 from dip_jax.app.restore.finish import Scene, finish
-from dip_jax.app.restore.fit import FitSpec, Progress, run_fit
+from dip_jax.app.restore.fit import FitSpec, run_fit
 from dip_jax.app.restore.plan import Plan
 from dip_jax.app.restore.result import Restoration
 from dip_jax.app.restore.tiles import cut_tiles
+from dip_jax.app.restore.watch import Outline, Watch
 from dip_jax.base import Task
 from dip_jax.loop import needed_bytes
 from dip_jax.noise import invert_clipped_mean
@@ -31,9 +32,9 @@ class PictureRun:
     """The fits of a picture, counted tile by tile and member by member."""
 
     def __init__(
-        self, plan: Plan, progress: Progress, checkpoint: Checkpoint | None, *, fit_memory: bool
+        self, plan: Plan, watch: Watch, checkpoint: Checkpoint | None, *, fit_memory: bool
     ):
-        self._progress = progress
+        self._watch = watch
         self._checkpoint = checkpoint
         self._kept = None if checkpoint is None else checkpoint.load()
         self._finished = _finished_fits(self._kept, plan.preset)
@@ -43,6 +44,7 @@ class PictureRun:
         counts = plan.preset.counts.replace(tile=tile)
         self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
         self.crops = cut_tiles(plan.y.shape[0], plan.y.shape[1], tile)
+        watch.begin(Outline(tile, len(self.crops), plan.preset.counts.tile))
         known = plan.known
         if known is not None and not all(crop(known).any() for crop in self.crops):
             problem = "leaves a tile without a known pixel, in a large hole; take larger ones, or 0"
@@ -56,7 +58,10 @@ class PictureRun:
     def scene(self, problem: Problem | None = None, held: np.ndarray | None = None) -> Scene:
         """Returns what the finishing steps know of the picture, a tile, a fit."""
         plan = self._plan
-        return Scene(plan.preset, plan.noise, plan.y, plan.data, problem, held)
+        given = plan.span.enter(plan.picture)
+        return Scene(
+            plan.preset, plan.noise, plan.y, plan.data, problem, held, given, plan.strength
+        )
 
     def problem(self, crop: Crop) -> Problem:
         """Returns a tile on its canvas."""
@@ -87,13 +92,10 @@ class PictureRun:
         part = self._split(member, problem)
         scene = self.scene(problem, problem.known - np.asarray(part.known))
         if index == len(self._finished):
-            progress = self._progress
-            if callable(progress):
-                progress = functools.partial(_report_share, progress, count)
             outcome = run_fit(
-                self._fit_spec(member, problem, part, f"{index + 1} of {count}, " * (count > 1)),
+                self._fit_spec(member, problem, part, index, count),
                 started=time.perf_counter() if started is None else started,
-                progress=progress,
+                watch=self._watch,
                 kept=self._kept if self._kept and index == int(self._kept["index"]) else None,
                 offer=self._offer,
             )
@@ -113,7 +115,9 @@ class PictureRun:
         key = jax.random.fold_in(self._key(member), 2)
         return split(rule, data, plan.noise, key, feeds_noise=method.feeds_noise)
 
-    def _fit_spec(self, member: int, problem: Problem, part: Split, label: str) -> FitSpec:
+    def _fit_spec(
+        self, member: int, problem: Problem, part: Split, index: int = 0, count: int = 1
+    ) -> FitSpec:
         plan, window, spec = self._plan, problem.window, self.preset.task
 
         def picture() -> jax.Array:
@@ -131,7 +135,8 @@ class PictureRun:
             ),
             preset=self.preset,
             crop=window.crop,
-            label=label,
+            index=index,
+            count=count,
         )
 
     def _task(self, problem: Problem, part: Split) -> Task:
@@ -165,7 +170,7 @@ class PictureRun:
         pixels = problem.window.height * problem.window.width
         if not memory.may_not_fit(pixels):
             return tile
-        fit = self._fit_spec(0, problem, self._split(0, problem), "")
+        fit = self._fit_spec(0, problem, self._split(0, problem))
         z = jax.eval_shape(fit.make_input, fit.key)
         needed = needed_bytes(fit.algorithm, fit.key, fit.task, z, jax.default_backend())
         task = self.preset.task
@@ -176,11 +181,6 @@ class PictureRun:
         if self._checkpoint is not None:
             rest = {"tile": np.array(self.preset.counts.tile)} | _arrays_of(self._finished)
             self._checkpoint.offer(lambda: arrays() | rest, at_once)
-
-
-def _report_share(progress: Callable[[float], object], fits: int, share: float) -> object:
-    """Reports the share of all fits that ``share`` of one is."""
-    return progress(share / fits)
 
 
 def _arrays_of(fits: list[Restoration]) -> Arrays:

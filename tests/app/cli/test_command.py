@@ -182,6 +182,29 @@ def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_the_comparison_shows_the_file_as_it_was_given(small_presets, tmp_path, capsys):
+    """Not with its holes blackened, which no one has seen."""
+    image, mask = save(tmp_path / "p.png", smooth()), half_mask(tmp_path)
+    truth = save(tmp_path / "t.png", smooth() + 10)
+    flags = ["--task=inpaint", f"--image={image}", f"--mask={mask}", "--steps=2"]
+    assert run(capsys, *flags, f"--reference={truth}", f"--out={tmp_path / 'a'}")[0] == 0
+    scores = results(tmp_path / "a")[2]["scores"]
+    assert scores["degraded"]["psnr"] == pytest.approx(20 * np.log10(255 / 10), abs=0.01)
+    sheet = pixels(tmp_path / "a" / "comparison.png")[..., :3].reshape(-1, 3)
+    assert (sheet == smooth()[7, 10]).all(axis=1).any()  # a pixel of the hole
+
+
+@pytest.mark.slow
+def test_scores_of_deep_pictures_are_of_full_depth(tiny_presets, tmp_path, capsys):
+    for name, offset in (("p", 0), ("t", 1e-4)):
+        np.save(tmp_path / f"{name}.npy", smooth() / 255 + offset)
+    flags = [f"--image={tmp_path / 'p.npy'}", f"--reference={tmp_path / 't.npy'}", *NOISY]
+    assert run(capsys, *flags, "--steps=2", f"--out={tmp_path / 'a'}")[0] == 0
+    record = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert record["scores"]["degraded"]["psnr"] == pytest.approx(80, abs=0.1)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [
@@ -288,7 +311,7 @@ def test_a_folder_of_a_long_name_in_letters_of_several_bytes(tmp_path, monkeypat
     ],
 )
 def test_a_noise_level_of_no_use_is_told(flags, note, tmp_path, capsys, monkeypatch):
-    def stop(*_):
+    def stop(*_, **options):
         raise FitError("as far as this test goes")
 
     monkeypatch.setattr(one, "restore_file", stop)
@@ -366,7 +389,7 @@ BAD = {
     "--image=p.png --task=inpaint": "--mask: is needed",
     "--image=p.png --task=inpaint --mask=white.png": "--mask=white.png: leaves nothing to fill",
     "--image=p.png --task=inpaint --mask=w.png --invert_mask": "does not exist",
-    "--image=p.png --task=inpaint --missing=30 --invert_mask": "--invert_mask=True: needs a --mask",
+    "--image=p.png --task=inpaint --missing=30 --invert_mask": "--invert_mask: needs a --mask",
     "--image=p.png --task=inpaint --missing=30 --grow_mask=2": "can't go with --grow_mask",
     "--task=inpaint --mask_box=1,2,3,4": "--mask_box=1,2,3,4: needs an --image",
     "--image=p.png --task=inpaint --mask_box=1,2,3": "--mask_box=1,2,3: is no rectangle: write",
@@ -408,7 +431,7 @@ BAD = {
     "p.png -o white.png": "--out=white.png: exists",
     "p.png nowhere/q.png": "--out=nowhere/q.png: lies in a folder that does not exist; make it",
     "p.png q.heic": "--out=q.heic: can't be written in this format; take one of .png .jpg",
-    "p.png q.png --resume": "--resume=True: needs a folder to keep the run in: --out=FOLDER",
+    "p.png q.png --resume": "--resume: needs a folder to keep the run in: --out=FOLDER",
     "p.png q.png --checkpoint=9": "--checkpoint=9.0: needs a folder",
     "denoise p.png": "dip-jax: denoise: is no file; write --task=denoise",
     "absent.png": "does not exist; check the path",
@@ -418,6 +441,10 @@ BAD = {
     "p.png --range=9,5": "--range=9,5: must have black first, and white above it",
     "p.png --range=0,nan": "--range=0,nan: must have black first",
     "--range=0,9": "--range=0,9: needs an --image",
+    "p.png --strength=abc": "dip-jax: --strength=abc: must be a number",
+    "p.png --task=clean": "dip-jax: --task=clean: must be one of denoise, ",
+    "p.png --strip=maybe": "dip-jax: --strip=maybe: must be true or false",
+    "p.png --every=x": "dip-jax: --chunk_steps=x: must be a whole number",
     "p.png --page=0": "--page=0: must be at least 1",
     "--nokeep_known=3": "does not take an argument",
     "--flagfile=p.png": "dip-jax: is no text file; see --help",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dip_jax.app.cli.listing import list_pictures, names_many, note_spare_partners
+from dip_jax.app.cli.listing import list_pictures, names_many, note_skipped, note_spare_partners
 from dip_jax.app.errors import UserError
 
 
@@ -21,8 +21,8 @@ def photos(tmp_path):
     return touch(tmp_path / "photos", "a.png", "b.png", "c.png")
 
 
-def names(image, given=None):
-    return [entry.name for entry in list_pictures(str(image), given or {})]
+def names(image, given=None, **options):
+    return [entry.name for entry in list_pictures(str(image), given or {}, **options)]
 
 
 def test_patterns_and_lists_name_pictures(photos, tmp_path):
@@ -89,3 +89,44 @@ def test_partners_in_the_folder_of_the_pictures(tmp_path):
         names(f"{both}/[b].png", {"mask": str(masks)})
     with pytest.raises(UserError, match=r"^mask=nowhere: does not exist"):
         names(both, {"mask": "nowhere"})
+
+
+def test_every_format_is_listed_and_the_rest_is_told(tmp_path):
+    kinds = ("a.jfif", "b.jpe", "c.HEIC", "d.avif", "e.TIF", "f.npz", "g.pgm", "h.dng", "i.jxl")
+    folder = touch(tmp_path / "photos", *kinds, "notes.doc", ".hidden.png", "x.psd")
+    (folder / "below").mkdir()
+    assert names(folder) == list("abcdefghi")
+    (note,) = note_skipped(str(folder), recursive=False)
+    assert note.endswith("skipped notes.doc, x.psd: no picture by its suffix")
+    assert note_skipped(str(folder / "below"), recursive=False) == []
+    assert note_skipped(f"{folder}/*.doc", recursive=False) == []
+
+
+def test_names_tell_files_of_one_stem_apart(photos, tmp_path):
+    touch(photos, "a.jpg")
+    assert names(photos) == ["a.jpg", "a.png", "b", "c"]
+    masks = touch(tmp_path / "masks", "a.png", "b.png", "c_mask.png")
+    given = {"mask": str(masks)}
+    partners = [Path(e.partners["mask"]).name for e in list_pictures(str(photos), given)]
+    assert partners == ["a.png", "a.png", "b.png", "c_mask.png"]
+    touch(masks, "a.jpg.png")
+    with pytest.raises(UserError, match=r"several partners for a\.jpg"):
+        names(photos, given)
+    with pytest.raises(UserError, match=r"no partner for a\.jpg, a\.png, b and 1 more"):
+        names(photos, {"mask": str(photos)})  # no picture is another's mask
+    touch(tmp_path / "other", "a.png")
+    (tmp_path / "list.txt").write_text("photos/a.png\nother/a.png\n")
+    with pytest.raises(UserError, match=r"two pictures of one name.*--recursive"):
+        names(tmp_path / "list.txt")
+
+
+def test_a_tree_with_its_partners(photos, tmp_path):
+    touch(photos / "below", "a.png", "d.png", "d_mask.png")
+    touch(photos / ".hidden", "e.png")
+    assert names(photos) == ["a", "b", "c"]
+    assert names(photos, recursive=True) == ["a", "b", "c", "below/a", "below/d", "below/d_mask"]
+    touch(photos, "a_mask.png", "b_mask.png", "c_mask.png")
+    touch(photos / "below", "a_mask.png")
+    entries = list_pictures(str(photos), {"mask": str(photos)}, recursive=True)
+    assert [entry.name for entry in entries] == ["a", "b", "c", "below/a", "below/d"]
+    assert entries[3].partners["mask"] == str(photos / "below" / "a_mask.png")

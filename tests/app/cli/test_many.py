@@ -178,18 +178,26 @@ def test_pictures_without_a_mask_are_told(photos, tmp_path, capsys):
     assert rows(tmp_path / "p")["b"]["state"] == "done"
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda photos: [path.unlink() for path in photos.iterdir()], "holds no picture"),
-        (lambda photos: save(photos / "a.jpg"), "two pictures of one name, "),
-    ],
-)
-def test_bad_folders_are_told(change, words, photos, tmp_path, capsys):
-    change(photos)
+def test_a_folder_without_pictures_is_told(photos, tmp_path, capsys):
+    for path in photos.iterdir():
+        path.unlink()
     code, _, errors = run(capsys, f"--image={photos}", f"--out={tmp_path / 'o'}")
-    assert (code, words in errors) == (2, True)
+    assert (code, "holds no picture" in errors) == (2, True)
     assert not (tmp_path / "o").exists()
+
+
+def test_two_pictures_of_one_stem_and_a_tree(photos, tmp_path, capsys):
+    save(photos / "a.jpg")
+    save(photos / "below" / "a.png")
+    out = tmp_path / "o"
+    flags = [f"--image={photos}", f"--out={out}", "--steps=2", "--sigma=20"]
+    assert run(capsys, *flags)[0] == 0
+    assert list(rows(out)) == ["a.jpg", "a.png", "b", "c"]
+    assert set(FILES) == {path.name for path in (out / "a.jpg").iterdir()}
+    code, text, _ = run(capsys, *flags, "--recursive", "--resume")
+    assert (code, "5 of 5 pictures done" in text) == (0, True)
+    assert list(rows(out)) == ["a.jpg", "a.png", "b", "c", "below/a"]
+    assert (out / "below" / "a" / "restored.png").exists()
 
 
 def test_references_beside_a_demonstration_are_told_at_once(photos, tmp_path, capsys):

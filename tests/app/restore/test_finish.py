@@ -148,6 +148,19 @@ def test_strength_applies_part_of_the_change(tiny_presets):
 
 
 @pytest.mark.slow
+def test_strength_holds_for_impulses_too(tiny_presets):
+    """They are filled as unknown pixels, of which a part of the change is one to the picture."""
+    noisy = TRUTH.copy()
+    noisy[RNG.random((64, 64)) < 0.05] = 1.0
+    options = {"steps": 2, "progress": False}
+    whole, half, none = (restore(noisy, strength=part, **options) for part in (100.0, 50.0, 0.0))
+    assert whole.verdict.kind == "impulses"
+    assert np.abs(whole.image - noisy).max() > 0.3
+    np.testing.assert_allclose(half.image, (noisy + whole.image) / 2, atol=1e-6)
+    np.testing.assert_array_equal(none.image, noisy)
+
+
+@pytest.mark.slow
 def test_a_result_worse_than_a_blur_is_doubted(tiny_presets, monkeypatch):
     options = {"sigma": 5.0, "steps": 2, "progress": False, "stop": "none"}
     monkeypatch.setattr(finish, "STEPS", (*finish.STEPS, finish.Step("picture", bool, _blur)))

@@ -118,15 +118,18 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
     monkeypatch.setattr(session, "needed_bytes", so_much)
     monkeypatch.setattr(memory, "available_bytes", lambda: 8_000_000)
     capsys.readouterr()
-    assert command.main([*flags, "--overwrite"]) == 2
+    assert command.main([*flags, "--overwrite", "--nofit_memory"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"needs {needed[0] / 1e9:.1f} GB" in line
     assert "--fit_memory restores it in tiles" in line
     assert needed[0] > 210 * 300 * 3 * 4 * 5
-    assert command.main([*flags, "--overwrite", "--fit_memory"]) == 0
+    assert command.main([*flags, "--overwrite"]) == 0
+    said = capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     side = record["settings"]["counts"]["tile"]
     assert 64 <= side < 210
+    assert "too large for the memory that is free: restored in " in said
+    assert f" tiles (--tile={side}), with blended seams" in said
     assert side**2 * needed[0] / (224 * 300) < 8_000_000
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     assert command.main([*flags, "--overwrite", "--fit_memory"]) == 2

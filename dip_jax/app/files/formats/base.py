@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 MAX_PIXELS = 64_000_000
+_LONGEST = 80  # of what is told of a decoder's words
 TOO_LARGE = "has more than 64 megapixels; scale it down or crop it first"
 AS_PNG = "a PNG or a TIFF"
 AS_NPY = "a .npy array"
@@ -21,6 +23,13 @@ class RefusedError(Exception):
     """A file that can't be read faithfully: what is wrong with it, and the mend."""
 
 
+def brief(error: Exception) -> str:
+    """Returns what a decoder says of a file, as far as it fits a line: it may quote the file."""
+    words = (str(error) or type(error).__name__).splitlines()[0]
+    plain = "".join(itertools.takewhile(str.isprintable, words))
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}..."
+
+
 @contextlib.contextmanager
 def refusing_damage() -> Iterator[None]:
     """Turns what a decoder raises for a damaged file, nearly any type, into a RefusedError."""
@@ -29,8 +38,7 @@ def refusing_damage() -> Iterator[None]:
     except RefusedError:
         raise
     except Exception as error:
-        line = (str(error) or type(error).__name__).splitlines()[0]
-        problem = f"is damaged or cut short ({line}); save or download it again"
+        problem = f"is damaged or cut short ({brief(error)}); save or download it again"
         raise RefusedError(problem) from error
 
 
@@ -59,6 +67,10 @@ class Metadata(NamedTuple):
     """Tags of a TIFF: code, type, count, value."""
     header: Any = None
     """Of a FITS image; the attributes of an HDF5 dataset."""
+    comment: bytes | None = None
+    """Of a JPEG."""
+    settings: str | None = None
+    """What made the picture, in ASCII; written where nothing else has that place."""
 
 
 class Layout(NamedTuple):

@@ -10,6 +10,7 @@ from dip_jax.app.files.formats.base import (
     Contents,
     RefusedError,
     Source,
+    brief,
     need,
     refusing_damage,
 )
@@ -64,7 +65,7 @@ def read_raw(source: Source) -> Contents:
     try:
         pixels = iio.imread(source.path, plugin="rawpy", output_bps=16)
     except Exception as error:  # damaged files make it raise nearly any type
-        problem = f"can't be developed ({error}); develop it to a 16-bit TIFF"
+        problem = f"can't be developed ({brief(error)}); develop it to a 16-bit TIFF"
         raise RefusedError(problem) from error
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
         raise RefusedError(TOO_LARGE)

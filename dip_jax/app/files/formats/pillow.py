@@ -20,6 +20,7 @@ from dip_jax.app.files.formats.base import (
     Metadata,
     RefusedError,
     Source,
+    brief,
     choose_page,
 )
 
@@ -54,9 +55,9 @@ def opened(source: Source, *formats: str) -> Iterator[Image.Image]:
         raise RefusedError(TOO_LARGE) from error
     except Exception as error:  # damaged files make Pillow raise nearly any type
         if "nsupported" in str(error):
-            problem = f"is of a kind that is not supported ({error}); save it as {AS_PNG}"
+            problem = f"is of a kind that is not supported ({brief(error)}); save it as {AS_PNG}"
         else:
-            problem = f"is damaged or cut short ({error}); save or download it again"
+            problem = f"is damaged or cut short ({brief(error)}); save or download it again"
         raise RefusedError(problem) from error
 
 
@@ -126,6 +127,7 @@ def read_metadata(image: Image.Image) -> Metadata:
         exif=_valid_exif(info.get("exif")),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+        comment=info.get("comment") if isinstance(image, JpegImageFile) else None,
     )
 
 
@@ -194,12 +196,15 @@ def told(metadata: Metadata, *kinds: str) -> dict[str, Any]:
 
 def save_jpeg(path: Path, contents: Contents) -> None:
     """Writes a JPEG at the quality of the file that was read, but of no less than 90."""
+    metadata = contents.metadata
+    comment = metadata.comment or (metadata.settings or "").encode()
     as_image(contents).save(
         path,
         format="JPEG",
         quality=contents.encoding.get("quality", 95),
         subsampling=0,
-        **told(contents.metadata, "icc_profile", "exif", "xmp", "dpi"),
+        comment=comment or None,
+        **told(metadata, "icc_profile", "exif", "xmp", "dpi"),
     )
 
 

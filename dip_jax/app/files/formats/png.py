@@ -19,6 +19,7 @@ from dip_jax.app.files.formats.pillow import (
 )
 
 MARK = b"\x89PNG\r\n\x1a\n"
+SETTINGS = "dip-jax"  # the keyword of the text that holds them
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 # Pillow's decoders that give the high bytes and the low ones, by the colour type of the file.
 _HALVES = {2: ("RGB;16B", "RGB;16L"), 6: ("RGBA;16B", "RGBA;16L")}
@@ -72,10 +73,11 @@ def save_png(path: Path, contents: Contents) -> None:
         path.write_bytes(_encode_16_bit(contents))
         return
     options = told(contents.metadata, "icc_profile", "exif", "dpi")
+    info = options["pnginfo"] = PngInfo()
+    if contents.metadata.settings is not None:
+        info.add_text(SETTINGS, contents.metadata.settings)
     if contents.metadata.xmp is not None:
-        info = PngInfo()
         info.add_itxt("XML:com.adobe.xmp", contents.metadata.xmp.decode(errors="replace"))
-        options["pnginfo"] = info
     as_image(contents).save(path, format="PNG", **options)
 
 
@@ -95,6 +97,9 @@ def _told(metadata: Metadata) -> list[bytes]:
     chunks = []
     if metadata.icc is not None:
         chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))
+    if metadata.settings is not None:
+        text = f"{SETTINGS}\0{metadata.settings}"
+        chunks.append(_chunk(b"tEXt", text.encode("latin-1", "replace")))
     if metadata.dpi is not None:
         per_metre = [round(value / _METRE) for value in metadata.dpi]
         chunks.append(_chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))

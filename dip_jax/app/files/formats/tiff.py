@@ -1,9 +1,13 @@
 """TIFF: of 8 bits by Pillow, which knows most kinds; deeper ones by imageio's tifffile."""
 
+import contextlib
 import io
 import logging
+import os
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,7 @@ _HALVES = {
     3: ("RGB;16B", "RGB;16L"),
     4: ("RGBA;16B", "RGBA;16L"),
 }
+_STDERR, _HUSH = 2, threading.Lock()  # of the process: one thread at a time
 _ORIENTED = re.compile(rb"(tiff:Orientation(?:=\"|>))[2-8]")
 
 
@@ -52,7 +57,7 @@ def read_tiff(source: Source) -> Contents:
     """Reads a page of a TIFF at its full depth."""
     import tifffile  # a tenth of a second to import
 
-    with refusing_damage():
+    with refusing_damage(), _hushed():
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
             stored: Any = tiff.pages
@@ -73,6 +78,24 @@ def _has_channels(page: Any) -> bool:
     if int(page.photometric) == 1 and samples in (2, 4):
         return not any(int(extra) for extra in page.extrasamples)  # 0 is of no known meaning
     return samples not in (1, 3, 4) and int(page.photometric) in (0, 1, 2)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keeps libtiff from writing to stderr, behind Python's back, what an error tells anyway."""
+    with _HUSH:
+        try:
+            kept = os.dup(_STDERR)
+        except OSError:  # it is closed
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), _STDERR)
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)
 
 
 def _check(page: Any) -> None:
@@ -246,6 +269,8 @@ def save_tiff(path: Path, contents: Contents) -> None:
         options |= {"resolution": sides, "resolutionunit": resolution.get(_UNIT, 2)}
     elif metadata.dpi is not None:
         options |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
+    if metadata.settings is not None:
+        options = {"description": metadata.settings} | options
     data = iio.imwrite(
         "<bytes>",
         pixels,

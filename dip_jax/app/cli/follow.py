@@ -1,0 +1,151 @@
+"""Follows the run of a picture: tells how far it is, and how long it will take."""
+
+import math
+import time
+from collections.abc import Callable
+
+import jax
+
+from dip_jax.app.cli.inputs import Inputs
+from dip_jax.app.cli.picture import Outcome
+from dip_jax.app.cli.request import Request
+from dip_jax.app.cli.voice import SCHEMA, Voice
+from dip_jax.app.errors import printable
+from dip_jax.app.machine import used_bytes
+from dip_jax.app.restore import Chunk, Outline, Watch
+
+_WORTH_TELLING = 5  # seconds
+# What the preset ``fast`` takes on two cores (docs/large_pictures.md).
+_SECONDS = 4e-6  # a pixel of the result and a step
+_BYTES, _BYTES_OF_PROCESS = 2000, 1e9  # a pixel of the result
+_LARGE = 500_000  # pixels of the result, that take long enough to be warned of
+
+
+class Follower(Watch):
+    """Follows the run of a picture.
+
+    Args:
+      voice: how to speak.
+      picture: what it is called in what is said.
+      alone: whether it is the only one, so that a bar and an estimate are shown.
+      report: gets the share of the run that each chunk was; anything true ends the run.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        picture: str,
+        *,
+        alone: bool = True,
+        report: Callable[[float], object] = lambda share: None,
+    ):
+        super().__init__(bar=alone and voice.bar)
+        self._voice, self._picture, self._alone, self._report = voice, picture, alone, report
+        self._first: tuple[float, float] | None = None
+        self._told = not alone
+
+    def begin(self, outline: Outline) -> None:
+        """Says which tiles are taken, if the memory is short."""
+        if outline.tile != outline.wanted:
+            which = "" if self._alone else f"{self._picture}: "
+            self._voice.say(
+                f"{which}too large for the memory that is free: restored in {outline.tiles} tiles "
+                f"(--tile={outline.tile}), with blended seams"
+            )
+
+    def look(self, chunk: Chunk) -> object:
+        """Tells how far it is; once, after the first chunk that was measured, how long it takes."""
+        left = self._seconds_left(chunk.done)
+        if left is not None and not self._told:
+            self._told = True
+            if left >= _WORTH_TELLING:
+                self._voice.say(
+                    f"about {in_words(left)} to go, or less; {used_bytes() / 1e9:.1f} GB of memory"
+                )
+        self._voice.tell(
+            "step",
+            picture=self._picture,
+            fit=chunk.fit,
+            fits=chunk.fits,
+            step=chunk.step,
+            steps=chunk.steps,
+            percent=round(100 * chunk.done, 2),
+            loss=chunk.loss if math.isfinite(chunk.loss) else None,
+            psnr=chunk.psnr if chunk.psnr is not None and math.isfinite(chunk.psnr) else None,
+            seconds_left=None if left is None else round(left, 1),
+        )
+        return self._report(chunk.share)
+
+    def _seconds_left(self, done: float) -> float | None:
+        """Returns how long the rest takes at most; None before steps were measured.
+
+        The first step does not count, which compiles.
+        """
+        now = time.perf_counter()
+        if self._first is None or done <= self._first[1]:
+            self._first = self._first or (now, done)
+            return None
+        began, before = self._first
+        return (now - began) / (done - before) * (1 - done)
+
+
+def tell_start(request: Request, inputs: Inputs, picture: str, device: str) -> None:
+    """Tells the event with which a picture's run begins."""
+    height, width, channels = inputs.observed.shape
+    request.voice.tell(
+        "start",
+        schema=SCHEMA,
+        picture=picture,
+        task=request.task.name,
+        preset=request.preset.name,
+        width=width,
+        height=height,
+        channels=channels,
+        device=device,
+        steps=request.preset.counts.steps,
+        members=request.preset.counts.members,
+    )
+
+
+def tell_end(request: Request, picture: str, outcome: Outcome) -> None:
+    """Tells the event with which a picture's run ends."""
+    record, files = outcome.record, [printable(str(path)) for path in outcome.paths]
+    if outcome.result is None:
+        request.voice.tell("skipped", picture=picture)
+        return
+    request.voice.tell(
+        "done",
+        picture=picture,
+        files=files,
+        steps=record["steps"],
+        seconds=round(sum(record["seconds"].values()), 1),
+        interrupted=record["interrupted"],
+        verdict=record["picture"]["verdict"],
+        scores=record["scores"],
+    )
+
+
+def expected(request: Request, inputs: Inputs) -> str | None:
+    """Returns a guess of time and memory for a large picture on a CPU; None for others.
+
+    It is known before the first step, which itself takes minutes then.
+    """
+    height, width, _ = inputs.observed.shape
+    pixels = height * width * request.task.factor**2
+    if pixels < _LARGE or jax.default_backend() != "cpu":
+        return None
+    seconds = pixels * request.preset.counts.steps * request.preset.counts.members * _SECONDS
+    memory = (pixels * _BYTES + _BYTES_OF_PROCESS) / 1e9
+    return (
+        f"{pixels / 1e6:.1f} megapixels: expect {in_words(seconds)} and {memory:.0f} GB with "
+        "--preset=fast on two cores, more with others; --preview=center shows the middle first"
+    )
+
+
+def in_words(seconds: float) -> str:
+    """Returns a time in words, as precise as an estimate is."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,77 @@
+"""Who follows a run, and what they are told of it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Outline(NamedTuple):
+    """What a run will do, as known before its first step."""
+
+    tile: int
+    """The side of its tiles; 0 for the whole picture at once."""
+    tiles: int
+    """How many there are."""
+    wanted: int
+    """The side that was asked for. Another is in force where memory is short."""
+
+
+class Chunk(NamedTuple):
+    """What a few steps have brought."""
+
+    share: float
+    """Of the whole run, that these steps were."""
+    done: float
+    """The share of the whole run that is done. A stopping rule may end it before 1."""
+    fit: int
+    """Which fit, from 1 on: the members of each tile."""
+    fits: int
+    """How many there are."""
+    step: int
+    """The steps that this fit has taken."""
+    steps: int
+    """How many it takes, at most."""
+    loss: float
+    psnr: float | None
+    """Of the average so far, in dB; None without a reference."""
+
+
+class Watch:
+    """Follows a run: this one shows a bar, or nothing. Override what you want to know.
+
+    Args:
+      bar: whether a bar is shown on stderr.
+    """
+
+    def __init__(self, *, bar: bool = False):
+        self.bar = bar
+
+    def begin(self, outline: Outline) -> None:
+        """Is called before the first step."""
+
+    def look(self, chunk: Chunk) -> object:
+        """Is called after each chunk; anything true ends the run, as Ctrl-C does."""
+        del chunk
+        return None
+
+
+class _ShareWatch(Watch):
+    """Passes on the share that each chunk was."""
+
+    def __init__(self, report: Callable[[float], object]):
+        super().__init__()
+        self._report = report
+
+    def look(self, chunk: Chunk) -> object:
+        return self._report(chunk.share)
+
+
+Progress = bool | Callable[[float], object] | Watch
+"""Whether to show a bar; or a function that gets, after each chunk, the share of the whole run that
+the chunk was, and ends the run, like Ctrl-C, by returning anything true; or a watch."""
+
+
+def as_watch(progress: Progress) -> Watch:
+    """Returns who follows a run."""
+    if isinstance(progress, Watch):
+        return progress
+    return _ShareWatch(progress) if callable(progress) else Watch(bar=bool(progress))

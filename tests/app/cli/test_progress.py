@@ -1,0 +1,159 @@
+"""What a run says: quietly, at length, in JSON; how long it will take."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip_jax.app.cli import command, follow, picture
+from dip_jax.app.cli.follow import Follower, in_words
+from dip_jax.app.cli.voice import Voice
+from dip_jax.app.restore import Chunk, Outline, Restoration, Watch, restore
+
+
+@pytest.fixture
+def photo(tmp_path, tiny_presets, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 27, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save("p.png")
+    return "p.png"
+
+
+FLAGS = ["--steps=12", "--chunk_steps=5", "--sigma=25", "--stop=none", "--overwrite"]
+
+
+def run(capsys, *argv):
+    code = command.main([*argv])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def events(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.slow
+def test_events_are_lines_of_json_on_stdout(photo, capsys):
+    code, out, err = run(capsys, photo, *FLAGS, "--progress=json", "--members=2")
+    assert code == 0
+    start, *steps, done = events(out)
+    assert start == start | {"event": "start", "schema": 1, "picture": "p.png", "steps": 12}
+    assert start == start | {"task": "denoise", "width": 27, "height": 20, "channels": 3}
+    assert [(each["fit"], each["step"]) for each in steps] == [
+        *[(1, 1), (1, 6), (1, 11), (1, 12), (2, 1), (2, 6), (2, 11), (2, 12)]
+    ]
+    assert steps[1]["percent"] == 25
+    assert steps[-1]["percent"] == 100
+    assert all(each["event"] == "step" and each["loss"] > 0 for each in steps)
+    assert steps[0]["seconds_left"] is None
+    assert steps[-1]["seconds_left"] == 0
+    assert done == done | {"event": "done", "files": ["p_restored.png"], "interrupted": False}
+    assert "done: 24 steps" in err
+    assert "restoring" not in err  # no bar
+
+
+@pytest.mark.slow
+def test_events_beside_a_picture_on_stdout(photo, capsysbinary):
+    assert command.main([photo, "-", *FLAGS, "--progress=json"]) == 0
+    captured = capsysbinary.readouterr()
+    assert captured.out.startswith(b"\x89PNG")
+    assert events(captured.err.decode())[-1]["event"] == "done"
+
+
+@pytest.mark.slow
+def test_quiet_and_verbose(photo, capsys):
+    assert run(capsys, photo, *FLAGS, "--quiet") == (0, "", "")
+    code, out, err = run(capsys, "gone.png", "--quiet")
+    assert (code, out) == (2, "")
+    assert err == "dip-jax: --image=gone.png: does not exist; check the path\n"
+    assert run(capsys, "p*.png", "out", *FLAGS, "--quiet") == (0, "", "")
+    code, out, _ = run(capsys, photo, *FLAGS, "--verbose")
+    assert (code, "settings: {" in out, "versions: jax" in out) == (0, True, True)
+    code, _, err = run(capsys, photo, "--quiet", "--verbose")
+    assert (code, "--verbose: can't go with --quiet" in err) == (2, True)
+
+
+def test_many_pictures_tell_events_too(photo, tmp_path, capsys, monkeypatch):
+    (tmp_path / "bad.png").write_text("no picture")
+
+    def fail(observed, *, preset, **options):
+        raise ZeroDivisionError("of ours")
+
+    argv = [".", "../" + tmp_path.name + "_out", "--progress=json"]
+    monkeypatch.setattr(picture, "restore", without_fit)
+    code, out, err = run(capsys, *argv)
+    assert code == 1
+    assert [(each["event"], each["picture"]) for each in events(out)] == [
+        *[("failed", "bad.png"), ("start", "p.png"), ("done", "p.png")]
+    ]
+    assert "is named as a PNG" in events(out)[0]["problem"]
+    code, out, _ = run(capsys, *argv, "--resume")
+    assert [each["event"] for each in events(out)] == ["failed", "skipped"]
+    monkeypatch.setattr(picture, "restore", fail)
+    code, out, err = run(capsys, *argv, "--overwrite", "--verbose")
+    assert events(out)[-1] == {"event": "failed", "picture": "p.png"} | {
+        "problem": "ZeroDivisionError('of ours')"
+    }
+    assert "Traceback" in err
+
+
+def without_fit(observed, *, preset, **options):
+    trace = {"loss": np.zeros(0, np.float32)}
+    return Restoration(observed, observed, trace, preset, None, None, 1, 0.0, 0.0, False)
+
+
+def test_what_fails_is_an_event(photo, capsys):
+    code, out, err = run(capsys, "gone.png", "--progress=json")
+    (event,) = events(out)
+    assert (code, event["event"], event["picture"]) == (2, "failed", "gone.png")
+    assert err == f"dip-jax: {event['problem']}\n"
+
+
+def test_the_time_that_is_left_is_measured_without_compiling(capsys, monkeypatch):
+    clock = iter((100.0, 104.0, 112.0))
+    monkeypatch.setattr(follow.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(follow, "used_bytes", lambda: 1_200_000_000)
+    follower = Follower(Voice(events=True), "p.png")
+    for step in (1, 11, 31):
+        follower.look(Chunk(0, step / 401, 1, 1, step, 401, 0.5, None))
+    captured = capsys.readouterr()
+    assert [each["seconds_left"] for each in events(captured.out)] == [None, 156.0, 148.0]
+    assert captured.err == "about 3 min to go, or less; 1.2 GB of memory\n"
+
+
+def test_a_large_picture_is_told_before_the_first_step(photo, capsys, monkeypatch):
+    monkeypatch.setattr(picture, "restore", without_fit)
+    assert "expect" not in run(capsys, photo, "--overwrite")[1]
+    Image.new("L", (1200, 1000)).save("large.png")
+    out = run(capsys, "large.png")[1]
+    assert "1.2 megapixels: expect 32 min and 3 GB with --preset=fast on two cores" in out
+
+
+def test_times_in_words():
+    assert [in_words(seconds) for seconds in (7, 89, 170, 5000, 9000)] == [
+        *["7 s", "89 s", "3 min", "83 min", "2.5 h"]
+    ]
+
+
+@pytest.mark.slow
+def test_a_watch_of_ones_own(photo):
+    seen = []
+
+    class Mine(Watch):
+        def begin(self, outline):
+            seen.append(outline)
+
+        def look(self, chunk):
+            seen.append(chunk.done)
+            return chunk.done > 0.5
+
+    y = np.random.default_rng(0).random((20, 27, 3), np.float32)
+    options = {"sigma": 25.0, "steps": 10, "chunk_steps": 3, "stop": "none"}
+    result = restore(y, progress=Mine(), **options)
+    assert seen[0] == Outline(0, 1, 0)
+    assert seen[1:] == pytest.approx([0.1, 0.4, 0.7])
+    assert result.interrupted
+    shares = []
+    restore(y, progress=shares.append, **options)
+    assert shares == pytest.approx([0.1, 0.3, 0.3, 0.3])
