@@ -63,7 +63,9 @@ def results(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda p: f"{p.name}-{p.task.name}")
-def test_every_preset_runs(preset, small_presets, tmp_path, capsys):
+def test_every_preset_runs(preset, request, tmp_path, capsys):
+    # The networks of all: see test_presets.py.
+    request.getfixturevalue("small_presets" if preset.name == "fast" else "tiny_presets")
     image = save(tmp_path / "picture.png", smooth())
     flags = {
         "inpaint": ["--mask=" + half_mask(tmp_path)],
@@ -148,7 +150,7 @@ def test_any_size_and_kind(height, width, tiny_presets, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
+def test_known_pixels_are_put_back(tiny_presets, tmp_path, capsys):
     image, mask = save(tmp_path / "p.png", smooth()), half_mask(tmp_path)
     flags = ["--task=inpaint", f"--image={image}", f"--mask={mask}", "--steps=2"]
     assert run(capsys, *flags, f"--reference={image}", f"--out={tmp_path / 'a'}")[0] == 0
@@ -174,7 +176,7 @@ def test_known_pixels_are_put_back(small_presets, tmp_path, capsys):
         ["--tv=0.05"],
     ],
 )
-def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
+def test_choices(flags, tiny_presets, tmp_path, capsys, monkeypatch):
     narrow = {
         "unet": (("feature_scale", 32),),
         "resnet": (("blocks", 1), ("width", 4)),
@@ -192,7 +194,7 @@ def test_choices(flags, small_presets, tmp_path, capsys, monkeypatch):
     assert str(used[name]) == value
 
 
-def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):
+def test_an_array_comes_back_in_full_depth(tiny_presets, tmp_path, capsys):
     np.save(tmp_path / "deep.npy", smooth().astype(np.float32) / 256)
     flags = [f"--image={tmp_path / 'deep.npy'}", "--steps=2", *NOISY, f"--out={tmp_path / 'a'}"]
     assert run(capsys, *flags)[0] == 0
@@ -205,7 +207,7 @@ def test_an_array_comes_back_in_full_depth(small_presets, tmp_path, capsys):
     assert np.any(deep * 255 % 1 != 0)
 
 
-def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, monkeypatch):
+def test_interrupt_keeps_the_picture_so_far(tiny_presets, tmp_path, capsys, monkeypatch):
     def interrupted(*args, callback, **options):
         if options["steps"] == 1:  # the first, which compiles
             return advance(*args, callback=callback, **options)
@@ -225,7 +227,7 @@ def test_interrupt_keeps_the_picture_so_far(small_presets, tmp_path, capsys, mon
     assert restored.shape == (20, 27, 3)
 
 
-def test_ctrl_c_while_writing_loses_nothing(small_presets, tmp_path, capsys, monkeypatch):
+def test_ctrl_c_while_writing_loses_nothing(tiny_presets, tmp_path, capsys, monkeypatch):
     def write(*args, **options):
         os.kill(os.getpid(), signal.SIGINT)
         return write_results(*args, **options)
@@ -262,7 +264,7 @@ def test_a_noise_level_of_no_use_is_told(flags, note, tmp_path, capsys, monkeypa
     assert (note or "") in out
 
 
-def test_out_may_be_a_link_to_another_place(small_presets, tmp_path, capsys):
+def test_out_may_be_a_link_to_another_place(tiny_presets, tmp_path, capsys):
     image = save(tmp_path / "p.png", smooth())
     (tmp_path / "far").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "far")
@@ -270,7 +272,7 @@ def test_out_may_be_a_link_to_another_place(small_presets, tmp_path, capsys):
     results(tmp_path / "far")
 
 
-def test_memory_that_does_not_suffice_is_told(small_presets, tmp_path, capsys, monkeypatch):
+def test_memory_that_does_not_suffice_is_told(tiny_presets, tmp_path, capsys, monkeypatch):
     def restore(*args, **options):
         raise MemoryError
 
@@ -282,7 +284,7 @@ def test_memory_that_does_not_suffice_is_told(small_presets, tmp_path, capsys, m
     assert not (tmp_path / "a").exists()
 
 
-def test_a_diverged_picture_is_not_written(small_presets, tmp_path, capsys, monkeypatch):
+def test_a_diverged_picture_is_not_written(tiny_presets, tmp_path, capsys, monkeypatch):
     def diverged(*args, **options):
         result = restore_arrays(*args, **options)
         return result._replace(image=np.full_like(result.image, np.nan))
@@ -295,7 +297,7 @@ def test_a_diverged_picture_is_not_written(small_presets, tmp_path, capsys, monk
     assert not (tmp_path / "a").exists()
 
 
-def test_overwrite_replaces_only_its_own_files(small_presets, tmp_path, capsys):
+def test_overwrite_replaces_only_its_own_files(tiny_presets, tmp_path, capsys):
     image, folder = save(tmp_path / "p.png", smooth()), tmp_path / "out"
     folder.mkdir()
     (folder / "restored.png").write_text("old")

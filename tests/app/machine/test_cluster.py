@@ -1,6 +1,7 @@
 """Several devices in a process, several processes on a machine."""
 
 import csv
+import pathlib
 import socket
 import subprocess
 import sys
@@ -14,18 +15,17 @@ from dip_jax.app.cli import command, many
 from dip_jax.app.errors import UserError
 from dip_jax.app.machine import device
 
-# The command with the small presets of conftest.py, in a process of its own.
+# The command with the tiny presets of conftest.py, in a process of its own.
 CODE = """
 import sys
+import pytest
 from dip_jax.app.cli import command
-from dip_jax.app.recipe import change, presets
+from tests.small import use_tiny_presets
 
-def small(preset):
-    return change(preset, options=dict(preset.network.options) | {"widths": (4,), "skip_widths": 4})
-
-presets.PRESETS = tuple(small(preset) for preset in presets.PRESETS[:1])
+use_tiny_presets(pytest.MonkeyPatch())
 sys.exit(command.main(sys.argv[1:]))
 """
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ def start(environment, *argv):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=ROOT,
         env=environment | {"JAX_PLATFORMS": "cpu"},
     )
 
