@@ -78,12 +78,10 @@ def test_a_folder_survives_kills_at_random_moments(tmp_path, environment):
         Image.fromarray(noise + 100).save(photos / f"{number}.png")
     flags = [f"--image={photos}", "--steps=30", "--chunk_steps=5", "--members=2"]
     flags += ["--backend=cpu", "--sigma=25", "--stop=none"]
-    # Compiles what the others find, so that the time of one run tells of the next.
-    finish(environment, *flags, "--steps=1", f"--out={tmp_path / 'first'}")
     whole = tmp_path / "whole"
     begun = time.monotonic()
     finish(environment, *flags, f"--out={whole}")
-    seconds = time.monotonic() - begun
+    seconds = 0.7 * (time.monotonic() - begun)  # the others need not compile
     chance, kills, runs = random.Random(0), 0, 0
     out = tmp_path / "0"
     while kills < KILLS:
