@@ -40,23 +40,25 @@ def data(*shape, seed=0):
 
 
 @functools.cache
-def usual_image(kind):
-    """The image of the smallest network of its kind."""
-    return image_of(kind(**SMALLEST[kind]), SQUARE)
+def usual_image(net):
+    return image_of(net, SQUARE)
 
 
-def check_option_acts(kind, options):
-    image = image_of(kind(**(SMALLEST[kind] | options)), SQUARE)
+def check_option_acts(kind, options, others=None):
+    """Beside ``others``, by default those of the smallest network of its kind."""
+    others = others or SMALLEST[kind]
+    image = image_of(kind(**(others | options)), SQUARE)
     assert image.shape == (16, 16, options.get("channels", 3))
     assert image.dtype == np.float32
     assert 0 <= image.min() < image.max() <= 1
-    other = usual_image(kind)
+    other = usual_image(kind(**others))
     assert image.shape != other.shape or np.abs(image - other).max() > 1e-3
 
 
-def check_sigmoid_is_the_last_step(kind):
-    raw = image_of(kind(**SMALLEST[kind], sigmoid=False), SQUARE)
-    np.testing.assert_allclose(usual_image(kind), jax.nn.sigmoid(raw), atol=1e-6)
+def check_sigmoid_is_the_last_step(kind, options=None):
+    options = options or SMALLEST[kind]
+    raw = image_of(kind(**options, sigmoid=False), SQUARE)
+    np.testing.assert_allclose(usual_image(kind(**options)), jax.nn.sigmoid(raw), atol=1e-6)
 
 
 def check_option_is_refused(kind, options, words):

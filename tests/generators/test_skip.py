@@ -31,25 +31,35 @@ pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 @pytest.mark.parametrize(
     "options",
     [
-        {"widths_up": (2, 3)},
-        {"skip_widths": (0, 3)},
-        {"kernel_down": (5, 1), "kernel_up": (1, 5), "kernel_skip": 3},
         {"padding": "zero"},
-        {"upsampling": ("nearest", "bilinear")},
-        {"downsampling": ("average", "max")},
-        {"downsampling": ("stride", "lanczos2"), "conv1x1_up": False},
         {"activation": "elu", "bias": False},
         {"activation": "swish", "channels": 1},
         {"dtype": "bfloat16"},
     ],
 )
 def test_every_option_acts(options):
+    check_option_acts(Skip, options, ONE_SCALE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"widths_up": (2, 3)},
+        {"skip_widths": (0, 3)},
+        {"kernel_down": (5, 1), "kernel_up": (1, 5), "kernel_skip": 3},
+        {"upsampling": ("nearest", "bilinear")},
+        {"downsampling": ("average", "max")},
+        {"downsampling": ("stride", "lanczos2"), "conv1x1_up": False},
+    ],
+)
+def test_every_option_of_single_scales_acts(options):
     check_option_acts(Skip, options)
 
 
 @pytest.mark.slow
 def test_sigmoid_is_the_last_step():
-    check_sigmoid_is_the_last_step(Skip)
+    check_sigmoid_is_the_last_step(Skip, ONE_SCALE)
 
 
 @pytest.mark.parametrize(
