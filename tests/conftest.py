@@ -19,10 +19,9 @@ import signal
 import jax
 import pytest
 
-from dip_jax import Skip, compilation, loop
+from dip_jax import compilation, loop
 from dip_jax.app.machine import programs
-from dip_jax.app.recipe import NETWORKS, ByHoles, presets
-from tests.toy import Convolutions
+from tests.small import use_small_presets, use_tiny_presets
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell has its background jobs ignore Ctrl-C, which some tests send.
@@ -48,11 +47,12 @@ class Examples:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
-        """Slow examples of the documentation are compiled in haste."""
+        """Slow examples of the documentation are compiled in haste, with small presets."""
         if not (isinstance(item, pytest.DoctestItem) and item.get_closest_marker("slow")):
             return (yield)
         jax.clear_caches()
-        with haste():
+        with haste(), pytest.MonkeyPatch.context() as patch:
+            use_small_presets(patch)
             result = yield
         jax.clear_caches()
         return result
@@ -68,9 +68,14 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What has been imported stays: the garbage collector need not look at it again and again."""
+    """What has been imported stays: the garbage collector need not look at it again and again.
+
+    Nor need it look as often as it does by default: to trace a network makes millions of objects
+    that stay, a tenth of the time.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,40 +166,13 @@ def data_folder() -> pathlib.Path:
 @pytest.fixture
 def small_presets(monkeypatch):
     """All presets with one scale of width 4: they compile in seconds, not minutes."""
-
-    def small(options):
-        values = dict(options)
-        if "widths" in values:
-            values["widths"] = (4,)
-        if isinstance(values.get("skip_widths"), tuple):
-            values["skip_widths"] = values["skip_widths"][-1:]
-        elif "skip_widths" in values:
-            values["skip_widths"] = min(values["skip_widths"], 4)
-        return tuple(values.items())
-
-    def shallow(method):
-        if isinstance(method, ByHoles):
-            return method.replace(areas=shallow(method.areas))
-        return method.replace(depth=4) if getattr(method, "depth", 0) > 4 else method
-
-    def shrink(preset):
-        method = shallow(preset.method)
-        network = preset.network.replace(options=small(preset.network.options))
-        return preset.replace(network=network, method=method)
-
-    entries = tuple(entry._replace(preset=shrink(entry.preset)) for entry in presets.CATALOGUE)
-    monkeypatch.setattr(presets, "CATALOGUE", entries)
-    monkeypatch.setattr(presets, "PRESETS", tuple(entry.preset for entry in entries))
+    use_small_presets(monkeypatch)
 
 
 @pytest.fixture
-def tiny_presets(small_presets, monkeypatch):
+def tiny_presets(monkeypatch):
     """All presets with two convolutions for a network, where no test looks at the network.
 
     They compile in half the time of ``small_presets``.
     """
-
-    def build(channels, **options):
-        return Convolutions(channels, stride=Skip(channels=channels, **options).stride)
-
-    monkeypatch.setitem(NETWORKS, "skip", NETWORKS["skip"]._replace(build=build))
+    use_tiny_presets(monkeypatch)

@@ -44,6 +44,21 @@ FORBIDDEN = {
 # What a room of the application may not do; the library may do none of it.
 PRINTING = {"print", "input"}
 MAY_PRINT = {"files/checkpoint.py", "machine/cluster.py"}  # notes on stderr; the child's answer
+TESTS = pathlib.Path(__file__).parent
+# Files without a test file of their name, and where they are tested.
+TESTED_IN = {
+    "base.py": "test_loop.py",
+    "app/errors.py": "app/cli/test_request.py",
+    "app/cli/*.py": "app/cli/test_command.py",
+    "app/files/*.py": "app/cli/test_many.py",
+    "app/files/formats/base.py": "app/files/test_pictures.py",
+    "app/machine/device.py": "app/machine/test_cluster.py",
+    "app/recipe/*.py": "app/recipe/test_preset.py",
+    "app/recipe/methods/*.py": "app/recipe/test_preset.py",
+    "app/recipe/rules/*.py": "app/recipe/rules/test_rules.py",
+    "app/recipe/tasks/*.py": "app/cli/test_command.py",
+    "app/restore/*.py": "app/restore/test_run.py",
+}
 FILES = sorted(
     path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in ROOMS
 )
@@ -93,6 +108,19 @@ def calls(path: pathlib.Path) -> set[str]:
 def test_every_file_has_a_room():
     assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"} <= set(ROOMS)
     assert {app_room(path) for path in APP_FILES} == set(APP_ROOMS)
+
+
+def test_every_file_is_tested():
+    """In a file of its name in the same folder of the tests, or where the table says."""
+    assert all((TESTS / name).exists() for name in TESTED_IN.values())
+    untested = []
+    for path in FILES:
+        name = path.relative_to(PACKAGE)
+        elsewhere = {str(name), f"{name.parent}/*.py"} & TESTED_IN.keys()
+        own = TESTS / name.parent / f"test_{name.name}"
+        if path.stem not in ("__init__", "__main__") and not own.exists() and not elsewhere:
+            untested.append(str(name))
+    assert untested == []
 
 
 @pytest.mark.parametrize("path", LIBRARY_FILES, ids=name_of)

@@ -62,12 +62,7 @@ def test_a_part_of_the_picture_or_another_picture(pictures):
         (["--noise_from=grey.png"], "--noise_from=grey.png: has 1 channels, the picture has 3"),
         (["--noise_from=black.png"], "--noise_from=black.png: holds no noise that can be measured"),
         (["--noise_from=none.png"], "--noise_from=none.png"),
-        (["--noise_from=flat.png", "--sigma=5"], "--sigma=5.0: can't go with --noise_from"),
-        (["--noise_from=flat.png", "--noise=poisson"], "--noise=poisson: can't go with"),
         (["--noise_from=flat.png", "--preset=sure"], "which sure does not take"),
-        (["--strength=120"], "--strength=120.0: must be a percentage from 0 to 100"),
-        (["--strength=50", "--task=super_resolve"], "--strength=50.0: has no meaning for"),
-        (["--noise_from=flat.png", "--task=reconstruct"], "--noise_from=flat.png: has no meaning"),
     ],
 )
 def test_refusals_in_one_line(pictures, flags, words, capsys, tmp_path):

@@ -1,6 +1,7 @@
 """Several devices in a process, several processes on a machine."""
 
 import csv
+import pathlib
 import socket
 import subprocess
 import sys
@@ -14,18 +15,17 @@ from dip_jax.app.cli import command, many
 from dip_jax.app.errors import UserError
 from dip_jax.app.machine import device
 
-# The command with the small presets of conftest.py, in a process of its own.
+# The command with the tiny presets of conftest.py, in a process of its own.
 CODE = """
 import sys
+import pytest
 from dip_jax.app.cli import command
-from dip_jax.app.recipe import change, presets
+from tests.small import use_tiny_presets
 
-def small(preset):
-    return change(preset, options=dict(preset.network.options) | {"widths": (4,), "skip_widths": 4})
-
-presets.PRESETS = tuple(small(preset) for preset in presets.PRESETS[:1])
+use_tiny_presets(pytest.MonkeyPatch())
 sys.exit(command.main(sys.argv[1:]))
 """
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -96,6 +96,7 @@ def start(environment, *argv):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=ROOT,
         env=environment | {"JAX_PLATFORMS": "cpu"},
     )
 
@@ -109,17 +110,19 @@ def free_port():
 @pytest.mark.slow
 def test_two_processes_share_a_folder(photos, tmp_path, environment_in_haste):
     out = tmp_path / "out"
+    # In a cache of their own; the first compiles what the others find.
+    environment = environment_in_haste | {"XDG_CACHE_HOME": str(tmp_path)}
     flags = [f"--image={photos}", "--steps=3", f"--out={out}", "--backend=cpu"]
+    alone = start(environment, *flags[:2], f"--out={tmp_path / 'one'}", "--backend=cpu")
+    alone.communicate(timeout=300)
+    assert alone.returncode == 0
     flags += [f"--coordinator=127.0.0.1:{free_port()}", "--processes=2"]
-    both = [start(environment_in_haste, *flags, f"--process={index}") for index in (0, 1)]
+    both = [start(environment, *flags, f"--process={index}") for index in (0, 1)]
     texts = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert "process 0 of 2: 3 of them" in texts[0]
     assert "process 1 of 2: 2 of them" in texts[1]
     assert rows(out) == dict.fromkeys("abcde", "done")
-    alone = start(environment_in_haste, *flags[:2], f"--out={tmp_path / 'one'}", "--backend=cpu")
-    alone.communicate(timeout=300)
-    assert alone.returncode == 0
     assert pictures(out) == pictures(tmp_path / "one")
 
 

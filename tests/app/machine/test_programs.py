@@ -1,6 +1,5 @@
 """Traced programs on disk: who finds one traces nothing, and gets the same bits."""
 
-import os
 import subprocess
 import sys
 
@@ -101,14 +100,13 @@ def test_what_is_kept_gives_the_same_bits(folder, monkeypatch, fit):
 
 
 @pytest.mark.slow
-def test_another_process_traces_nothing(tmp_path):
+def test_another_process_traces_nothing(tmp_path, environment_in_haste):
     """The name is the same in processes of other hash seeds."""
     pictures = []
     for number, mode in enumerate(["traces", "hits"]):
         environment = {
-            **os.environ,
+            **environment_in_haste,
             "JAX_COMPILATION_CACHE_DIR": str(tmp_path),
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # in half the time
             "PYTHONHASHSEED": str(number),
         }
         command = [sys.executable, "-c", PROCESS, mode]

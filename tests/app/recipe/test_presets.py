@@ -84,3 +84,16 @@ def test_unknown_presets(name, task, words):
     with pytest.raises(UserError) as caught:
         find_preset(name, task)
     assert words in str(as_flag(caught.value))
+
+
+OWN = dict.fromkeys(p.network for p in PRESETS if (p.name, p.task.name) not in COUNTED)
+
+
+@pytest.mark.parametrize("network", OWN, ids=lambda network: str(network.options))
+def test_our_own_networks_can_be_built(network):
+    """At their full size, which other tests replace by small ones."""
+    generator = network.build(3)
+    z = jax.ShapeDtypeStruct((64, 64, 4), np.float32)
+    image, params = jax.eval_shape(generator.init_with_output, jax.random.key(0), z)
+    assert image.shape == (64, 64, 3)
+    assert set(params["params"]) == {*(f"level{scale}" for scale in range(5)), "out_conv"}

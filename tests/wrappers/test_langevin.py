@@ -10,6 +10,7 @@ import dip_jax
 from dip_jax.base import Algorithm, Info
 from dip_jax.compilation import jit
 from tests.toy import picture
+from tests.wrappers.script import script
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 
@@ -104,6 +105,12 @@ def test_posterior_takes_every_so_many_th_image_after_the_first_ones():
     np.testing.assert_allclose([mean for mean, _ in shown], means, rtol=1e-6)
     assert [samples for _, samples in shown] == [0, 0, 0, 1, 1, 2, 2, 3, 3]
     np.testing.assert_allclose(state.deviation, np.full((2, 3), np.std([1, 2, 6], ddof=1)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("burn_in", -1), ("every", 0)])
+def test_counts_of_samples_out_of_range_are_named(name, value):
+    with pytest.raises(ValueError, match=f"{name}={value}"):
+        dip_jax.posterior(script([1.0]), **{name: value})
 
 
 def test_one_sample_has_no_deviation():

@@ -1,0 +1,66 @@
+"""Maps of twice the size, and what is made of them without making them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax.compilation import jit
+from dip_jax.generators import convolution, doubling
+from tests.generators.common import data
+
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (1, 4, 3), (1, 1, 2)])
+def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
+    """Values, gradients, forward mode and curvature."""
+    x, v = jnp.asarray(data(*shape)), jnp.asarray(data(*shape, seed=1))
+
+    def plain(x):
+        return jnp.mean(doubling.upsample(x, "bilinear") ** 2, axis=(0, 1))
+
+    def summed(square):
+        return lambda x: jnp.sum(jnp.arange(1.0, shape[2] + 1) * square(x) ** 2)
+
+    def along(function):
+        return jit(lambda x, v: jax.jvp(function, (x,), (v,)))(x, v)
+
+    ours = doubling.doubled_square
+    for mine, theirs in zip(along(ours), along(plain), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    mine, theirs = (along(jax.grad(summed(f))) for f in (ours, plain))
+    np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(mine[1], theirs[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "method"), [("nearest", "nearest"), ("bilinear", "linear")])
+@pytest.mark.parametrize("shape", [(5, 7, 2), (1, 3, 2)])
+def test_upsample_equals_a_resize(kind, method, shape):
+    x = data(*shape)
+    expected = jax.image.resize(x, (2 * shape[0], 2 * shape[1], 2), method)
+    np.testing.assert_allclose(doubling.upsample(jnp.asarray(x), kind), expected, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("padding", convolution.PADDINGS)
+@pytest.mark.parametrize("kind", doubling.UPSAMPLINGS)
+@pytest.mark.parametrize("shape", [(5, 7, 3), (2, 1, 3), (1, 1, 3)])
+def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
+    """Values and gradients; also for a map of one pixel."""
+    x, kernel = data(*shape), data(3, 3, 3, 4, seed=1)
+
+    @jax.jit
+    def plain(x, kernel):
+        return convolution.convolve(doubling.upsample(x, kind), kernel, padding=padding)
+
+    @jax.jit
+    def folded(x, kernel):
+        return doubling.convolve_doubled(doubling.Doubled(x, kind), kernel, padding=padding)
+
+    expected, transpose = jax.vjp(plain, x, kernel)
+    result, folded_transpose = jax.vjp(folded, x, kernel)
+    cotangent = data(*expected.shape, seed=2)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    for ours, theirs in zip(folded_transpose(cotangent), transpose(cotangent), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=5e-5)

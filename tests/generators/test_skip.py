@@ -1,0 +1,166 @@
+"""The network with skip connections."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dip_jax.compilation import jit
+from dip_jax.generators import Skip
+from tests.generators.common import (
+    KEY,
+    ONE_SCALE,
+    SKIP,
+    Z,
+    check_biases_before_norms,
+    check_option_acts,
+    check_option_is_refused,
+    check_sigmoid_is_the_last_step,
+    check_sizes,
+    data,
+    image_of,
+    params_of,
+)
+
+pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "zero"},
+        {"activation": "elu", "bias": False},
+        {"activation": "swish", "channels": 1},
+        {"dtype": "bfloat16"},
+    ],
+)
+def test_every_option_acts(options):
+    check_option_acts(Skip, options, ONE_SCALE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"widths_up": (2, 3)},
+        {"skip_widths": (0, 3)},
+        {"kernel_down": (5, 1), "kernel_up": (1, 5), "kernel_skip": 3},
+        {"upsampling": ("nearest", "bilinear")},
+        {"downsampling": ("average", "max")},
+        {"downsampling": ("stride", "lanczos2"), "conv1x1_up": False},
+    ],
+)
+def test_every_option_of_single_scales_acts(options):
+    check_option_acts(Skip, options)
+
+
+@pytest.mark.slow
+def test_sigmoid_is_the_last_step():
+    check_sigmoid_is_the_last_step(Skip, ONE_SCALE)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"padding": "same"}, ["padding='same'", "'zero'", "'reflect'"]),
+        ({"upsampling": "cubic"}, ["upsampling='cubic'", "'nearest'"]),
+        ({"upsampling": ("nearest",)}, ["upsampling=", "tuple of 2"]),
+        ({"downsampling": ("max", "min")}, ["downsampling='min'", "'lanczos2'"]),
+        ({"activation": "gelu"}, ["activation='gelu'", "'leaky_relu'"]),
+        ({"dtype": "float16"}, ["dtype='float16'", "'bfloat16'"]),
+        ({"kernel_up": 4}, ["kernel_up=4", "odd"]),
+        ({"kernel_skip": 0}, ["kernel_skip=0", "odd"]),
+        ({"skip_widths": -1}, ["skip_widths=-1", "at least 0"]),
+        ({"skip_widths": [4, 4]}, ["skip_widths=[4, 4]", "tuple"]),
+        ({"widths": ()}, ["widths=()", "tuple"]),
+        ({"widths_up": 4}, ["widths_up=4", "tuple of 2"]),
+        ({"channels": 0}, ["channels=0", "at least 1"]),
+    ],
+)
+def test_invalid_option_says_what_is_allowed(options, words):
+    check_option_is_refused(Skip, options, words)
+
+
+def test_input_of_wrong_size_says_the_stride():
+    check_sizes(Skip, stride=4)
+
+
+@pytest.mark.slow
+def test_biases_before_norms_are_left_alone():
+    check_biases_before_norms(Skip, "level./(skip|down|deep|up|mix)_conv")
+
+
+def test_same_key_same_parameters_other_key_others():
+    init = jit(Skip(widths=(4,), skip_widths=0).init)
+    one, same, other = (init(jax.random.key(seed), Z)["params"] for seed in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, one, same)
+    layers = ("down_conv", "deep_conv", "up_conv", "mix_conv")
+    kernels = [p["level0"][name]["kernel"] for p in (one, other) for name in layers]
+    draws = [float(kernel[0, 0, 0, 0] * kernel[..., 0].size ** 0.5) for kernel in kernels]
+    assert len(set(draws)) == len(draws)  # every layer and every key has its own
+
+
+def test_parameters_are_named_by_level_and_layer():
+    net = Skip(widths=(4, 5), downsampling="lanczos2", skip_widths=(0, 2))
+    params = jax.eval_shape(net.init, KEY, Z)["params"]
+    assert set(params) == {"level0", "level1", "out_conv"}
+    assert params["level0"]["down_conv"]["kernel"].shape == (3, 3, 2, 4)
+    assert params["level1"]["down_lanczos"]["kernel"].shape == (8, 8, 5, 5)
+    assert params["level0"]["up_conv"]["kernel"].shape == (3, 3, 5, 4)
+    assert "skip_conv" not in params["level0"]
+    assert params["level1"]["skip_conv"]["kernel"].shape == (1, 1, 4, 2)
+
+
+@pytest.mark.slow
+def test_coarsest_map_may_be_one_pixel():
+    assert np.isfinite(image_of(Skip(**SKIP), Z[:4, :4])).all()
+
+
+def test_input_of_integers_is_refused():
+    with pytest.raises(ValueError, match="z holds int32: must be floating"):
+        jax.eval_shape(Skip(**SKIP).init, KEY, jnp.zeros((16, 8, 2), jnp.int32))
+
+
+def test_generators_are_hashable_descriptions():
+    assert hash(Skip(**SKIP)) == hash(Skip(**SKIP))
+    assert Skip(**SKIP) == Skip(**SKIP) != Skip(**SKIP, padding="zero")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_half_precision_is_near_and_gives_float32(backend, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    z, y = data(16, 16, 2), data(16, 16, 3, seed=1)
+    whole, half = Skip(**ONE_SCALE), Skip(**ONE_SCALE, dtype="bfloat16")
+    params = jit(whole.init)(KEY, z)
+    drawn = jax.eval_shape(half.init, KEY, z)
+    assert {leaf.dtype for leaf in jax.tree.leaves(drawn)} == {jnp.dtype("float32")}
+
+    def image_and_gradient(net):
+        def loss(params):
+            image = net.apply(params, z)
+            return jnp.mean((image - y) ** 2), image
+
+        (_, image), gradient = jit(jax.value_and_grad(loss, has_aux=True))(params)
+        return image, gradient["params"]["out_conv"]["kernel"]
+
+    for ours, expected in zip(image_and_gradient(half), image_and_gradient(whole), strict=True):
+        assert ours.dtype == jnp.float32
+        error = np.abs(ours - expected).max()
+        assert 0 < error < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_image_is_of_the_inputs_type(dtype, backend, monkeypatch):
+    """Whatever the parameters': all maps are."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    with jax.enable_x64(dtype == "float64"):
+        params = params_of(Skip(**SKIP))
+        program = jax.make_jaxpr(Skip(**SKIP).apply)(params, jnp.zeros(Z.shape, dtype))
+        assert program.out_avals[0].dtype == dtype
+        maps = set(re.findall(r"\b(\w+)\[16,8,\d+\]", str(program)))
+    assert maps - {"bool"} == ({"bf16", "f32"} if dtype == "bfloat16" else {f"f{dtype[5:]}"})

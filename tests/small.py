@@ -1,0 +1,44 @@
+"""The presets made small, here and in processes of their own."""
+
+from dip_jax import Skip
+from dip_jax.app.recipe import NETWORKS, ByHoles, presets
+from tests.toy import Convolutions
+
+
+def use_small_presets(patch):
+    """Gives all presets one scale of width 4."""
+    entries = tuple(entry._replace(preset=_shrink(entry.preset)) for entry in presets.CATALOGUE)
+    patch.setattr(presets, "CATALOGUE", entries)
+    patch.setattr(presets, "PRESETS", tuple(entry.preset for entry in entries))
+
+
+def use_tiny_presets(patch):
+    """Gives all presets two convolutions for a network."""
+    use_small_presets(patch)
+    patch.setitem(NETWORKS, "skip", NETWORKS["skip"]._replace(build=_build))
+
+
+def _build(channels, **options):
+    return Convolutions(channels, stride=Skip(channels=channels, **options).stride)
+
+
+def _shrink(preset):
+    network = preset.network.replace(options=_narrow(preset.network.options))
+    return preset.replace(network=network, method=_shallow(preset.method))
+
+
+def _narrow(options):
+    values = dict(options)
+    if "widths" in values:
+        values["widths"] = (4,)
+    if isinstance(values.get("skip_widths"), tuple):
+        values["skip_widths"] = values["skip_widths"][-1:]
+    elif "skip_widths" in values:
+        values["skip_widths"] = min(values["skip_widths"], 4)
+    return tuple(values.items())
+
+
+def _shallow(method):
+    if isinstance(method, ByHoles):
+        return method.replace(areas=_shallow(method.areas))
+    return method.replace(depth=4) if getattr(method, "depth", 0) > 4 else method
