@@ -209,7 +209,7 @@ def help_text() -> str:
         holds = ""
         if default is True:
             holds = f" [on; --no{name} for off]"
-        elif default not in (None, False):
+        elif default is not None and default is not False:
             holds = f" [{default}]"
         lines.append(f"  --{name}{value}")
         lines.append(textwrap.indent(textwrap.fill(text + holds, 80), " " * 6))
