@@ -21,6 +21,7 @@ _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than a sli
 _FLOOR = 1.35  # plateau up to which there is a floor of noise
 _CAMERA_FLOOR = 1.7  # the same, of weak noise as correlated as a camera's
 _JUMP = 1.5  # of the measured deviation, from which it is texture
+_SAME = 1.25  # spread of strong noise, up to which it need not have light tails
 _ALIKE = 1.4  # spread up to which what all parts of a picture have is noise
 
 
@@ -102,7 +103,8 @@ def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:
     strong = found.level > _STRONG
     floor = found.plateau <= (_CAMERA_FLOOR if camera and not strong else _FLOOR)
     trusted = (floor and found.correlation <= _TEXTURED) or found.spread <= _ALIKE
-    return not trusted or (strong and found.excess > _UNCLEAR)
+    doubtful = strong and found.excess > _UNCLEAR and found.spread > _SAME
+    return doubtful or not trusted
 
 
 def _guess(y: np.ndarray, most: float, evidence: str) -> Verdict:

@@ -26,6 +26,7 @@ _EVEN = 1.3  # plateau up to which blocks hold noise and little else
 _LIGHT = 0.4  # excess, likewise
 TEXTURE = 0.6  # excess from which blocks hold more texture than noise
 _LEAST_CLASSES = 3  # of brightness, for the spread
+_LEAST_EVEN = 2  # of these, to leave the others out of it
 _MOST_JUMP = 2.0  # in deviation, besides that of photons: what gamma curves do to cameras' noise
 _DARK = 0.05  # in brightness: below, black may be cut, and the noise with it
 _CUT = (0.02, 0.3)  # share of clipped pixels in a block; the second if the first leaves too few
@@ -227,7 +228,7 @@ def _measure_spread(found: list[_Class], variance: np.ndarray, even: int) -> flo
     """Returns :attr:`Spectrum.spread`, without what is texture if ``even`` classes hold none."""
     if len(found) < _LEAST_CLASSES:
         return np.inf
-    if even < _LEAST_CLASSES:
+    if even < _LEAST_EVEN:
         variance = np.array([one.variance for one in found])
     deviation = np.sqrt(variance.mean(axis=1))
     return float(deviation.max() / deviation.min())
@@ -303,13 +304,22 @@ def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
     variance = spectrum.variance
     if not correlated:
         variance = np.sqrt(variance * spectrum.fine)
-    deviations = [np.interp(nodes, spectrum.brightness, np.sqrt(channel)) for channel in variance.T]
+    deviations = [
+        np.sqrt(_extrapolate(nodes, spectrum.brightness, channel)) for channel in variance.T
+    ]
     return NoiseModel(
         "measured",
         float(255 * np.sqrt(variance.mean())),
         deviation=np.stack(deviations, axis=1).astype(np.float32),
         kernel=_make_kernel(spectrum.power) if correlated else None,
     )
+
+
+def _extrapolate(nodes: np.ndarray, brightness: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Interpolates the variance; beyond the brightest class, it goes on rising as photons' does."""
+    rise = (variance[-1] - variance[0]) / max(brightness[-1] - brightness[0], _DARK)
+    beyond = np.maximum(nodes - brightness[-1], 0)
+    return np.interp(nodes, brightness, variance) + max(rise, 0) * beyond
 
 
 def measure_noise(flat: np.ndarray) -> NoiseModel:
