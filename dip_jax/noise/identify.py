@@ -111,7 +111,7 @@ def _guess(y: np.ndarray, most: float, evidence: str) -> Verdict:
     """Takes noise of unknown kind for white, up to level ``most``, and little of it for none."""
     noise = estimate_noise(y, "gaussian")
     noise = noise._replace(level=min(noise.level, most))
-    if noise.level < _LEAST:
+    if noise.level < _FAINT:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     return Verdict("unknown", noise, evidence)
 
