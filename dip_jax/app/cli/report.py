@@ -175,7 +175,7 @@ _VERDICTS = {
     "all the same, --task=reconstruct removes JPEG artefacts)",
     "white": "noise: white, sigma {level:.1f} of 255",
     "signal-dependent": "noise: depends on the brightness",
-    "correlated": "noise: correlated between pixels, as a camera's",
+    "correlated": "noise: correlated between pixels or colours, as in photographs and JPEG files",
     "impulses": "noise: impulses; they were filled as unknown pixels",
     "unknown": "noise: taken for white, sigma {level:.1f} of 255",
 }
@@ -194,6 +194,8 @@ def _noise_record(noise: NoiseModel | None) -> dict[str, Any] | None:
 
 def _describe_noise(noise: NoiseModel, *, estimated: bool) -> str:
     name = LEVELS.get(noise.kind, "sigma")
+    if noise.kind == "measured" and not estimated:
+        return f"noise: measured where --noise_from says, level {noise.level:.1f} of 255"
     origin = f"estimated; --{name} sets it" if estimated else "as given"
     where = "white" if noise.kind == "poisson" else "black and white"
     clipped = f", clipped at {where}" if noise.clipped else ""
