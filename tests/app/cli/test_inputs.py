@@ -71,3 +71,11 @@ def test_refusals_in_one_line(pictures, flags, words, capsys, tmp_path):
     assert words in captured
     assert captured.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_run_says_where_the_noise_was_measured(pictures, tiny_presets, capsys):
+    assert command.main(["p.png", "q.png", "--noise_from=0,0,64,64", "--steps=2"]) == 0
+    out = capsys.readouterr().out
+    assert "noise: measured where --noise_from says, level 1" in out
+    assert "as given" not in out
