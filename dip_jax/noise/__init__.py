@@ -6,7 +6,7 @@ from dip_jax.noise.coloring import color, kernel_transfer
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.identify import Verdict, identify_noise
 from dip_jax.noise.impulses import find_impulses
-from dip_jax.noise.measure import Spectrum, measure_noise, measure_spectrum, model_noise
+from dip_jax.noise.measure import measure_noise, model_noise
 from dip_jax.noise.model import (
     LEVELS,
     NoiseModel,
@@ -17,6 +17,7 @@ from dip_jax.noise.model import (
     smooth,
     where_model_holds,
 )
+from dip_jax.noise.spectrum import Spectrum, measure_spectrum
 from dip_jax.noise.splitting import (
     fill_held_out,
     fill_smoothly,

@@ -6,8 +6,9 @@ import numpy as np
 
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.impulses import find_impulses
-from dip_jax.noise.measure import TEXTURE, Spectrum, measure_spectrum, model_noise
+from dip_jax.noise.measure import model_noise
 from dip_jax.noise.model import NoiseModel
+from dip_jax.noise.spectrum import TEXTURE, Spectrum, measure_spectrum
 
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail

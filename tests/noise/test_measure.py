@@ -1,34 +1,13 @@
-"""Noise measured in one picture: level, correlation, brightness, texture."""
+"""The model of noise that was measured in one picture."""
 
 import jax
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
 from dip_jax.noise.coloring import color
-from dip_jax.noise.measure import measure_spectrum, model_noise
-
-RNG = np.random.default_rng(0)
-ROWS, COLUMNS = np.mgrid[0:160, 0:160] / 160
-CLEAN = np.stack([0.2 + 0.6 * COLUMNS, 0.3 + 0.4 * ROWS, 0.5 + 0.2 * COLUMNS], axis=2)
-CLEAN[40:90, 30:120] -= 0.15  # with edges
-
-
-def noise(kind):
-    white = RNG.standard_normal(CLEAN.shape)
-    if kind == "filtered":
-        soft = gaussian_filter(white, (0.8, 0.8, 0))
-        white = soft / soft.std()
-    return white
-
-
-@pytest.mark.parametrize(("kind", "least", "most"), [("white", 0, 0.15), ("filtered", 0.55, 0.8)])
-@pytest.mark.parametrize("sigma", [4, 15])
-def test_level_and_correlation(kind, least, most, sigma):
-    found = measure_spectrum(np.clip(CLEAN + sigma / 255 * noise(kind), 0, 1))
-    assert found.level == pytest.approx(sigma, rel=0.15)
-    assert least < found.correlation < most
-    assert found.excess < 0.2
+from dip_jax.noise.measure import model_noise
+from dip_jax.noise.spectrum import measure_spectrum
+from tests.noise.scene import CLEAN, RNG, noise
 
 
 def test_the_level_follows_the_brightness():
@@ -59,15 +38,10 @@ def test_noise_that_all_channels_share_stays_shared():
     assert r > 0.9
 
 
-def test_leaves_that_hide_each_other_are_no_noise():
-    picture = np.zeros((160, 160, 1))
-    for _ in range(400):
-        row, column, size = RNG.integers(-30, 160), RNG.integers(-30, 160), RNG.integers(9, 50)
-        picture[max(row, 0) : row + size, max(column, 0) : column + size] = RNG.random()
-    assert measure_spectrum(0.9 * picture + 0.1 * ROWS[..., None]).level < 0.5
-
-
-def test_too_small_or_flat_pictures_tell_nothing():
-    assert measure_spectrum(np.zeros((100, 100, 3))) is None
-    assert measure_spectrum(RNG.random((30, 40, 1))) is None
-    assert measure_spectrum(RNG.random((5, 400, 3))) is None
+def test_beyond_the_brightest_class_the_noise_of_photons_goes_on_rising():
+    found = measure_spectrum(0.5 * CLEAN + np.sqrt(0.002 * CLEAN) * noise("white"))
+    deviation = np.asarray(model_noise(found, correlated=False).deviation).mean(axis=1)
+    brightest = round(32 * found.brightness[-1])
+    assert deviation[-1] > 1.15 * deviation[brightest]
+    flat = model_noise(measure_spectrum(0.5 * CLEAN + 0.03 * noise("white")), correlated=False)
+    assert flat.deviation[-1].mean() < 1.25 * flat.deviation[brightest].mean()

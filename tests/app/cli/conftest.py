@@ -3,6 +3,7 @@ import pytest
 
 from dip_jax.app.cli import command, picture
 from dip_jax.app.files import write_picture
+from dip_jax.app.restore import Restoration
 
 
 @pytest.fixture
@@ -35,3 +36,16 @@ def refused(tmp_path, capsys, monkeypatch):
         return captured.err
 
     return refusal
+
+
+@pytest.fixture
+def shifted(monkeypatch):
+    """No fit: the picture itself, in which the first row tells that something was done."""
+
+    def without_fit(observed, *, preset, **options):
+        image = observed.copy()
+        image[0] = 0.25
+        trace = {"loss": np.zeros(0, np.float32)}
+        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
+
+    monkeypatch.setattr(picture, "restore", without_fit)

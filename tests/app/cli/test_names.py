@@ -7,20 +7,8 @@ from PIL import Image
 from dip_jax.app.cli import command, picture
 from dip_jax.app.errors import FitError
 from dip_jax.app.files.results import FILES
-from dip_jax.app.restore import Restoration
 
-
-@pytest.fixture(autouse=True)
-def shifted(monkeypatch):
-    """No fit: the picture itself, in which the first row tells that something was done."""
-
-    def without_fit(observed, *, preset, **options):
-        image = observed.copy()
-        image[0] = 0.25
-        trace = {"loss": np.zeros(0, np.float32)}
-        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
-
-    monkeypatch.setattr(picture, "restore", without_fit)
+pytestmark = pytest.mark.usefixtures("shifted")
 
 
 @pytest.fixture

@@ -13,20 +13,8 @@ from dip_jax.app.cli.target import names_file
 from dip_jax.app.files.formats import PNG, format_of_suffix
 from dip_jax.app.files.pictures import Origin, read_picture, write_picture
 from dip_jax.app.files.scale import Scale
-from dip_jax.app.restore import Restoration
 
-
-@pytest.fixture(autouse=True)
-def shifted(monkeypatch):
-    """No fit: the picture itself, in which the first row tells that something was done."""
-
-    def without_fit(observed, *, preset, **options):
-        image = observed.copy()
-        image[0] = 0.25
-        trace = {"loss": np.zeros(0, np.float32)}
-        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
-
-    monkeypatch.setattr(picture, "restore", without_fit)
+pytestmark = pytest.mark.usefixtures("shifted")
 
 
 def run(capsys, *argv):
