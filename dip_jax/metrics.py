@@ -1,4 +1,4 @@
-"""Image metrics that dm_pix lacks: PSNR of a region or of the luma, total variation."""
+"""Image metrics that dm_pix lacks: PSNR of a region, of the luma or at 8 bits, total variation."""
 
 import dm_pix
 import jax.numpy as jnp
@@ -40,6 +40,47 @@ def psnr_luma(image: Image, reference: Image, border: int = 4) -> Scalar:
         border = 0
     inner = slice(border, -border or None)
     return psnr(luma(image)[inner, inner], luma(reference)[inner, inner])
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """Rounds floats in [0, 1], any shape, to uint8; values outside are clipped.
+
+    Raises:
+      ValueError: if a value is NaN, or the array holds integers.
+    """
+    if np.issubdtype(image.dtype, np.integer) or np.isnan(image).any():
+        raise ValueError(f"expected floats in [0, 1] without NaN, got {image.dtype}")
+    image = np.asarray(image, np.float64)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
+    """Returns the PSNR in dB of two pictures as 8-bit files hold them.
+
+    Equals scikit-image's ``peak_signal_noise_ratio`` of the files, with data range 255: the mean
+    is over all pixels and channels. Two equal files have infinity.
+
+    Args:
+      image: floats in [0, 1], any shape; values outside are clipped.
+      reference: the true picture, of the same shape.
+
+    Raises:
+      ValueError: if the shapes differ, a value is NaN, or an array holds integers.
+    """
+    if image.shape != reference.shape:
+        raise ValueError(
+            f"expected two pictures of one shape, got {image.shape}, {reference.shape}"
+        )
+    difference = np.subtract(to_uint8(image), to_uint8(reference), dtype=np.float64)
+    error = float(np.mean(difference**2))
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def psnr_full_depth(image: np.ndarray, reference: np.ndarray) -> float:
+    """Returns the same without rounding: the PSNR of float pictures, clipped to [0, 1]."""
+    difference = np.clip(np.asarray(image, np.float64), 0, 1) - reference
+    error = float(np.mean(difference**2))
+    return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
 def total_variation(image: Image, beta: float = 0.5) -> Scalar:

@@ -6,7 +6,7 @@ from skimage import color
 from skimage import metrics as skimage_metrics
 
 from dip_jax import metrics
-from dip_jax.metrics import rank_correlation
+from dip_jax.metrics import psnr_8_bit, psnr_full_depth, rank_correlation, to_uint8
 from tests.toy import picture
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
@@ -58,3 +58,32 @@ def test_rank_correlation_is_of_blocks():
     assert rank_correlation(1 - scale, image, reference) < -0.95
     assert rank_correlation(np.ones((64, 64)), image, reference) == 0
     assert abs(rank_correlation(scale[:5, :60], image[:5, :60], reference[:5, :60])) <= 1
+
+
+def test_to_uint8_rounds_and_clips():
+    values = np.array([-1, 0, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1, 2, np.inf])
+    np.testing.assert_array_equal(to_uint8(values), [0, 0, 0, 1, 255, 255, 255, 255])
+    steps = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(to_uint8(steps / np.float32(255)), steps)
+    with pytest.raises(ValueError, match="uint8"):
+        to_uint8(steps)
+
+
+def test_psnr_at_8_bits_equals_scikit_image():
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 20, 24, 3))
+    expected = skimage_metrics.peak_signal_noise_ratio(to_uint8(a), to_uint8(b), data_range=255)
+    assert psnr_8_bit(b, a) == pytest.approx(expected, abs=1e-9)
+    assert psnr_8_bit(a, a + 0.1 / 255 * (a < 0.5)) > 55
+    assert psnr_8_bit(a, to_uint8(a) / 255) == np.inf
+    with pytest.raises(ValueError, match="one shape"):
+        psnr_8_bit(a, a[:1])
+
+
+def test_psnr_at_full_depth_rounds_nothing():
+    a = np.random.default_rng(0).random((20, 24, 3))
+    error = 0.1 / 255
+    assert psnr_full_depth(a, a) == np.inf
+    assert psnr_full_depth(a, a + error) == pytest.approx(-20 * np.log10(error))
+    ones = np.ones((4, 4, 1))
+    assert psnr_full_depth(ones + 1, ones) == np.inf  # clipped

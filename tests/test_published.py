@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from dip_jax import damage, metrics
-from dip_jax.app.files import psnr_8_bit, read_picture
+from dip_jax.app.files import read_picture
 from dip_jax.app.files.masks import Marks, find_mask
 from dip_jax.app.recipe import degrade
+from dip_jax.metrics import psnr_8_bit
 
 
 @pytest.mark.parametrize(

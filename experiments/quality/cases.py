@@ -16,9 +16,10 @@ import numpy as np
 from absl import flags
 
 from dip_jax.app import UserError
-from dip_jax.app.files import comparison, psnr_8_bit, write_picture
+from dip_jax.app.files import comparison, write_picture
 from dip_jax.app.machine import choose_device
 from dip_jax.damage import add_noise
+from dip_jax.metrics import psnr_8_bit
 from experiments.pictures import crop_centre
 from experiments.program import Table, define_common, publish, run_program
 from experiments.quality.denoisers import check_method, denoise

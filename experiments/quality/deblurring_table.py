@@ -27,9 +27,9 @@ import numpy as np
 from absl import flags
 
 from dip_jax.app import UserError
-from dip_jax.app.files import psnr_8_bit
 from dip_jax.app.machine import choose_device
 from dip_jax.damage import add_noise, blur
+from dip_jax.metrics import psnr_8_bit
 from dip_jax.operators import named_kernel
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, require, run_program

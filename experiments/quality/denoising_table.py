@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from dip_jax.app.files import psnr_8_bit, read_picture
+from dip_jax.app.files import read_picture
 from dip_jax.app.machine import choose_device
 from dip_jax.damage import add_noise, add_poisson_noise
+from dip_jax.metrics import psnr_8_bit
 from experiments.pictures import crop_centre
 from experiments.program import Table, parse_integers, publish, run_program
 from experiments.quality.denoisers import CLASSICAL, check_method, denoise

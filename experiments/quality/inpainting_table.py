@@ -24,8 +24,9 @@ import numpy as np
 from absl import flags
 
 from dip_jax.app import UserError
-from dip_jax.app.files import psnr_8_bit, read_picture
+from dip_jax.app.files import read_picture
 from dip_jax.app.machine import choose_device
+from dip_jax.metrics import psnr_8_bit
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, run_program
 from experiments.quality.grid import Row

@@ -35,9 +35,9 @@ import numpy as np
 from absl import flags
 
 from dip_jax.app import UserError
-from dip_jax.app.files import psnr_8_bit
 from dip_jax.app.machine import choose_device
 from dip_jax.app.recipe import Preset, change, find_preset
+from dip_jax.metrics import psnr_8_bit
 from dip_jax.noise import LEVELS, NoiseModel
 from experiments.program import Table, publish, run_program
 from experiments.quality.denoising_table import PICTURES, load_pair

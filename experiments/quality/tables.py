@@ -13,9 +13,8 @@ from absl import flags
 
 import dip_jax
 from dip_jax.app import Restoration, UserError, recipe, restore
-from dip_jax.app.files import to_uint8
 from dip_jax.app.recipe import Preset
-from dip_jax.metrics import rank_correlation
+from dip_jax.metrics import rank_correlation, to_uint8
 from experiments.program import define_backend
 from experiments.quality.grid import Row, fill
 

@@ -14,10 +14,11 @@ import dip_jax
 from dip_jax.app.cli.inputs import Inputs
 from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import printable
-from dip_jax.app.files import Origin, psnr_8_bit, psnr_full_depth
+from dip_jax.app.files import Origin
 from dip_jax.app.files.trace import final_values
 from dip_jax.app.recipe import AUTO, RULES, TaskSpec
 from dip_jax.app.restore import Restoration
+from dip_jax.metrics import psnr_8_bit, psnr_full_depth
 from dip_jax.noise import LEVELS, NoiseModel, Verdict
 
 LUMA_BORDER = 4

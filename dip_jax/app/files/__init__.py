@@ -7,10 +7,7 @@ from dip_jax.app.files.masks import Marks, find_mask
 from dip_jax.app.files.pictures import (
     ORIGIN,
     Origin,
-    psnr_8_bit,
-    psnr_full_depth,
     read_picture,
-    to_uint8,
     write_picture,
 )
 from dip_jax.app.files.sheet import comparison
@@ -23,10 +20,7 @@ __all__ = [
     "Origin",
     "comparison",
     "find_mask",
-    "psnr_8_bit",
-    "psnr_full_depth",
     "read_picture",
     "replacing",
-    "to_uint8",
     "write_picture",
 ]

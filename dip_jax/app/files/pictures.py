@@ -159,35 +159,6 @@ def shown_channels(image: np.ndarray) -> np.ndarray:
     return image.mean(axis=2, keepdims=True) if image.shape[2] == 2 else image[:, :, :3]
 
 
-def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Rounds floats in [0, 1], any shape, to uint8; values outside are clipped.
-
-    Raises:
-      ValueError: if a value is NaN, or the array holds integers.
-    """
-    if np.issubdtype(image.dtype, np.integer) or np.isnan(image).any():
-        raise ValueError(f"expected floats in [0, 1] without NaN, got {image.dtype}")
-    image = np.asarray(image, np.float64)
-    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-
-
-def psnr_8_bit(image: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the PSNR in dB of the pictures as 8-bit files, over all pixels and channels."""
-    from skimage.metrics import peak_signal_noise_ratio  # a second to import
-
-    a, b = to_uint8(image), to_uint8(reference)
-    if np.array_equal(a, b):
-        return float("inf")
-    return float(peak_signal_noise_ratio(b, a, data_range=255))
-
-
-def psnr_full_depth(image: np.ndarray, reference: np.ndarray) -> float:
-    """Returns the PSNR in dB of pictures in [0, 1], with nothing rounded; as :func:`psnr_8_bit`."""
-    differences = np.clip(np.asarray(image, np.float64), 0, 1) - reference
-    error = float(np.mean(differences**2))
-    return float("inf") if error == 0 else -10 * float(np.log10(error))
-
-
 def write_picture(
     path: StrPath,
     image: np.ndarray,

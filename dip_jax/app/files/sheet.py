@@ -5,7 +5,8 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dip_jax.app.files.pictures import shown_channels, to_uint8
+from dip_jax.app.files.pictures import shown_channels
+from dip_jax.metrics import to_uint8
 
 _GAP = 8  # white pixels around each panel
 _MIN_WIDTH = 192  # narrower panels are enlarged, for their labels' sake

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from dip_jax.app.files.pictures import to_uint8
+from dip_jax.metrics import to_uint8
 
 
 def demonstration_picture() -> np.ndarray:

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.pictures import read_picture, to_uint8, write_picture
+from dip_jax.app.files.pictures import read_picture, write_picture
+from dip_jax.metrics import to_uint8
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 20), np.uint8)
@@ -292,12 +293,3 @@ def test_write_picture_refuses_what_it_cannot_keep(tmp_path):
     with pytest.raises(ValueError, match="match"):
         write_picture(path, np.zeros((4, 4, 1)), np.zeros((5, 4), np.uint8))
     assert not list(tmp_path.iterdir())
-
-
-def test_to_uint8_rounds_and_clips():
-    values = np.array([-1, 0, 0.4 / 255, 0.6 / 255, 254.6 / 255, 1, 2, np.inf])
-    np.testing.assert_array_equal(to_uint8(values), [0, 0, 0, 1, 255, 255, 255, 255])
-    steps = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(to_uint8(steps / np.float32(255)), steps)
-    with pytest.raises(ValueError, match="uint8"):
-        to_uint8(steps)

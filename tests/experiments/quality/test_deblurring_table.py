@@ -5,8 +5,9 @@ import csv
 import numpy as np
 import pytest
 
+from dip_jax.metrics import psnr_8_bit
+
 pytest.importorskip("skimage")
-from dip_jax.app.files import psnr_8_bit
 from experiments.quality import deblurring_table
 
 

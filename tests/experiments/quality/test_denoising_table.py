@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dip_jax.app import UserError
-from dip_jax.app.files import psnr_8_bit, write_picture
+from dip_jax.app.files import write_picture
+from dip_jax.metrics import psnr_8_bit
 from experiments.quality import denoisers, denoising_table
 from experiments.quality.denoising_table import PICTURES, load_pair
 

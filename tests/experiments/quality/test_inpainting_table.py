@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from dip_jax.app.files import psnr_8_bit, write_picture
+from dip_jax.app.files import write_picture
+from dip_jax.metrics import psnr_8_bit
 from experiments.quality import inpainting_table
 
 

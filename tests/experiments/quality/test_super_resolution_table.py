@@ -5,8 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from dip_jax.app.files import psnr_8_bit, write_picture
+from dip_jax.app.files import write_picture
 from dip_jax.app.recipe.degrade import enlarge
+from dip_jax.metrics import psnr_8_bit
 from experiments.quality import super_resolution_table
 
 
