@@ -3,7 +3,7 @@ import pytest
 
 from dip_jax.app.cli import command, picture
 from dip_jax.app.files import write_picture
-from dip_jax.app.restore import Restoration
+from tests.app.common import unfitted
 
 
 @pytest.fixture
@@ -45,7 +45,6 @@ def shifted(monkeypatch):
     def without_fit(observed, *, preset, **options):
         image = observed.copy()
         image[0] = 0.25
-        trace = {"loss": np.zeros(0, np.float32)}
-        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
+        return unfitted(image, preset)
 
     monkeypatch.setattr(picture, "restore", without_fit)

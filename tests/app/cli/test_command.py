@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from dip_jax.app import restore as restore_arrays
-from dip_jax.app.cli import command, one, picture
+from dip_jax.app.cli import one, picture
 from dip_jax.app.errors import FitError
 from dip_jax.app.files.results import FILES
 from dip_jax.app.recipe import NETWORKS, PRESETS, TASKS
 from dip_jax.app.restore import fit
+from tests.app.common import run
 
 
 def smooth(height=20, width=27, channels=3):
@@ -42,12 +43,6 @@ def half_mask(tmp_path, height=20, width=27):
     mask = np.full((height, width, 1), 255, np.uint8)
     mask[5:9, 4:20] = 0
     return save(tmp_path / "mask.png", mask)
-
-
-def run(capsys, *argv):
-    code = command.main(list(argv))
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def results(folder):

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from dip_jax.app.files.checkpoint import FOLDER
+from tests.app.common import contents
 
 KILLS = int(os.environ.get("DIP_JAX_KILLS", "2"))
 # The command with a tiny network, in a process of its own.
@@ -45,15 +46,6 @@ def start(environment, *argv):
         cwd=ROOT,
         env=environment,
     )
-
-
-def contents(out):
-    """All that a run leaves, but for dates and times."""
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in ("run.json", "summary.csv", "summary.md")
-    }
 
 
 def finish(environment, *argv):

@@ -18,6 +18,7 @@ from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.results import FILES
 from dip_jax.app.files.summary import write_summary
 from dip_jax.app.restore import fit as fitting
+from tests.app.common import contents, run
 
 
 @pytest.fixture(autouse=True)
@@ -41,24 +42,9 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def run(capsys, *argv):
-    code = command.main(list(argv))
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def rows(out):
     with (out / "summary.csv").open(encoding="utf-8") as file:
         return {row["picture"]: row for row in csv.DictReader(file)}
-
-
-def contents(out):
-    """All that a run leaves, but for dates and times."""
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file() and path.name not in ("run.json", "summary.csv", "summary.md")
-    }
 
 
 @pytest.mark.slow

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app.cli import command, picture
+from dip_jax.app.cli import picture
 from dip_jax.app.errors import FitError
 from dip_jax.app.files.results import FILES
+from tests.app.common import run
 
 pytestmark = pytest.mark.usefixtures("shifted")
 
@@ -22,12 +23,6 @@ def photos(tmp_path, monkeypatch):
 def save(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((20, 27, 3), 99, np.uint8)).save(path)
-
-
-def run(capsys, *argv):
-    code = command.main([str(argument) for argument in argv])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def files(folder):

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from dip_jax.app import restore
-from dip_jax.app.cli import command, picture
+from dip_jax.app.cli import picture
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.tasks import Denoise
-from dip_jax.app.restore import Restoration
 from dip_jax.damage import add_noise
 from dip_jax.operators import Crop
+from tests.app.common import run, unfitted
 
 RNG = np.random.default_rng(0)
 
@@ -32,17 +32,10 @@ def asked(monkeypatch):
         asked.update(options, observed=observed, part=part)
         image = (observed if part is None else part(observed)).copy()
         image = image.repeat(preset.task.factor, 0).repeat(preset.task.factor, 1)
-        trace = {"loss": np.zeros(0, np.float32)}
-        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
+        return unfitted(image, preset)
 
     monkeypatch.setattr(picture, "restore", without_fit)
     return asked
-
-
-def run(capsys, *argv):
-    code = command.main([*argv])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def stored(path):

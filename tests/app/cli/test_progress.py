@@ -9,7 +9,8 @@ from PIL import Image
 from dip_jax.app.cli import command, follow, picture
 from dip_jax.app.cli.follow import Follower, in_words
 from dip_jax.app.cli.voice import Voice
-from dip_jax.app.restore import Chunk, Outline, Restoration, Watch, restore
+from dip_jax.app.restore import Chunk, Outline, Watch, restore
+from tests.app.common import run, without_fit
 
 
 @pytest.fixture
@@ -21,12 +22,6 @@ def photo(tmp_path, tiny_presets, monkeypatch):
 
 
 FLAGS = ["--steps=12", "--chunk_steps=5", "--sigma=25", "--stop=none", "--overwrite"]
-
-
-def run(capsys, *argv):
-    code = command.main([*argv])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def events(text):
@@ -96,11 +91,6 @@ def test_many_pictures_tell_events_too(photo, tmp_path, capsys, monkeypatch):
         "problem": "ZeroDivisionError('of ours')"
     }
     assert "Traceback" in err
-
-
-def without_fit(observed, *, preset, **options):
-    trace = {"loss": np.zeros(0, np.float32)}
-    return Restoration(observed, observed, trace, preset, None, None, 1, 0.0, 0.0, False)
 
 
 def test_what_fails_is_an_event(photo, capsys):

@@ -8,19 +8,15 @@ import tifffile
 from PIL import Image
 
 from dip_jax.app.cli import command, picture
-from dip_jax.app.restore import Restoration
+from tests.app.common import without_fit
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (20, 27, 3)).astype(np.uint8)
 
 
 @pytest.fixture(autouse=True)
-def without_fit(monkeypatch, tmp_path):
-    def without(observed, *, preset, **options):
-        trace = {"loss": np.zeros(0, np.float32)}
-        return Restoration(observed, observed, trace, preset, None, None, 1, 0.0, 0.0, False)
-
+def no_fit(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(picture, "restore", without)
+    monkeypatch.setattr(picture, "restore", without_fit)
 
 
 def restore(*argv):

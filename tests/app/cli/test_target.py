@@ -8,19 +8,14 @@ import pytest
 import tifffile
 from PIL import Image
 
-from dip_jax.app.cli import command, picture
+from dip_jax.app.cli import picture
 from dip_jax.app.cli.target import names_file
 from dip_jax.app.files.formats import PNG, format_of_suffix
 from dip_jax.app.files.pictures import Origin, read_picture, write_picture
 from dip_jax.app.files.scale import Scale
+from tests.app.common import run
 
 pytestmark = pytest.mark.usefixtures("shifted")
-
-
-def run(capsys, *argv):
-    code = command.main([str(argument) for argument in argv])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def save_16_bit(path, channels=3):

@@ -14,7 +14,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.files.formats import Contents
 from dip_jax.app.files.formats.png import save_png
 from dip_jax.app.files.pictures import read_picture
-from dip_jax.app.restore import Restoration
+from tests.app.common import without_fit
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (40, 50, 3)).astype(np.uint8)
 DEEP = PIXELS.astype(np.uint16) * 257
@@ -149,13 +149,9 @@ BROKEN = {
 
 
 @pytest.fixture(autouse=True)
-def without_fit(monkeypatch, tmp_path):
-    def without(observed, *, preset, **options):
-        trace = {"loss": np.zeros(0, np.float32)}
-        return Restoration(observed, observed, trace, preset, None, None, 1, 0.0, 0.0, False)
-
+def no_fit(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(picture, "restore", without)
+    monkeypatch.setattr(picture, "restore", without_fit)
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,7 +1,5 @@
 """The deblurring table: its protocol, its refusals, a preset and the classical methods."""
 
-import csv
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from dip_jax.metrics import psnr_8_bit
 
 pytest.importorskip("skimage")
 from experiments.quality import deblurring_table
+from tests.experiments.quality.common import read_rows
 
 
 @pytest.fixture
@@ -51,8 +50,7 @@ def test_classical_methods_sharpen_and_the_best_candidate_counts(picture):
 def test_a_preset_gets_a_row(picture, tiny_presets, tmp_path):
     flags = ["--pictures=coffee", "--kernels=box:3", "--size=32", f"--out={tmp_path}"]
     assert deblurring_table.main([*flags, "--methods=fast"]) == 0
-    with (tmp_path / "deblurring_table_rows.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(tmp_path, "deblurring_table")
     assert [row["method"] for row in rows] == ["blurred", "fast"]
     assert (tmp_path / "deblurring_table.md").exists()
 

@@ -1,7 +1,5 @@
 """The table's arithmetic, its resumption and its refusals; one preset end to end."""
 
-import csv
-
 import numpy as np
 import pytest
 
@@ -10,6 +8,7 @@ from dip_jax.app.files import write_picture
 from dip_jax.metrics import psnr_8_bit
 from experiments.quality import denoisers, denoising_table
 from experiments.quality.denoising_table import PICTURES, load_pair
+from tests.experiments.quality.common import read_rows
 
 NAMES = ("image_House256rgb", "kodim03")
 
@@ -34,8 +33,7 @@ def run(data, *flags):
 
 
 def rows(data):
-    with (data / "out" / "denoising_table_rows.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(data / "out", "denoising_table")
 
 
 def test_published_noise_is_used_and_cut_with_the_picture(data):

@@ -1,13 +1,12 @@
 """The inpainting table: its protocol, its refusals, one preset end to end."""
 
-import csv
-
 import numpy as np
 import pytest
 
 from dip_jax.app.files import write_picture
 from dip_jax.metrics import psnr_8_bit
 from experiments.quality import inpainting_table
+from tests.experiments.quality.common import read_rows
 
 
 @pytest.fixture
@@ -24,8 +23,7 @@ def data(tmp_path):
 
 
 def rows(data):
-    with (data / "out" / "inpainting_table_rows.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(data / "out", "inpainting_table")
 
 
 def run(data, *flags):

@@ -1,13 +1,12 @@
 """The table of real noise: pairs of pictures, the verdict, a preset and a classical method."""
 
-import csv
-
 import numpy as np
 import pytest
 
 pytest.importorskip("skimage")
 from dip_jax.app.files import write_picture
 from experiments.quality import real_noise_table
+from tests.experiments.quality.common import read_rows
 
 
 @pytest.fixture
@@ -28,8 +27,7 @@ def run(data, *flags):
 
 def test_rows_hold_scores_and_the_verdict(data, tiny_presets):
     assert run(data, "--size=64") == 0
-    with (data / "out" / "real_noise_table_rows.csv").open(newline="") as file:
-        rows = {row["method"]: row for row in csv.DictReader(file)}
+    rows = {row["method"]: row for row in read_rows(data / "out", "real_noise_table")}
     assert rows.keys() == {"noisy", "nlm", "fast"}
     assert {row["verdict"] for row in rows.values()} == {"white"}
     assert float(rows["fast"]["level"]) == pytest.approx(15.3, rel=0.15)

@@ -1,7 +1,5 @@
 """The noises, the methods, the targets; one grid end to end and its refusals."""
 
-import csv
-
 import numpy as np
 import pytest
 
@@ -18,6 +16,7 @@ from experiments.quality.stopping_table import (
     parse_noises,
     tabulate_targets,
 )
+from tests.experiments.quality.common import read_rows
 
 NAME = "kodim03"
 SIZE = 32
@@ -51,8 +50,7 @@ def run(data, *flags):
 
 
 def rows(data):
-    with (data / "out" / "stopping_table_rows.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(data / "out", "stopping_table")
 
 
 def test_poisson_noise_in_8_bits_keeps_its_counts(data):

@@ -1,7 +1,5 @@
 """The super-resolution table: its protocol, its refusals, one preset end to end."""
 
-import csv
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from dip_jax.app.files import write_picture
 from dip_jax.app.recipe.degrade import enlarge
 from dip_jax.metrics import psnr_8_bit
 from experiments.quality import super_resolution_table
+from tests.experiments.quality.common import read_rows
 
 
 @pytest.fixture
@@ -23,8 +22,7 @@ def data(tmp_path):
 
 
 def rows(data):
-    with (data / "out" / "super_resolution_table_rows.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return read_rows(data / "out", "super_resolution_table")
 
 
 def run(data, *flags):
