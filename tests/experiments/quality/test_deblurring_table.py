@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from dip_jax.metrics import psnr_8_bit
-
-pytest.importorskip("skimage")
 from experiments.quality import deblurring_table
 from tests.experiments.quality.common import read_rows
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("skimage")
 from dip_jax.app.files import write_picture
 from experiments.quality import real_noise_table
 from tests.experiments.quality.common import read_rows
