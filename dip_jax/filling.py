@@ -112,7 +112,7 @@ def join_known(
     """Returns ``y`` where it is known and ``filled`` in holes, moved to join it.
 
     How far it moves is learned from the held-out pixels: what a fit misses beside them it misses
-    there too, if that belongs to the picture and is no noise. (The other known pixels can't judge
+    there too, if that belongs to the picture and is not noise. (The other known pixels can't judge
     a fit that predicts them too well.)
 
     Args:

@@ -49,7 +49,7 @@ def run(
     Reuse the object to restore a second picture without compiling.
 
     Args:
-      algorithm: from :func:`~dip_jax.prior.dip` and wrappers.
+      algorithm: from :mod:`dip_jax.methods` and :mod:`dip_jax.wrappers`.
       key: from ``jax.random.key(seed)``. It is the only source of randomness.
       task: from :mod:`dip_jax.tasks`.
       z: the generator's input, an array or a pytree of arrays (of jax or NumPy).

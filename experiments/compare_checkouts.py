@@ -74,7 +74,7 @@ def main() -> int:
             if not list(folder.rglob("restored.png")):
                 arguments = command.format(pictures=pictures).split()
                 run(getattr(options, side).absolute(), [*arguments, f"--out={folder}"])
-                if name == "folder":  # one of them is done, the other is done anew
+                if name == "folder":  # one of them is finished, the other is restored again
                     for path in (folder / "noisy").iterdir():
                         path.unlink()
                     run(
@@ -89,9 +89,9 @@ def main() -> int:
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """The hash of the pixels of each ``restored.png`` below a folder, by its place.
+    """The hash of the pixels of each ``restored.png`` below a folder, by path.
 
-    Not of the file: it tells the version and the settings too.
+    Not of the file, which holds the version and the settings too.
     """
     return {
         str(path.relative_to(folder)): hashlib.sha256(_pixels(path)).hexdigest()
@@ -105,7 +105,7 @@ def _pixels(path: Path) -> bytes:
 
 
 def run(checkout: Path, arguments: list[str]) -> None:
-    """Runs the command of a checkout; on failure shows what it said and goes on."""
+    """Runs the command of a checkout; on failure prints its output and continues."""
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     done = subprocess.run(
         [sys.executable, "-m", "dip_jax", "--backend=cpu", *arguments],

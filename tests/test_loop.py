@@ -134,7 +134,7 @@ def test_bad_arguments_are_named(name, value):
 
 @pytest.mark.slow
 def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
-    """A call for each step is slower: temporary buffers are asked for anew each time."""
+    """A call for each step is slower: temporary buffers are allocated again each time."""
     lengths = []
     run_loop = loop.jitted_loop("cpu")
 

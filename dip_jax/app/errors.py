@@ -1,8 +1,8 @@
-"""The kinds of error that the command line tells without a traceback."""
+"""The kinds of error that the command prints without a traceback."""
 
 
 class UserError(ValueError):
-    """A mistake of the user's, told in one line: what, its value, and the mend.
+    """A mistake of the user's, in one line: the argument, its value, and the fix.
 
     Args:
       name: the flag or argument at fault, such as "--image"; "" if there is no single one.
@@ -24,11 +24,11 @@ class UserError(ValueError):
 
 
 class NotOursError(UserError):
-    """A folder that nothing may be written to, not even what went wrong."""
+    """A folder that nothing may be written to, not even a note on the failure."""
 
 
 class FitError(RuntimeError):
-    """A fit that gave no picture, told in one line."""
+    """A fit that gave no picture; its message is one line."""
 
 
 def printable(text: str) -> str:

@@ -90,7 +90,7 @@ def masked(
 
         def objective(params: Params) -> tuple[Scalar, Image]:
             image = generator.apply(params, seen) + base
-            # Repeating what was shown earns nothing: there the task gets the shown values.
+            # Repeating what was shown gains nothing: there the task gets the shown values.
             loss = task.loss(shown * y + (1 - shown) * image) / jnp.maximum(hidden_share, 1e-3)
             return (loss if penalty is None else loss + penalty(image)), image
 

@@ -4,7 +4,7 @@ A file holds no value below 0 or above 1, so noise that went beyond was clipped.
 smaller than elsewhere and its mean is not 0. A denoiser that finds the mean makes black too bright
 and white too dark, by 0.4 of the noise's standard deviation.
 
-A denoiser that counts on Gaussian noise errs in another way: at black and white it learns the noise
+A denoiser that relies on Gaussian noise errs in another way: at black and white it learns the noise
 too. For such a denoiser :func:`redraw_clipped` draws the clipped values again.
 
 Source: Foi, Clipped noisy images: heteroskedastic modeling and practical denoising, Signal

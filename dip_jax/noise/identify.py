@@ -1,4 +1,4 @@
-"""What kind of noise a picture has, told from the picture alone."""
+"""The kind of noise in a picture, found from the picture alone."""
 
 from typing import NamedTuple
 
@@ -11,17 +11,17 @@ from dip_jax.noise.model import NoiseModel
 from dip_jax.noise.spectrum import TEXTURE, Spectrum, measure_spectrum
 
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
-_FAINT = 2.5  # up to this, only a camera's noise, which is correlated, is told from fine detail
+_FAINT = 2.5  # up to this, only correlated noise, as a camera's, can be told from detail
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
-_SOFTER = 0.65  # level at the finest frequencies against that at all: less than of white noise
+_SOFTER = 0.65  # level at the finest frequencies over that at all; below, it is not white
 _SHARED = 0.6  # correlation of channels; 0.7 to 0.9 where JPEG halved the colours' resolution
 _TEXTURED = 0.8  # beyond the noise of cameras, of which 0.5 to 0.76 was measured
-_VARIES = 1.5  # ratio of the largest deviation to the smallest from which brightness matters
+_VARIES = 1.5  # largest to smallest standard deviation, from which brightness matters
 _UNCLEAR = 0.25  # excess from which strong noise may be texture
 _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than a slight excess
 _FLOOR = 1.35  # plateau up to which there is a floor of noise
 _CAMERA_FLOOR = 1.45  # the same, of weak noise as correlated as a camera's
-_JUMP = 1.5  # of the measured deviation, from which it is texture
+_JUMP = 1.5  # of the standard deviation, from which it is texture
 _SAME = 1.25  # spread of strong noise, up to which it need not have light tails
 _ALIKE = 1.4  # spread up to which what all parts of a picture have is noise
 
@@ -41,12 +41,12 @@ class Verdict(NamedTuple):
 
 
 def identify_noise(y: np.ndarray) -> Verdict:
-    """Tells the kind of noise of ``y`` and measures it.
+    """Finds the kind of noise of ``y`` and measures it.
 
     Noise is called white if neighbours and channels hardly share it and it is the same at every
     brightness; its level is then that of :func:`.estimate_noise`. A picture has none if its smooth
-    blocks hold less than a level or two, or texture only. Of what may be texture, no more is taken
-    for noise than its finest frequencies allow.
+    blocks hold less than a level or two, or texture only. Where texture is possible, no more is
+    taken for noise than the finest frequencies allow.
 
     Of a picture with impulses (:func:`.find_impulses`), ``noise`` is what the other pixels have.
 
@@ -109,7 +109,7 @@ def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:
 
 
 def _guess(y: np.ndarray, most: float, evidence: str) -> Verdict:
-    """Takes noise of unknown kind for white, up to level ``most``, and little of it for none."""
+    """Takes unknown noise for white noise of level ``most`` or less, and faint noise for none."""
     noise = estimate_noise(y, "gaussian")
     noise = noise._replace(level=min(noise.level, most))
     if noise.level < _FAINT:

@@ -36,7 +36,7 @@ def find_impulses(y: np.ndarray) -> np.ndarray | None:
     if not _LEAST <= extreme.any(axis=2).mean() <= _MOST or min(y.shape[:2]) < 3:
         return None
     around = median_filter(np.where(extreme, np.float32(0.5), y), size=(5, 5, 1), mode="mirror")
-    # A flat area of black or white around is no place to tell: the median of all decides there.
+    # In a flat area of black or white nothing can be told: the median of all decides there.
     around = np.where(
         median_filter(extreme.astype(np.uint8), size=(5, 5, 1), mode="mirror") > 0,
         median_filter(y, size=(5, 5, 1), mode="mirror"),

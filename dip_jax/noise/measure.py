@@ -8,7 +8,7 @@ from dip_jax.noise.spectrum import DARK, SIDE, TEXTURE, Spectrum, measure_spectr
 _LEAST_FLAT = 48  # pixels a side, which hold so many
 _GRID = 32  # of frequencies, for the filter
 _REACH = 10  # pixels of the filter on either side
-_NODES = 33  # of the table of deviations
+_NODES = 33  # of the table of standard deviations
 
 
 def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
@@ -16,9 +16,9 @@ def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
 
     Args:
       spectrum: of :func:`measure_spectrum`.
-      correlated: False for noise that is white but for its dependence on the brightness. Its level
-        lies between that at all frequencies, which texture may raise, and that at the finest, which
-        a slight blur lowers.
+      correlated: False for noise that is white except for its dependence on the brightness. Its
+        level lies between that at all frequencies, which texture may raise, and that at the finest,
+        which a slight blur lowers.
     """
     nodes = np.linspace(0, 1, _NODES)
     variance = spectrum.variance
@@ -36,7 +36,7 @@ def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
 
 
 def _extrapolate(nodes: np.ndarray, brightness: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Interpolates the variance; beyond the brightest class, it goes on rising as photons' does."""
+    """Interpolates the variance; beyond the brightest class, it keeps rising as photons' does."""
     rise = (variance[-1] - variance[0]) / max(brightness[-1] - brightness[0], DARK)
     beyond = np.maximum(nodes - brightness[-1], 0)
     return np.interp(nodes, brightness, variance) + max(rise, 0) * beyond

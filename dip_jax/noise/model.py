@@ -21,7 +21,7 @@ _NEARLY_ALL = 0.1  # share of values inside (0, 1), below which all values count
 
 
 class NoiseModel(NamedTuple):
-    """The noise of a picture. But for "measured" it is independent from value to value."""
+    """The noise of a picture. Except for "measured" it is independent from value to value."""
 
     kind: str
     """"gaussian", "poisson" or "measured"."""

@@ -1,4 +1,4 @@
-"""What the smooth parts of a picture say of its noise: level, correlation, and texture."""
+"""What the smooth parts of a picture say about its noise: level, correlation, texture."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ _LIGHT = 0.4  # excess, likewise
 TEXTURE = 0.6  # excess from which blocks hold more texture than noise
 _LEAST_CLASSES = 3  # of brightness, for the spread
 _LEAST_EVEN = 2  # of these, to leave the others out of it
-_MOST_JUMP = 2.0  # in deviation, besides that of photons: what gamma curves do to cameras' noise
+_MOST_JUMP = 2.0  # in standard deviation, besides photons': what gamma curves do to cameras' noise
 DARK = 0.05  # in brightness: below, black may be cut, and the noise with it
 _CUT = (0.02, 0.3)  # share of clipped pixels in a block; the second if the first leaves too few
 _FINEST = 14  # of 22
@@ -31,7 +31,7 @@ _MOST_RISE = 3.0
 
 
 class Spectrum(NamedTuple):
-    """What the smooth blocks of a picture say of its noise."""
+    """What the smooth blocks of a picture say about its noise."""
 
     power: np.ndarray
     """``[c, c, b, b]``: cross-power of the channels at each frequency of the cosine transform,
@@ -52,10 +52,10 @@ class Spectrum(NamedTuple):
     """``[k, c]``: the variance that white noise of the power at the finest frequencies has. Texture
     reaches least into these."""
     spread: float
-    """Ratio of the largest to the smallest deviation of the classes of brightness. Near 1, it is
-    noise that is the same everywhere; infinite if there are too few classes."""
+    """Ratio of the largest to the smallest standard deviation of the classes of brightness. Near 1,
+    it is noise that is the same everywhere; infinite if there are too few classes."""
     jump: float
-    """How much more the deviation differs from one brightness to another than that of any camera's
+    """How much more the standard deviation differs between brightnesses than that of any camera's
     noise. Above 1, some is texture."""
     blocks: int
     """How many were measured."""
@@ -89,9 +89,9 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
     """Measures the noise of ``y`` in its smooth blocks; None if it has too few.
 
     Half of the fine frequencies chooses the smoothest blocks, where the other half is measured, and
-    the reverse. Noise is independent from half to half, so the choice says nothing of it; texture
-    is not. The median of the squared coefficients is that of noise as long as half of the chosen
-    blocks are smooth (the idea of Lebrun, Colom and Morel, The Noise Clinic, 2015).
+    the reverse. Noise is independent from half to half, so the choice does not bias it; texture is
+    not independent. The median of the squared coefficients is that of noise as long as half of the
+    chosen blocks are smooth (the idea of Lebrun, Colom and Morel, The Noise Clinic, 2015).
 
     Args:
       y: float ``[h, w, c]`` in [0, 1].
@@ -276,7 +276,7 @@ def _extend(power: np.ndarray, order: np.ndarray) -> np.ndarray:
     weight = gaussian_filter(fine.astype(float), _SOFT, mode="nearest")
     held = gaussian_filter(power * fine, (0, 0, _SOFT, _SOFT), mode="nearest")
     smooth = held / np.maximum(weight, _TINY)
-    # It goes on rising, or staying level, as it does where it can be measured.
+    # It keeps rising, or stays level, as where it can be measured.
     near, far = (
         power[:, :, (order >= low) & (order <= high)].mean(axis=2)
         for low, high in ((_COARSE + 1, _COARSE + 1), (_COARSE + 3, _COARSE + 4))

@@ -7,14 +7,14 @@ import numpy as np
 
 from dip_jax.operators.sampling import gaussian_taps
 
-_PLACES = 1000  # in a pixel, at which it is told how much of it a disk covers
+_PLACES = 1000  # samples in a pixel, to measure how much of it a disk covers
 
 
 def gaussian_kernel(sigma: float) -> np.ndarray:
     """A Gaussian point spread function with a standard deviation of ``sigma`` pixels.
 
     Returns:
-      float64 ``[k, k]`` with sum 1, cut off at 4 sigma: k is 2 ceil(4 sigma) + 1.
+      float64 ``[k, k]`` with sum 1, truncated at 4 sigma: k is 2 ceil(4 sigma) + 1.
 
     Raises:
       ValueError: unless ``sigma`` is finite and above 0.

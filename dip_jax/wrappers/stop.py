@@ -39,7 +39,7 @@ def stop(
     """Keeps the image of the step with the lowest score; ends the run when the score stops falling.
 
     ``stop(validated(average(dip(...))), lambda info: info.metrics["validation"])`` stops by
-    the error on data that the fit does not see (:mod:`dip_jax.splitting`). The scores of
+    the error on data that the fit does not see (:mod:`dip_jax.noise.splitting`). The scores of
     ``moving_variance`` and ``windowed_variance`` need no such data.
 
     Args:

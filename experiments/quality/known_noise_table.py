@@ -1,9 +1,9 @@
-"""Known noises put on clean pictures: the kind that is told, the level, the correlation.
+"""Known noise added to clean pictures: are kind, level and correlation found?
 
   DIP_JAX_DATA=... python -m experiments.quality.known_noise_table --backend=cpu
 
 The pictures are the colour pictures of the paper's denoising table and scikit-image's, at half
-their size by means of 2x2 pixels, which takes their own noise away. The truth is the difference of
+their size by means of 2x2 pixels, which reduces their own noise. The truth is the difference of
 the noisy and the clean picture: its root mean square in 8-bit levels, and its correlation between
 neighbours in a row or column. A kind may have two right answers: JPEG 95 leaves white noise almost
 white, and photons on a picture of one brightness are white noise.
@@ -32,12 +32,12 @@ BUNDLED = ("astronaut", "coffee", "chelsea", "rocket")
 
 
 class Noise(NamedTuple):
-    """A noise, and what may rightly be said of it."""
+    """A kind of noise, and the right answers for it."""
 
     add: Callable[[np.ndarray, np.random.Generator], np.ndarray]
     kinds: tuple[str, ...]
     measured: bool = True
-    """Whether its level and correlation are asked for."""
+    """Whether its level and correlation are scored."""
 
 
 def _white(sigma: float, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -111,7 +111,7 @@ NOISES = {
 
 
 class Finding(NamedTuple):
-    """What is said of one noisy picture, and the truth."""
+    """What was found in one noisy picture, and the truth."""
 
     kind: str
     level: float
@@ -147,14 +147,14 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             if one.kind not in NOISES[label].kinds:
                 level = f"{one.level:.1f}, truly {one.true_level:.1f}"
                 wrong.append([label, name, one.kind, level])
-    columns = ["noise", "kind told", "level off by", "within 15 %", "correlation off by"]
+    columns = ["noise", "kind right", "level error", "within 15 %", "correlation error"]
     note = (
-        f"{len(clean)} pictures. Off by: mean of the absolute error; of the level, in percent of "
+        f"{len(clean)} pictures. Errors: mean of the absolute error; of the level, in percent of "
         "the true one."
     )
     tables = [
         Table("Known noises", [*columns, "within 0.1"], lines, note),
-        Table("Kinds told wrongly", ["noise", "picture", "kind", "level"], wrong),
+        Table("Wrong kinds", ["noise", "picture", "kind", "level"], wrong),
     ]
     publish(tables, f"experiments.quality.{NAME}", argv, device, values.out)
 
@@ -178,7 +178,7 @@ def load_half(data: str | None, name: str) -> np.ndarray:
 
 
 def examine(noise: Noise, clean: np.ndarray) -> Finding:
-    """Puts noise on a picture, as an 8-bit file holds it, and tells what it is."""
+    """Adds noise to a picture, rounds to 8 bits, and identifies the noise."""
     noisy = round_to_8_bits(noise.add(clean, np.random.default_rng(0)))
     verdict = identify_noise(noisy)
     rest = noisy - clean

@@ -5,8 +5,8 @@
 A set is a folder ``real/SET`` of DIP_JAX_DATA with ``noisy/`` and ``clean/`` pictures of equal
 names; the clean ones are means of many shots. ``noisy`` is the input as it is. ``nlm`` is
 scikit-image's non-local means with its own estimate of the level. ``bm3d`` gets the power spectrum
-of the noise that we measure. No method is told the level, and
-the clean picture is for the scores alone. Larger pictures are cropped to the centre ``--size``.
+of the noise that we measure. No method gets the level; the clean picture
+serves the scores only. Larger pictures are cropped to the centre ``--size``.
 
 Rows are saved in --out as they are done; the same command resumes.
 """

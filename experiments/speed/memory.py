@@ -2,7 +2,7 @@
 
   python -m experiments.speed.memory --presets=fast,paper --sizes=64,128,256,512,1024
 
-Every row is a process of its own, which compiles the step anew. Memory is measured in three ways:
+Every row is a process of its own, which compiles the step again. Memory is measured in three ways:
 
 * by XLA's analysis of the compiled step: arguments, results and temporary buffers;
 * as the peak of the process, above that of a process that only imports and initialises the device;

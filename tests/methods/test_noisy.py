@@ -1,4 +1,4 @@
-"""Clipped values of a noisy picture are drawn anew in each step."""
+"""Clipped values of a noisy picture are redrawn in each step."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def test_what_is_not_clipped_stays():
     np.testing.assert_array_equal(redrawn, Y)
 
 
-def test_clipped_values_are_drawn_anew_in_each_step():
+def test_clipped_values_are_redrawn_in_each_step():
     clipped = noise.clipped_chance(jnp.asarray(Y), 0.05, SIGMA)
     first, second = (redraw_input(state_of(clipped, count))[2] for count in (0, 1))
     dark = Y == 0

@@ -36,7 +36,7 @@ def test_noise_level_is_estimated():
 
 @pytest.mark.parametrize(("kind", "given"), [("gaussian", 50), ("gaussian", 75), ("poisson", 10)])
 def test_clipping_does_not_make_the_estimate_too_low(kind, given):
-    """Of a picture that is dark here and light there: much is cut off at either end."""
+    """A picture with dark and light parts: much is clipped at either end."""
     y, x = np.mgrid[0:128, 0:128] / 128
     clean = np.stack([0.1 + 0.8 * x, 0.15 + 0.1 * y, 0.8 + 0.15 * np.sin(3 * x)], axis=2)
     add = damage.add_noise if kind == "gaussian" else damage.add_poisson_noise

@@ -22,7 +22,7 @@ def test_the_deviation_follows_the_brightness_of_poisson_noise():
 
 
 def dim(sigma, clip):
-    """A dim picture whose noise of ``sigma`` was cut off at 0; or noise that fades with it."""
+    """A dim picture whose noise of ``sigma`` was clipped at 0; or noise that fades with it."""
     y, x = np.mgrid[0:64, 0:64] / 64
     clean = 0.1 * np.stack([x, y, x * y], axis=2)
     if clip:

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
         print(f"dip-jax: {as_flag(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        mend = "--resume goes on from the last checkpoint, if there is one"
+        mend = "--resume continues from the last checkpoint, if there is one"
         voice.tell("failed", picture=values["image"], problem="interrupted")
         print(f"\ndip-jax: interrupted before there was a picture to keep; {mend}", file=sys.stderr)
         return 130
@@ -50,17 +50,17 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):  # file names may hold what the terminal can't show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # A batch queue's end is like Ctrl-C: the picture so far is written.
+    # SIGTERM, as from a batch queue, acts like Ctrl-C: the picture so far is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
-    except OSError as error:  # the output's reader has gone, or its disk is full
+    except OSError as error:  # the pipe's reader has exited, or the disk is full
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             print(f"dip-jax: {error}", file=sys.stderr)
         code = 1
     if code == 130:
         sys.stderr.flush()
-        os._exit(code)  # a program may still be compiling, which the interpreter's end crashes
+        os._exit(code)  # a normal exit crashes while a program is compiling
     sys.exit(code)

@@ -17,10 +17,10 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax photos/ clean/                        a whole folder
   cat a.png | dip-jax - - > b.png               from and to a program
 
-With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the course of
-the fit are kept beside the result.
+With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the values of
+each step are saved beside the result.
 
-Flags [and what holds without them]:
+Flags [and their defaults]:
 """
 _RULES = "; ".join(f"{name}: {rule.summary}" for name, rule in RULES.items())
 # Flags of the picture, which come first in --help; the tasks' own flags follow.
@@ -37,23 +37,22 @@ _PICTURE = (
         "page",
         str,
         None,
-        "Which page, frame or array of a file with several: its number, from 1 on, or its name "
-        "[the first].",
+        "The page, frame or array to read, by its number, from 1 on, or by its name [the first].",
     ),
     Flag(
         "range",
         str,
         None,
-        "The values that are black and white, LOW,HIGH, such as 0,4095 [found from the type of the "
-        "values and themselves].",
+        "The values of black and white: LOW,HIGH, such as 0,4095 [found from the type and the "
+        "range of the values].",
     ),
 )
 _PREVIEW = Flag(
     "preview",
     str,
     None,
-    "Restore a part only, to see what to expect: X,Y,WIDTH,HEIGHT in pixels from the top left, or "
-    "center. The noise is still measured in the whole picture. The file is IN_preview.",
+    "Restore a part only, for a first look: X,Y,WIDTH,HEIGHT in pixels from the top left, or "
+    "center. The noise is still measured in the whole picture. The result is IN_preview.",
 )
 # Flags that set a setting of the preset, by the setting's name.
 SETTINGS = (
@@ -71,14 +70,14 @@ SETTINGS = (
         float,
         None,
         "Fraction of known pixels to hide at each step (blind-spot training; needs no noise "
-        "level); 0 turns it off [0.2 to inpaint where single pixels are missing here and there, "
-        "else 0; 0 for the paper's presets].",
+        "level); 0 turns it off [0.2 to inpaint scattered single pixels, else 0; 0 for the paper's "
+        "presets].",
     ),
     Flag(
         "tv",
         float,
         None,
-        "Weight of the picture's mean total variation in the loss; more is smoother [the "
+        "Weight of the picture's mean total variation in the loss; larger is smoother [the "
         "preset's, 0].",
     ),
     Flag(
@@ -87,15 +86,15 @@ SETTINGS = (
         None,
         "How much of the change to the picture is applied, from 0 to 100 percent [100].",
     ),
-    Flag("steps", int, None, "Steps of optimisation, at most [the preset's]."),
+    Flag("steps", int, None, "Maximum number of optimisation steps [the preset's]."),
     Flag(
         "members",
         int,
         None,
-        "Fits with different seeds, from --seed on. The result is their mean; where they differ, "
+        "Number of fits, with seeds from --seed on. The result is their mean; where they differ, "
         "the picture is uncertain [the preset's: 2 for best, else 1].",
     ),
-    Flag("tile", int, None, "Restore in overlapping squares of so many pixels a side [0: whole]."),
+    Flag("tile", int, None, "Restore in overlapping squares of N pixels a side [0: whole]."),
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )
 _RUN = (
@@ -103,9 +102,9 @@ _RUN = (
         "fit_memory",
         bool,
         True,
-        "Use tiles of a size that fits, if the picture does not; else it is refused.",
+        "If the picture does not fit the memory, restore it in tiles that do; else refuse it.",
     ),
-    Flag("seed", int, 0, "Decides everything random."),
+    Flag("seed", int, 0, "Seed of all random numbers."),
     Flag(
         "backend",
         str,
@@ -115,23 +114,23 @@ _RUN = (
 )
 # Flags for many pictures, which one picture would ignore.
 MANY = (
-    Flag("recursive", bool, False, "Many pictures: those in the folders within a folder too."),
+    Flag("recursive", bool, False, "Many pictures: also those in subfolders."),
     Flag(
         "devices",
         int,
         None,
-        "Many pictures: on so many devices of this machine at once [all accelerators, one CPU].",
+        "Many pictures: number of devices of this machine to use [all accelerators, one CPU].",
     ),
     Flag(
         "distributed",
         bool,
         False,
-        "Many pictures, many processes: each takes its share. Under SLURM, Open MPI or on a TPU "
-        "pod they find each other.",
+        "Many pictures, several processes: each takes its share. They find each other under SLURM, "
+        "Open MPI or on a TPU pod.",
     ),
-    Flag("coordinator", str, None, "Elsewhere: HOST:PORT of process 0, any free port,"),
-    Flag("processes", int, None, "how many processes there are,"),
-    Flag("process", int, None, "and which this one is, from 0 on."),
+    Flag("coordinator", str, None, "Elsewhere: HOST:PORT of process 0, with a free port."),
+    Flag("processes", int, None, "Elsewhere: the number of processes."),
+    Flag("process", int, None, "Elsewhere: the number of this process, from 0 on."),
 )
 _OUTPUT = (
     Flag(
@@ -146,31 +145,36 @@ _OUTPUT = (
         "name",
         str,
         None,
-        "What the result is called, beside the picture or in the folder of --out. {stem} and "
-        "{suffix} are of the picture's name; {task}, {preset} ['{stem}_restored{suffix}' for a "
+        "Name of the result, beside the picture or in the folder --out. {stem} and {suffix} are "
+        "those of the picture; there are {task} and {preset} too ['{stem}_restored{suffix}' for a "
         "plain IN, '{stem}{suffix}' in the folder for many].",
     ),
-    Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
-    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution, settings; the profile stays."),
+    Flag(
+        "overwrite",
+        bool,
+        False,
+        "Accept an --out with files in it; replace those of the same names.",
+    ),
+    Flag("strip", bool, False, "Drop EXIF, XMP, resolution and settings; keep the colour profile."),
     Flag("settings", bool, True, "Write the settings into the result (PNG, TIFF, JPEG)."),
     Flag(
         "resume",
         bool,
         False,
-        "Go on with the run in --out that was killed; what is finished there stays. With "
-        "--overwrite, what has other settings is done anew.",
+        "Continue the run in --out; finished pictures stay. With --overwrite, pictures with other "
+        "settings are restored again.",
     ),
-    Flag("checkpoint", float, 30.0, "Seconds between checkpoints, 0 for one after each chunk."),
-    Flag("quiet", bool, False, "Say nothing but errors."),
-    Flag("verbose", bool, False, "Say more: settings, versions, memory, where an error arose."),
+    Flag("checkpoint", float, 30.0, "Seconds between checkpoints; 0: one after each chunk."),
+    Flag("quiet", bool, False, "Print errors only."),
+    Flag("verbose", bool, False, "Print more: settings, versions, memory, where an error arose."),
     Flag(
         "progress",
         ("bar", "json"),
         "bar",
-        "How to show the course of the fit: a bar on stderr; or events for a program, lines of "
-        "JSON on stdout (docs/progress.md).",
+        "How to show progress: a bar on stderr, or events for a program: lines of JSON on stdout "
+        "(docs/progress.md).",
     ),
-    Flag("list_presets", bool, False, "Show all presets and end."),
+    Flag("list_presets", bool, False, "Show all presets."),
     Flag("version", bool, False, "Show the version."),
     Flag("help", bool, False, "Show this text."),
 )
@@ -180,7 +184,7 @@ _REFERENCE = Flag(
     None,
     "The true picture; for scores only. With many pictures, a folder of the same names.",
 )
-_PRESET = Flag("preset", str, None, "A named set of numbers, see --list_presets [fast].")
+_PRESET = Flag("preset", str, None, "A named set of settings, see --list_presets [fast].")
 
 
 def task_flags(task: type[TaskSpec]) -> tuple[Flag, ...]:

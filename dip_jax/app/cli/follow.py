@@ -1,4 +1,4 @@
-"""Follows the run of a picture: tells how far it is, and how long it will take."""
+"""Reports the progress of a picture's run, and how long it will take."""
 
 import math
 import time
@@ -18,17 +18,17 @@ _WORTH_TELLING = 5  # seconds
 # What the preset ``fast`` takes on two cores (docs/large_pictures.md).
 _SECONDS = 4e-6  # a pixel of the result and a step
 _BYTES, _BYTES_OF_PROCESS = 2000, 1e9  # a pixel of the result
-_LARGE = 500_000  # pixels of the result, that take long enough to be warned of
+_LARGE = 500_000  # pixels of the result: from here on the time is announced
 
 
 class Follower(Watch):
-    """Follows the run of a picture.
+    """Reports the progress of a picture's run.
 
     Args:
-      voice: how to speak.
-      picture: what it is called in what is said.
+      voice: how to print.
+      picture: its name in messages.
       alone: whether it is the only one, so that a bar and an estimate are shown.
-      report: gets the share of the run that each chunk was; anything true ends the run.
+      report: called with each chunk's share of the run; a true result ends the run.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class Follower(Watch):
         if outline.tile != outline.wanted:
             which = "" if self._alone else f"{self._picture}: "
             self._voice.say(
-                f"{which}too large for the memory that is free: restored in {outline.tiles} tiles "
+                f"{which}too large for the free memory: restored in {outline.tiles} tiles "
                 f"(--tile={outline.tile}), with blended seams"
             )
 
     def look(self, chunk: Chunk) -> object:
-        """Tells how far it is; once, after the first chunk that was measured, how long it takes."""
+        """Reports progress; once, after the first measured chunk, also the time left."""
         left = self._seconds_left(chunk.done)
         if left is not None and not self._told:
             self._told = True
@@ -77,9 +77,9 @@ class Follower(Watch):
         return self._report(chunk.share)
 
     def _seconds_left(self, done: float) -> float | None:
-        """Returns how long the rest takes at most; None before steps were measured.
+        """Returns the seconds that the rest takes at most; None before steps were measured.
 
-        The first step does not count, which compiles.
+        The first step does not count, since it compiles.
         """
         now = time.perf_counter()
         if self._first is None or done <= self._first[1]:
@@ -90,7 +90,7 @@ class Follower(Watch):
 
 
 def tell_start(request: Request, inputs: Inputs, picture: str, device: str) -> None:
-    """Tells the event with which a picture's run begins."""
+    """Writes the event that begins a picture's run."""
     height, width, channels = inputs.observed.shape
     request.voice.tell(
         "start",
@@ -108,7 +108,7 @@ def tell_start(request: Request, inputs: Inputs, picture: str, device: str) -> N
 
 
 def tell_end(request: Request, picture: str, outcome: Outcome) -> None:
-    """Tells the event with which a picture's run ends."""
+    """Writes the event that ends a picture's run."""
     record, files = outcome.record, [printable(str(path)) for path in outcome.paths]
     if outcome.result is None:
         request.voice.tell("skipped", picture=picture)
@@ -128,7 +128,7 @@ def tell_end(request: Request, picture: str, outcome: Outcome) -> None:
 def expected(request: Request, inputs: Inputs) -> str | None:
     """Returns a guess of time and memory for a large picture on a CPU; None for others.
 
-    It is known before the first step, which itself takes minutes then.
+    It is known before the first step, which alone may take minutes.
     """
     height, width, _ = inputs.observed.shape
     pixels = height * width * request.task.factor**2

@@ -34,13 +34,13 @@ class Inputs(NamedTuple):
     damage: str
     """What was done to a clean picture, in words; empty for a real one."""
     given: np.ndarray
-    """The picture as its file shows it, holes and all."""
+    """The picture as in its file, with its holes."""
     part: Crop | None = None
-    """What of it is to be restored; None for all."""
+    """The part to restore; None for all."""
 
     @property
     def shown(self) -> "Inputs":
-        """The same of the part that is to be restored, but for the task's arrays."""
+        """The same, cut to the part to restore; the task's arrays stay whole."""
         part, truth = self.part, self.reference
         if part is None:
             return self
@@ -56,7 +56,7 @@ class Inputs(NamedTuple):
 
     @property
     def arrays(self) -> dict[str, np.ndarray | None]:
-        """All that tells these inputs from others, by name."""
+        """All that distinguishes these inputs from others, by name."""
         measured = None if self.noise is None else self.noise.kernel
         return {
             "observed": self.observed,
@@ -104,7 +104,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
 
 
 def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
-    """Returns the picture's name and the picture; says what was understood of its file."""
+    """Returns the picture's name and the picture; prints remarks on its file."""
     task = request.task
     if files.image is not None:
         picture = read_picture(files.image, page=request.page, scale=request.scale)
@@ -126,7 +126,7 @@ def _read_image(request: Request, files: Files) -> tuple[str, Picture]:
 
 
 def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
-    """Returns the task's arrays; says what may be a slip."""
+    """Returns the task's arrays; prints remarks on possible mistakes."""
     arrays = {}
     for data in request.task.data:
         array, remarks = data.read(files.data[data.name], picture, request.options)
@@ -152,7 +152,9 @@ def _read_part(flag: str, where: str, image: np.ndarray) -> Crop:
     """Returns the part of a picture that a flag names."""
     corners = _PART.fullmatch(where)
     if corners is None:
-        problem = "is no part: write X,Y,WIDTH,HEIGHT in whole pixels from 0, without spaces"
+        problem = (
+            "is not a rectangle: write X,Y,WIDTH,HEIGHT in whole pixels from 0, without spaces"
+        )
         raise UserError(flag, where, problem + (", or center" if flag == "preview" else ""))
     left, top, width, height = map(int, corners.groups())
     part = Crop(top, left, height, width)

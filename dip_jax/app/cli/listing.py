@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 def names_many(image: str | None) -> bool:
     """Whether ``--image`` means many pictures."""
-    if image is None or os.path.isfile(image):  # False too where a name is no name at all
+    if image is None or os.path.isfile(image):  # False too for an invalid name
         return image is not None and Path(image).suffix.lower() == LIST
     return os.path.isdir(image) or glob.has_magic(image)
 
@@ -86,30 +86,30 @@ def _name_all(image: str, paths: list[Path]) -> dict[str, Path]:
         if name in names:
             both = f"{names[name]} and {path}"
             mend = "rename one, or name their folder, with --recursive"
-            raise UserError("image", image, f"has two pictures of one name, {both}; {mend}")
+            raise UserError("image", image, f"has two pictures of the same name, {both}; {mend}")
         names[name] = path
     return names
 
 
 def _key(path: Path, root: Path | None) -> str:
-    """Returns a file's path without its suffix: below the folder that was named, if one was."""
+    """Returns a file's path without its suffix, relative to ``root`` if there is one."""
     return path.stem if root is None else str(path.relative_to(root).parent / path.stem)
 
 
 def note_skipped(image: str, *, recursive: bool) -> list[str]:
-    """Returns what is to be said of the files in a folder that are no pictures by their names."""
+    """Returns remarks on the files in a folder that have no suffix of a picture."""
     if not os.path.isdir(image):
         return []
     skipped = [path.name for path in _files(Path(image), recursive) if not _is_picture(path)]
     if not skipped:
         return []
-    return [f"--image={image}: skipped {_shorten(skipped)}: no picture by its suffix"]
+    return [f"--image={image}: skipped {_shorten(skipped)}: not pictures by their suffixes"]
 
 
 def note_spare_partners(
     entries: Iterable[Entry], given: Mapping[str, str | None], *, recursive: bool = False
 ) -> list[str]:
-    """Returns what is to be said of partners that belong to no picture.
+    """Returns remarks on partners that belong to no picture.
 
     Args:
       entries: from :func:`list_pictures`.
@@ -145,15 +145,15 @@ def _paths(image: str, *, recursive: bool) -> list[Path]:
     try:
         lines = folder.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError("image", image, f"is no list of paths ({error})") from error
+        raise UserError("image", image, f"is not a list of paths ({error})") from error
     if any("\0" in line for line in lines):
-        raise UserError("image", image, "is no list (it holds zero bytes); save it as UTF-8")
+        raise UserError("image", image, "is not text (it holds zero bytes); save it as UTF-8")
     told = [line.strip() for line in lines]
     return [folder.parent / line for line in told if line and not line.startswith("#")]
 
 
 def _in(folder: Path, flag: str = "image", *, recursive: bool) -> list[Path]:
-    """Returns the pictures in a folder, by their suffixes; a list or a pattern may name any."""
+    """Returns the pictures in a folder, by suffix; a list or a pattern may name any file."""
     try:
         return [path for path in _files(folder, recursive) if _is_picture(path)]
     except OSError as error:
@@ -187,7 +187,7 @@ def _is_partner(path: Path, given: Mapping[str, str | None], recursive: bool) ->
 
 
 def _partners_in(flag: str, value: str | None, *, recursive: bool) -> dict[str, list[Path]]:
-    """The pictures by name that a folder of partners holds; none if it is no folder."""
+    """Returns the partners in a folder, by name; none if ``value`` is not a folder."""
     if value is None or os.path.isfile(value):
         return {}
     if not os.path.isdir(value):

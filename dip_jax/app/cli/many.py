@@ -34,16 +34,16 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}
 
 
 def run_many(request: Request) -> int:
-    """Does what the request says with every picture; returns the exit code.
+    """Restores every picture of a request; returns the exit code.
 
     Raises:
-      UserError: for what is wrong with all of them, before anything is written.
+      UserError: for a mistake that concerns all of them, before anything is written.
     """
     image = str(request.files.image)
     if names_file(request.out):
         raise UserError("out", request.out, "is one file, for many pictures; name a folder")
     if request.preview is not None:
-        raise UserError("preview", request.preview, "is of one picture; name one")
+        raise UserError("preview", request.preview, "is for one picture; name one")
     given = _partners(request)
     entries = list_pictures(image, given, recursive=request.recursive)
     _check_data(request, entries)
@@ -96,7 +96,7 @@ def run_many(request: Request) -> int:
 def _claim(
     request: Request, targets: dict[str, Path] | None
 ) -> contextlib.AbstractContextManager[Path]:
-    """Returns a context with the folder of all results, which it makes and checks."""
+    """Returns a context that creates and checks the folder of all results."""
     image = str(request.files.image)
     name = Path(image).resolve().stem if "*" not in image else "pictures"
     if targets is None:
@@ -106,7 +106,7 @@ def _claim(
             overwrite=request.overwrite,
             resume=request.resume,
         )
-    # What is there was checked by name.
+    # Existing files were checked by ``find_targets``.
     common = os.path.commonpath([path.parent.absolute() for path in targets.values()])
     folder = request.out or os.path.relpath(common)
     return claim_folder(folder, "", overwrite=True, resume=False)
@@ -128,9 +128,9 @@ def _check_data(request: Request, entries: list[Entry]) -> None:
 
 
 def _check_pictures(request: Request, entries: list[Entry], data: Data) -> None:
-    """Raises a UserError if no picture itself, with the flags, tells an array of the task.
+    """Raises a UserError if no picture, with these flags, gives an array of the task.
 
-    What is wrong with some pictures only is told when it is their turn.
+    Mistakes that concern some pictures only are reported when it is their turn.
     """
     problem = f"is needed for --task={request.task.name}; {data.hint}"
     missing = UserError(data.name, None, problem)
@@ -160,7 +160,7 @@ def _check_apart(request: Request, entries: list[Entry]) -> None:
 
 
 class Run:
-    """Pictures shared out among devices, with a thread for each device.
+    """Pictures shared among devices, with a thread for each device.
 
     (In one program for all, the fits that have ended would wait for the longest.)
     """
@@ -192,7 +192,7 @@ class Run:
         if self.interrupted:
             for entry in entries:
                 if self._shares.get(entry.name, 0) < 1:
-                    self.failures[entry.name] = "interrupted; --resume goes on"
+                    self.failures[entry.name] = "interrupted; --resume continues"
 
     def _work_together(self, rest: deque[Entry]) -> None:
         pool = ThreadPoolExecutor(len(self._devices.each))
@@ -223,7 +223,7 @@ class Run:
                 self._advance(entry, 1.0)
 
     def _restore(self, entry: Entry) -> str:
-        """Restores a picture; returns what became of it, in words."""
+        """Restores a picture; returns the outcome in words."""
         request, folder = self._request, self._folder / entry.name
         started = time.perf_counter()
         target = None if self._targets is None else self._targets[entry.name]

@@ -17,10 +17,10 @@ from dip_jax.app.machine import choose_device, used_bytes
 
 
 def run_one(request: Request) -> int:
-    """Does what the request says; returns the exit code.
+    """Restores the picture of a request; returns the exit code.
 
     Raises:
-      UserError: for anything that the user can mend, before anything is written.
+      UserError: for anything that the user can fix, before anything is written.
     """
     check_one(request)
     inputs = read_inputs(request, request.files)

@@ -15,7 +15,7 @@ from dip_jax.app.recipe import TASKS
 # Old names, still understood.
 _ALIASES = {"every": "chunk_steps"}
 _SHORT = {"help": "h", "out": "o"}
-# How absl begins to tell of a value that is none.
+# How absl's message on a bad value begins.
 _VALUE = re.compile(r"flag --(?P<flag>\w+)=(?P<value>.*?): ", re.DOTALL)
 
 
@@ -23,16 +23,16 @@ def parse(argv: list[str]) -> dict[str, Any]:
     """Returns the values of all flags, and the names of those given as ``given``.
 
     Raises:
-      UserError: for anything that is no flag, or no value of one.
+      UserError: for an unknown flag, or a bad value of one.
     """
     values = _define()
     try:
         rest = values(["dip-jax", *argv])[1:]
     except flags.IllegalFlagValueError as error:
         raise _bad_value(str(error)) from error
-    # ValueError and OSError: a value for --noFLAG, a --flagfile that is none.
+    # ValueError and OSError: a value for --noFLAG, a bad --flagfile.
     except (flags.Error, ValueError, OSError) as error:
-        problem = "is no text file" if isinstance(error, UnicodeDecodeError) else error
+        problem = "is not a text file" if isinstance(error, UnicodeDecodeError) else error
         raise UserError("", "", f"{problem}; see --help") from error
     for flag in FLAGS:
         if flag.kind is str and values[flag.name].value == "":  # an unset shell variable
@@ -45,7 +45,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
 
 
 def _bad_value(message: str) -> UserError:
-    """Returns what is to be said of a value that is none of its flag's kind."""
+    """Returns the error for a value that is not of its flag's kind."""
     found = _VALUE.match(message)
     kinds = {flag.name: flag.kind for flag in FLAGS}
     if found is None or found["flag"] not in kinds:
@@ -63,10 +63,10 @@ def _bad_value(message: str) -> UserError:
 
 
 def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:
-    """Returns what the arguments that are no flags name: the picture, and where its result goes.
+    """Returns what the arguments without a flag name: the picture, and where its result goes.
 
     Raises:
-      UserError: for too many, or one beside the flag that says the same.
+      UserError: for too many, or for one whose flag is given too.
     """
     names = ("image", "out")
     if "" in rest:
@@ -78,7 +78,7 @@ def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:
         if name in given:
             raise UserError(path, "", f"is a path too many beside --{name}; drop one")
     if rest and rest[0] in TASKS and not os.path.exists(rest[0]):
-        raise UserError(rest[0], "", f"is no file; write --task={rest[0]}")
+        raise UserError(rest[0], "", f"is not a file; write --task={rest[0]}")
     if len(rest) == 2 and Path(rest[1]).suffix and not Path(rest[1]).is_dir():
         known = rest[1].endswith("/") or format_of_suffix(Path(rest[1])) is not None
         if not known:
@@ -88,7 +88,7 @@ def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:
 
 
 def _define() -> flags.FlagValues:
-    """Returns the command's flags, in a holder of their own."""
+    """Returns the command's flags; absl's global ones are left alone."""
     values = flags.FlagValues()
     values.set_gnu_getopt(True)  # flags may follow plain paths
     define = {

@@ -28,15 +28,15 @@ from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_
 from dip_jax.app.files.results import has_full_depth, write_results
 from dip_jax.app.restore import Progress, Restoration, restore
 
-# Of the settings that a run is resumed by. A change makes old checkpoints unusable.
+# Of the settings that ``--resume`` compares. A new number makes old checkpoints unusable.
 FORMAT = 2
 
 
 class Outcome(NamedTuple):
-    """What became of a picture."""
+    """The outcome for a picture."""
 
     record: dict[str, Any]
-    """As it stands in ``run.json``."""
+    """As in ``run.json``."""
     paths: list[Path]
     """Written; empty if the picture was finished before."""
     result: Restoration | None = None
@@ -50,11 +50,11 @@ def restore_file(
 ) -> Outcome:
     """Restores a picture and writes its results to ``folder``, which exists.
 
-    With ``--resume`` a picture that is finished is left alone, and one that was begun goes on;
-    with ``--overwrite`` too, what has other settings is done anew.
+    With ``--resume``, a finished picture is left alone and a begun one continues. With
+    ``--overwrite`` too, one with other settings is restored again.
 
     Raises:
-      UserError: for what the user can mend, and if the folder holds the results or the
+      UserError: for what the user can fix, and if the folder holds the results or the
         checkpoint of a run with other settings, or another run uses it.
       FitError: if the fit diverged; nothing is written then.
     """
@@ -105,20 +105,20 @@ def restore_to_file(
     progress: Progress = True,
     whole: bool = False,
 ) -> Outcome:
-    """Restores a picture and writes the result alone, as its own file came.
+    """Restores a picture and writes only the result, in the form of the picture's file.
 
     Args:
       request: what to do.
       inputs: the picture and what belongs to it.
       target: the file to write; its folder is made.
-      device: where it is done, in words.
+      device: where it is computed, in words.
       progress: how to show it.
-      whole: whether nothing is written of a run that is interrupted.
+      whole: whether an interrupted run writes nothing.
 
     Raises:
-      UserError: for what the user can mend.
+      UserError: for what the user can fix.
       FitError: if the fit diverged; nothing is written then.
-      KeyboardInterrupt: if it was interrupted, for ``whole``.
+      KeyboardInterrupt: if it was interrupted, with ``whole``.
     """
     with _explaining_memory(request, inputs):
         result = restore(inputs.observed, progress=progress, **_settings(request, inputs))
@@ -141,7 +141,7 @@ def restore_to_file(
 
 @contextlib.contextmanager
 def _writing_to(target: Path, inputs: Inputs) -> Iterator[Path]:
-    """Gives the file to write; what is meant for standard output goes there in the end."""
+    """Yields the file to write; for standard output, a temporary one that is copied there."""
     if str(target) != STREAM:
         yield target
         return
@@ -153,7 +153,7 @@ def _writing_to(target: Path, inputs: Inputs) -> Iterator[Path]:
 
 
 def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
-    """Returns what :func:`dip_jax.app.restore` is told besides the picture."""
+    """Returns the arguments of :func:`dip_jax.app.restore` besides the picture."""
     return {
         "preset": request.preset,
         "noise": inputs.noise or request.kind,
@@ -166,7 +166,7 @@ def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
 
 
 def _check_finite(result: Restoration) -> None:
-    """Raises a FitError for a result that is no picture."""
+    """Raises a FitError for a result that is not finite."""
     if not (np.isfinite(result.image).all() and np.isfinite(result.raw).all()):
         problem = "the fit diverged beyond recovery; nothing was written. Try another "
         raise FitError(problem + "--seed or --preset")
@@ -175,7 +175,7 @@ def _check_finite(result: Restoration) -> None:
 def common_settings(request: Request) -> Settings:
     """Returns all that a result depends on besides the pictures, as read from JSON."""
     preset = request.preset.as_data()
-    # Not the memory that is there either: a run that goes on keeps the tiles it began with.
+    # Not the free memory either: a resumed run keeps the tiles it began with.
     del preset["counts"]["chunk_steps"]
     noise = request.noise
     settings = {
@@ -239,7 +239,7 @@ def _explaining_memory(request: Request, inputs: Inputs) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ignores Ctrl-C and the end of a queue's time while results are written."""
+    """Ignores SIGINT (Ctrl-C) and SIGTERM while results are written."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What is said of a run: its scores, its record, its lines in the terminal."""
+"""The report on a run: its scores, its record, its lines in the terminal."""
 
 import datetime
 import json
@@ -32,7 +32,7 @@ def shown_before(inputs: Inputs, task: TaskSpec) -> tuple[str, np.ndarray]:
 
 
 def make_scores(inputs: Inputs, result: Restoration) -> Scores:
-    """Returns the PSNR, as files of the picture's depth have it, and of the luma where usual."""
+    """Returns the PSNR at the depth of the picture's file, and of the luma where usual."""
     if inputs.reference is None:
         return {}
     task = result.preset.task
@@ -82,7 +82,7 @@ def make_record(
 
 
 def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Origin:
-    """Returns the picture's origin with the settings among what its result will tell."""
+    """Returns the picture's origin, with the settings added to its metadata."""
     origin = inputs.origin
     if not request.settings:
         return origin
@@ -110,7 +110,7 @@ def describe_inputs(inputs: Inputs) -> str:
 
 
 def note_unused(request: Request, inputs: Inputs) -> list[str]:
-    """Returns what is to be said of a noise level that the run makes no use of."""
+    """Returns notes on a noise level that the run does not use."""
     notes = []
     method, stop = request.preset.method, request.preset.stop
     rule = RULES[request.task.default_rule if stop == AUTO else stop]
@@ -122,14 +122,14 @@ def note_unused(request: Request, inputs: Inputs) -> list[str]:
         if given and not used and "steps" not in request.given:
             notes.append(f"the number of steps does not follow --{name}; choose it with --steps")
     if request.kind == "poisson" and inputs.noise is None and not needed:
-        notes.append("--noise=poisson is of use with a --gain here; without, it changes nothing")
+        notes.append("--noise=poisson needs a --gain here; without, it changes nothing")
     return notes
 
 
 def report_lines(
     record: dict[str, Any], result: Restoration, *, resumable: bool = True
 ) -> Iterator[str]:
-    """Yields the lines on a run that has ended, ``resumable`` if it was kept in a folder."""
+    """Yields the lines on a run that has ended; ``resumable``: it was saved in a folder."""
     steps = len(result.trace["loss"])
     ended = "interrupted after" if result.interrupted else "done:"
     yield (
@@ -137,13 +137,13 @@ def report_lines(
         f"and {result.compile_seconds:.1f} s to compile"
     )
     if result.interrupted and resumable:
-        yield "the same command with this --out and --resume goes on"
+        yield "the same command with this --out and --resume continues"
     if steps and (result.members > 1 or result.preset.counts.members > 1):
         yield f"the picture is the mean of {result.members} fits"
     yield from result.preset.method.remarks()
     chosen = final_values(result.trace, "chosen")
     if chosen:
-        numbers = ", ".join(str(step) if step else "the last, for want of steps" for step in chosen)
+        numbers = ", ".join(str(step) if step else "the last, none was chosen" for step in chosen)
         yield f"stopping rule {result.preset.stop}: the picture is that of step {numbers}"
     if result.verdict is not None:
         yield _describe_verdict(result.verdict)
@@ -158,8 +158,8 @@ def report_lines(
     restores = record["restores"]
     if restores:
         yield (
-            f"the fit diverged and was taken back {restores} times; "
-            "the steps counted are those that were kept"
+            f"the fit diverged and was set back {restores} times; "
+            "only the steps that were kept are counted"
         )
     scores = record["scores"]
     width = max((len(name) for name in scores), default=0)

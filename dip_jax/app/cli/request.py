@@ -1,4 +1,4 @@
-"""From the values of the flags to plain records, checked as far as that needs no file."""
+"""From the values of the flags to plain records, checked as far as possible without files."""
 
 import math
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from dip_jax.noise import NoiseModel
 
 
 class Files(NamedTuple):
-    """Where a run's pictures lie; None for those that it has not."""
+    """The paths of a run's pictures; None for those not given."""
 
     image: str | None
     data: dict[str, str | None] = {}  # noqa: RUF012
@@ -32,7 +32,7 @@ class Files(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What the flags say, checked as far as that needs no file."""
+    """What the flags say, checked as far as possible without files."""
 
     preset: Preset
     kind: str
@@ -60,12 +60,12 @@ class Request(NamedTuple):
     """The values of black and white, if they are given."""
     strip: bool
     settings: bool
-    """Whether the result's own metadata tell the settings."""
+    """Whether the settings are written into the result's metadata."""
     recursive: bool
     preview: str | None
-    """What part to restore, for a first look."""
+    """The part to restore, for a first look."""
     name: str | None
-    """What results are called."""
+    """The template for names of results."""
     plain: bool
     """Whether the result is a file alone: for a plain path, with ``name``, and for a preview."""
     voice: Voice
@@ -151,19 +151,19 @@ def read_request(values: dict[str, Any]) -> Request:
 
 
 def read_voice(values: dict[str, Any]) -> Voice:
-    """Returns how the flags want the command to speak."""
+    """Returns the voice that the flags ask for."""
     aside, events = _out(values) == STREAM, values["progress"] == "json"
     return Voice(aside, values["quiet"], values["verbose"], events)
 
 
 def _out(values: dict[str, Any]) -> str | None:
-    """Returns where results go: for a plain standard input alone, to standard output."""
+    """Returns where results go; ``-`` alone means from standard input to standard output."""
     streams = values["plain"] and values["image"] == STREAM and values["name"] is None
     return STREAM if streams and values["out"] is None else values["out"]
 
 
 def check_one(request: Request) -> None:
-    """Raises a UserError for flags that only many pictures heed."""
+    """Raises a UserError for flags that are only for many pictures."""
     for flag in MANY:
         if flag.name in request.given and request.flags[flag.name] is not False:
             raise UserError(flag.name, request.flags[flag.name], "is for many pictures; drop it")

@@ -125,7 +125,7 @@ def _name_results(
             targets[entry.name] = find(entry, whole)
     path, times = Counter(targets.values()).most_common(1)[0]
     if times > 1:
-        problem = f"gives {times} results one name, {path.name}; put {{stem}} into it"
+        problem = f"gives {times} results the same name, {path.name}; put {{stem}} into it"
         raise UserError("name", template, problem)
     return targets
 
@@ -144,7 +144,7 @@ def fill_name(template: str, request: Request, *, stem: str, suffix: str) -> str
     """Returns the name that ``--name`` gives to a result.
 
     Raises:
-      UserError: for a word in braces that means nothing, or what is no name of a picture file.
+      UserError: for an unknown word in braces, or what is not the name of a picture file.
     """
     words = {
         "stem": stem,
@@ -161,7 +161,7 @@ def fill_name(template: str, request: Request, *, stem: str, suffix: str) -> str
 
     name = re.sub(r"\{([^{}]*)\}", word, template)
     if "/" in name or os.sep in name or "\0" in name:
-        raise UserError("name", template, "is no name of a file; --out names the folder")
+        raise UserError("name", template, "is not a file name; --out names the folder")
     format = format_of_suffix(Path(name))
     if format is None or format.save is None:
         raise UserError("name", template, f"must end in {{suffix}}, or in one of {_savable()}")
@@ -189,7 +189,7 @@ def _suffix(source: Path, format: Format | None) -> str:
 
 
 def _format_of(source: Path) -> Format | None:
-    """Returns the format of a file, by its first bytes; by its name if they tell nothing."""
+    """Returns the format of a file, by its first bytes; by its name if they are unknown."""
     with contextlib.suppress(OSError, ValueError, RefusedError):
         return find_format(source, read_head(source))
     return format_of_suffix(source)

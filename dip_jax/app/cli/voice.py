@@ -1,4 +1,4 @@
-"""What the command says, for people and for programs, and on which stream."""
+"""The command's output, for people and for programs, and on which stream."""
 
 import json
 import sys
@@ -11,16 +11,16 @@ SCHEMA = 1
 
 
 class Voice(NamedTuple):
-    """How to speak of a run."""
+    """How to report on a run."""
 
     aside: bool = False
-    """Whether stdout is the picture's, so that all is said on stderr."""
+    """Whether the picture takes stdout, so that all else goes to stderr."""
     quiet: bool = False
-    """Whether only errors are told."""
+    """Whether only errors are printed."""
     verbose: bool = False
     events: bool = False
-    """Whether events are told, as lines of JSON. These take stdout, and what is for people stderr;
-    or they take stderr, if that is left, and nothing is said to people but errors."""
+    """Whether events are written, as lines of JSON. They go to stdout, and text to stderr. If
+    ``aside``, they go to stderr, and the only text is errors."""
 
     @property
     def bar(self) -> bool:
@@ -28,22 +28,22 @@ class Voice(NamedTuple):
         return not (self.quiet or self.events)
 
     def say(self, line: str) -> None:
-        """Says a line on the run."""
+        """Prints a line on the run."""
         if not (self.quiet or (self.events and self.aside)):
             tqdm.write(line, file=sys.stderr if self.aside or self.events else sys.stdout)
 
     def detail(self, line: str) -> None:
-        """Says a line that only those want who asked for more."""
+        """Prints a line on the run if ``verbose``."""
         if self.verbose:
             self.say(line)
 
     def note(self, remark: str) -> None:
-        """Says what may be a slip, or should be known of the files."""
+        """Prints a remark on a possible mistake, or on the files."""
         if not (self.quiet or (self.events and self.aside)):
             tqdm.write(f"dip-jax: note: {remark}", file=sys.stderr)
 
     def tell(self, event: str, **fields: Any) -> None:
-        """Tells an event, if events are told."""
+        """Writes an event, if ``events``."""
         if self.events:
             line = json.dumps({"event": event} | fields) + "\n"  # at once, for several threads
             print(line, end="", file=sys.stderr if self.aside else sys.stdout, flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a name to write to; at the end the file there takes the name ``path``.
+    """Yields a temporary name to write to; in the end the file is renamed to ``path``.
 
     The temporary name lies in the same folder, since a file is only renamed atomically
     within one file system, and keeps the suffix. It is removed if anything fails.

@@ -1,4 +1,4 @@
-"""Checkpoints: what a run needs to go on where it was killed, kept beside its results.
+"""Checkpoints: what a run needs to continue where it was killed, beside its results.
 
 Orbax writes them in a thread of their own, each whole or not at all.
 """
@@ -59,7 +59,7 @@ class Checkpoint:
             if not isinstance(found, dict):
                 raise ValueError("it holds no settings")
         except (OSError, ValueError) as error:
-            problem = f"can't be read ({_line(error)}); remove it to start anew"
+            problem = f"can't be read ({_line(error)}); remove it to start again"
             raise UserError("--resume", self._folder / SETTINGS, problem) from error
         check_same(found, self._settings, self._folder)
         self._number = numbers[-1]
@@ -126,7 +126,7 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], place: Path) -> No
         return
     if found.get("format") != wanted.get("format"):
         problem = "was made by a version of dip-jax with other settings files; name another --out"
-        raise UserError("--resume", place, f"{problem}, or begin anew with --overwrite")
+        raise UserError("--resume", place, f"{problem}, or begin again with --overwrite")
     old, new = _flatten(found), _flatten(wanted)
     differing = [
         f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
@@ -136,8 +136,8 @@ def check_same(found: dict[str, Any], wanted: dict[str, Any], place: Path) -> No
     raise UserError(
         "--resume",
         place,
-        f"is of another run: {'; '.join(differing)}. Take its flags or another "
-        "--out; --overwrite beside --resume does anew what differs",
+        f"belongs to another run: {'; '.join(differing)}. Use its flags or another "
+        "--out; --overwrite with --resume restores again what differs",
     )
 
 

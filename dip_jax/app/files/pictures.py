@@ -29,13 +29,13 @@ from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 
 StrPath = str | os.PathLike[str]
 SHOWN = (1, 3)  # channels of pictures that can be looked at
-_HEAD = 64  # bytes that tell a format
+_HEAD = 64  # bytes that show a format
 STREAM = "-"  # the path of standard input, and of standard output
 _PIECE, _MOST_BYTES = 2**20, 2**32  # of what comes from standard input
 
 
 class Origin(NamedTuple):
-    """What the file of a picture was like, for the result to be written alike."""
+    """How a picture was stored, so that its result is stored alike."""
 
     format: Format
     dtype: np.dtype
@@ -48,7 +48,7 @@ class Origin(NamedTuple):
 
 
 ORIGIN = Origin(PNG, np.dtype(np.uint8), Scale(0, 255))
-"""That of a picture from no file."""
+"""For a picture that came from no file."""
 
 
 class Picture(NamedTuple):
@@ -62,7 +62,7 @@ class Picture(NamedTuple):
     """bool ``[h, w]``, where the file holds no numbers (NaN, infinity), or None."""
     origin: Origin = ORIGIN
     remarks: tuple[str, ...] = ()
-    """Lines on what was understood."""
+    """Remarks on the reading."""
     orientation: int = 1
     """Of EXIF or TIFF, by which the stored pixels were turned upright."""
 
@@ -82,7 +82,7 @@ def read_picture(
       path: a file of one of :data:`dip_jax.app.files.formats.FORMATS`, or :data:`STREAM`.
       flag: the flag that named the file, for the message of an error.
       page: which page, frame or array of several, from 1 on or by its name; absent, the first.
-      like: where another picture of its kind came from, whose scale to take.
+      like: the origin of another picture of its kind, whose scale to use.
       scale: the values of black and white; absent, they are found.
       from_zero: whether 0 must stay 0, as in a kernel.
 
@@ -140,16 +140,16 @@ def read_picture(
 
 
 def _note_range(values: np.ndarray, scale: Scale) -> list[str]:
-    """Returns what is to be said of a range that was given."""
+    """Returns remarks on a range that was given."""
     known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     outside = ((known < scale.low) | (known > scale.high)).mean() if known.size else 0
     if not outside:
         return []
-    return [f"has {100 * outside:.3g} % of its values outside the range: they are cut off there"]
+    return [f"has {100 * outside:.3g} % of its values outside the range: they are clipped"]
 
 
 def shown_channels(image: np.ndarray) -> np.ndarray:
-    """Returns ``[h, w, 1 | 3]`` to be looked at: of two channels the mean, of more the first three.
+    """Returns ``[h, w, 1 | 3]`` for display: the mean of two channels, the first three of more.
 
     Args:
       image: ``[h, w, c]``.
@@ -286,7 +286,7 @@ def read_head(path: Path) -> bytes:
 
 
 def _spool(flag: str) -> BinaryIO:
-    """Returns what comes from standard input, as a file that goes when it is closed."""
+    """Returns what comes from standard input, as a file that is deleted when closed."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError(flag, STREAM, "is standard input, into which no picture is piped")
     file = tempfile.NamedTemporaryFile(prefix="dip-jax-")  # noqa: SIM115
@@ -304,5 +304,5 @@ def _spool(flag: str) -> BinaryIO:
         file.seek(0)
         return file  # type: ignore[return-value]
     file.close()
-    problem = problem or "gave nothing: what should write the picture into it has failed"
+    problem = problem or "gave nothing: the program that writes the picture to it has failed"
     raise UserError(flag, STREAM, problem)

@@ -1,4 +1,4 @@
-"""Whose results a folder holds, and whether a run may go on there."""
+"""Whose results a folder holds, and whether a run may continue there."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ Settings = dict[str, Any]
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray | None]) -> Settings:
-    """Returns what tells arrays from others: shapes and hashes, by name."""
+    """Returns what identifies arrays: shapes and hashes, by name."""
     return {
         name: None
         if array is None
@@ -53,13 +53,13 @@ def check_resumable(folder: Path, common: Settings) -> None:
 
 
 def check_ours(folder: Path) -> None:
-    """Raises a NotOursError if ``folder`` holds files, but no run to go on with."""
+    """Raises a NotOursError if ``folder`` holds files, but no run to continue."""
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     begun = any(name == FOLDER or name.startswith(PARTIAL) for name in names)
     # A kill may leave these before there is more; they do not show that the rest is ours.
     small = [name for name in names if name == LOCK or name.endswith(FAILURE)]
     if len(names) > len(small) and not begun and _read_record(folder) is None:
-        problem = "holds files, but no run to go on with; name the --out of one"
+        problem = "holds files, but no run to continue; name the --out of one"
         raise NotOursError("--resume", folder, problem)
 
 

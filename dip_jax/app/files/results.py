@@ -43,7 +43,7 @@ def claim_folder(
         if it is a file, or can't be written; for ``resume`` without ``wanted``.
     """
     if resume and wanted is None:
-        raise UserError("--resume", True, "needs the --out of the run to go on with")
+        raise UserError("--resume", True, "needs the --out of the run to continue")
     shown = wanted or "dip-jax-results"
     try:
         folder, made = _make_folder(Path(wanted)) if wanted else _make_numbered(default)
@@ -104,8 +104,8 @@ def write_results(
     """Writes the folder's files, all of them or none.
 
     Args:
-      folder: from :func:`claim_folder`. Only files that a run writes are replaced, or removed
-        if this run has none.
+      folder: from :func:`claim_folder`. Only files that a run writes are replaced, or removed if
+        this run does not write them.
       restored: float ``[h, w, c]``.
       alpha: ``[h, w]`` or None.
       origin: what the picture's file was like. Where a PNG can't hold its depth, the result is

@@ -6,9 +6,9 @@ import numpy as np
 
 from dip_jax.app.errors import UserError
 
-_LEAST_SHARE = 1 / 8  # of a range that the values must fill, to be taken as in that range
+_LEAST_SHARE = 1 / 8  # of a range: values that fill less are in another
 _OVERSHOOT = 0.1  # beyond 0 and 1, of pictures that were computed
-_MARGIN = 0.05  # of the values' own range, left free at an end that nothing marks
+_MARGIN = 0.05  # of the values' own range, added at an end that has no natural limit
 
 
 class Scale(NamedTuple):
@@ -50,7 +50,7 @@ def parse_range(text: str) -> Scale:
     try:
         low, high = map(float, text.split(","))
     except ValueError as error:
-        problem = "is no range: write LOW,HIGH, such as 0,4095 or -1000,400.5"
+        problem = "is not a range: write LOW,HIGH, such as 0,4095 or -1000,400.5"
         raise UserError("range", text, problem) from error
     if not -np.inf < low < high < np.inf:
         raise UserError("range", text, "must have black first, and white above it")
@@ -58,16 +58,16 @@ def parse_range(text: str) -> Scale:
 
 
 def natural_scale(dtype: np.dtype) -> Scale:
-    """Returns what pictures of a type use where nothing else is said."""
+    """Returns the usual scale of pictures of a type."""
     return Scale(0, float(np.iinfo(dtype).max)) if dtype.kind in "iu" else Scale(0, 1)
 
 
 def find_scale(values: np.ndarray) -> Scale:
-    """Returns the range that values are in, judged by their type and themselves.
+    """Returns the range that values are in, judged by their type and their extremes.
 
     It is the type's own, or a usual one (0 to 1, 0 to 255, 0 to 65535) that they fill by an
     eighth at least; else the bits of a camera that hold them, from 0 on; else their own range.
-    Values that are no numbers do not count.
+    NaN and infinities do not count.
     """
     dtype = values.dtype
     if dtype in (np.uint8, np.bool_):

@@ -21,8 +21,8 @@ def comparison(panels: list[tuple[str, np.ndarray]]) -> np.ndarray:
     size, and small sheets as a whole by an integer factor, with nearest neighbour.
 
     Args:
-      panels: (label, picture) pairs; each picture float [h, w, c] in [0, 1]. Of other channels
-        than grey and RGB, :func:`.shown_channels` are.
+      panels: (label, picture) pairs; each picture float [h, w, c] in [0, 1]. Of other numbers of
+        channels, :func:`.shown_channels` are shown.
 
     Returns:
       The sheet, uint8 [H, W, 3].

@@ -1,7 +1,7 @@
 """The summary of many pictures, read from the folders of their results.
 
-As it is made of what lies there, it is whole whoever writes it last: of several processes, or
-after a run that was killed and resumed.
+It is made from what the folders hold, so it is complete whoever writes it last: one of several
+processes, or a run that was killed and resumed.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ Row = dict[str, Any]
 
 def keep_failure(folder: Path, problem: str) -> None:
     """Notes why there is no result in ``folder``."""
-    with contextlib.suppress(OSError):  # a full disk is told at the end anyway
+    with contextlib.suppress(OSError):  # a full disk is reported at the end anyway
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / FAILURE) as partial:
             partial.write_text(problem + "\n", encoding="utf-8")
 
 
 def forget_failure(folder: Path) -> None:
-    """Takes the note away, if there is one."""
+    """Removes the note, if there is one."""
     (folder / FAILURE).unlink(missing_ok=True)
 
 
@@ -51,14 +51,14 @@ def check_summary(folder: Path) -> None:
     for name, begins in zip(TABLES, (",".join(_COLUMNS[:2]), _MARK), strict=True):
         with contextlib.suppress(FileNotFoundError):
             if begins not in (folder / name).read_bytes()[:100].decode(errors="replace"):
-                problem = f"holds a {name} that is none of ours; name the --out of a run"
+                problem = f"holds a {name} of something else; name the --out of a run"
                 raise NotOursError("--resume", folder, problem)
 
 
 def write_summary(folder: Path, names: list[str], settings: Row) -> list[Path]:
     """Writes ``summary.csv`` and ``summary.md`` on the pictures of these names.
 
-    A result made with others than these common ``settings`` does not count: it is an earlier run's.
+    A result with other common ``settings`` than these does not count: it is an earlier run's.
 
     Raises:
       UserError: if the disk or the folder refuses.

@@ -1,7 +1,7 @@
 """Which share of a folder this process takes, found through ``jax.distributed``.
 
 A child process counts the processes once, at the start: it joins the cluster, prints its place and
-leaves. Nothing ties the processes to each other afterwards: one that dies takes no other with it,
+exits. Nothing ties the processes to each other afterwards: one that dies takes no other with it,
 and a coordinator that can't be reached (jax's client then aborts its process) ends only the child.
 """
 
@@ -27,7 +27,7 @@ class Cluster(NamedTuple):
     """How this process finds the others."""
 
     distributed: bool = False
-    """Whether SLURM, Open MPI or a TPU pod tells."""
+    """Whether SLURM, Open MPI or a TPU pod says so."""
     coordinator: str | None = None
     """Otherwise HOST:PORT of process 0."""
     processes: int | None = None
@@ -68,7 +68,7 @@ def find_place(cluster: Cluster) -> Place:
     if cluster.coordinator is not None:
         _check(cluster)
     command = [sys.executable, "-c", _CHILD, json.dumps([*explicit, WAIT])]
-    # On a CPU: to count processes takes no accelerator, and would keep it from the parent.
+    # On a CPU: counting processes needs no accelerator, and would keep it from the parent.
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     try:
         told = subprocess.run(
@@ -108,7 +108,7 @@ def _check(cluster: Cluster) -> None:
 def report_place(
     coordinator: str | None, processes: int | None, process: int | None, wait: int
 ) -> None:
-    """Joins the cluster, prints this process's place as JSON and leaves."""
+    """Joins the cluster, prints this process's place as JSON and exits."""
     jax.distributed.initialize(coordinator, processes, process, initialization_timeout=wait)
     visible = jax.config.values["jax_cuda_visible_devices"]  # set by the cluster's scheduler
     devices = None if visible == "all" else visible

@@ -30,8 +30,8 @@ def choose_devices(backend: str, count: int | None = None) -> Devices:
 
     Args:
       backend: "auto", "cpu", "gpu" or "tpu"; or one device, such as "gpu:1", the second.
-      count: how many of them; None is all, but for a CPU, which is one unless more are asked
-        for. (Its cores serve one fit as well.)
+      count: how many of them; None means all accelerators, or one CPU. (One fit can use all its
+        cores.)
 
     Raises:
       UserError: if there is no such device, or fewer than ``count``.
@@ -49,7 +49,7 @@ def choose_devices(backend: str, count: int | None = None) -> Devices:
         jax.config.update("jax_platforms", "cpu")  # leaves accelerators alone
     try:
         if count is not None and count > 1:
-            with contextlib.suppress(RuntimeError):  # devices are awake, as in a notebook
+            with contextlib.suppress(RuntimeError):  # devices are initialised, as in a notebook
                 jax.config.update("jax_num_cpu_devices", count)
         devices = jax.local_devices(backend=None if name == "auto" else name)
     except RuntimeError as error:

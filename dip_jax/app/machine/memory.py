@@ -14,7 +14,7 @@ from dip_jax.app.recipe import LEAST_TILE
 # Bytes; more than any preset takes for a pixel. Where that is below half of the free memory, no
 # program is compiled to find out.
 _MOST_PER_PIXEL = 10_000
-_SHARE = 0.85  # of the free memory that a run may take: the compiler's account is 15 % off
+_SHARE = 0.85  # of the free memory that a run may take: the compiler's estimate is 15 % off
 _TABLE, _STATUS = Path("/proc/meminfo"), Path("/proc/self/statm")
 _GROUP, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 

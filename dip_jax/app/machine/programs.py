@@ -25,7 +25,7 @@ from dip_jax.loop import Program
 
 _PLATFORMS = ("cpu",)  # where it has been tried
 _DIGEST = hashlib.sha256().digest_size
-# By all that decides them; None where nothing can be kept and jax.jit must do.
+# By all that decides them; None where nothing can be cached and jax.jit does the work.
 _compiled: dict[tuple, Callable | None] = {}
 
 
@@ -41,7 +41,7 @@ def cached_program(description: str) -> Program:
     whose sources are part of the file's name. Constants changed at run time are not noticed.
 
     Args:
-      description: tells the algorithm from all others, in any process.
+      description: identifies the algorithm in any process.
     """
 
     def program(

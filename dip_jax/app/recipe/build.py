@@ -17,12 +17,12 @@ def build_algorithm(preset: Preset, rule: Rule, generator: Any) -> Algorithm:
 
 
 def describe_program(preset: Preset, rule: Rule, generator: Any) -> str:
-    """Returns words that tell the algorithm from all others, in any process."""
+    """Returns text that identifies the algorithm in any process."""
     return repr(program_key(preset, rule, generator))
 
 
 def program_key(preset: Preset, rule: Rule, generator: Any) -> tuple:
-    """Returns all that decides the program of a fit; what is left out is data, or the host's."""
+    """Returns all that decides the compiled program of a fit; the rest is data, or for the host."""
     # Where the generator does not learn from the picture, total variation is part of the task.
     penalty = preset.tv if preset.method.feeds_picture else 0.0
     return (

@@ -1,4 +1,4 @@
-"""Damage by way of Pillow, and the picture of the demonstration.
+"""Damage made with Pillow, and the picture of the demonstration.
 
 Pictures are float32 ``[h, w, c]`` in [0, 1]. The rest of the damage is in ``dip_jax.damage``.
 """

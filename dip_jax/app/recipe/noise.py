@@ -8,7 +8,7 @@ from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.noise import LEVELS, NoiseModel
 
 AUTO_NOISE = "auto"
-"""The kind that is found by :func:`dip_jax.noise.identify_noise`."""
+"""Stands for the kind that :func:`dip_jax.noise.identify_noise` finds."""
 LEAST = 0.001  # 8-bit levels: less does not matter, and no photon is so dim
 
 

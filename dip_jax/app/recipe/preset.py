@@ -28,12 +28,12 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Counts(Record):
-    """How much of everything."""
+    """The numbers of steps, fits and tiles."""
 
     steps: int
-    """Steps of optimisation, at most."""
+    """Maximum number of optimisation steps."""
     chunk_steps: int = 10
-    """Steps between looks at the fit."""
+    """Steps in a chunk, after which the display is updated."""
     members: int = 1
     """Fits with different seeds, whose mean is the result."""
     tile: int = 0
@@ -60,7 +60,7 @@ class Preset(Record):
     stop: str = AUTO
     """When to stop: "auto" or a name of :data:`.rules.RULES`."""
     average_decay: float = 0.99
-    """Of the exponential average of the outputs."""
+    """Decay of the exponential average of the outputs."""
     tv: float = 0.0
     """Weight of the picture's mean total variation in the loss."""
     strength: float = 100.0
@@ -135,7 +135,7 @@ def _owner(preset: Preset, name: str, value: Any) -> str:
     if owners:
         problem = f"has no meaning for {preset.task.name}; it belongs to {' and '.join(owners)}"
         raise UserError(name, value, problem)
-    raise UserError(name, value, "is no setting; " + suggest(name, setting_names()))
+    raise UserError(name, value, "is not a setting; " + suggest(name, setting_names()))
 
 
 def setting_names() -> list[str]:
@@ -161,7 +161,7 @@ def _with_generator(preset: Preset, settings: Mapping[str, Any]) -> Preset:
 
 
 def _with_method(preset: Preset, method: Method, settings: Mapping[str, Any]) -> Method:
-    """Returns the method that settings of methods mean."""
+    """Returns the method that the settings of methods select."""
     settings = dict(settings)
     hide = settings.pop("hide", None)
     if hide is not None and hide != 0:
@@ -182,7 +182,7 @@ def _with_method(preset: Preset, method: Method, settings: Mapping[str, Any]) ->
         if name in method.fields():
             continue
         if name in Plain.fields():
-            Plain(**{name: value})  # a value that is none is the first mistake
+            Plain(**{name: value})  # a bad value is the first mistake
             raise UserError(name, value, _fed("drop it, or take preset=paper"))
         method = next(other for other in METHODS if name in other.fields())()
         if not method.suits(preset.task):

@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     source: str
     """Where the numbers come from."""
     expected: str
-    """What a run with them has reached, and on what."""
+    """What a run with them has scored, and on which picture."""
 
 
 _HOURGLASS = Network("skip", pairs(widths=(128,) * 5, skip_widths=4, upsampling="bilinear"))
@@ -78,7 +78,7 @@ _INPAINTER = _fast(Inpaint()).replace(
     method=ByHoles(scattered=BlindSpot(0.2, fill_first=True), areas=_FIXED)
 )
 _ENLARGER = _fast(SuperResolve(lanczos_lobes=3), skip=4, b2=0.999)
-# Total variation keeps the noise out that undoing a blur amplifies.
+# Total variation suppresses the noise that deblurring amplifies.
 _DEBLURRER = _fast(Deblur(), skip=4).replace(method=Plain(depth=16, jitter=0.0), tv=0.01)
 
 CATALOGUE = (

@@ -20,7 +20,7 @@ class Record:
         """Checks the fields.
 
         Raises:
-          UserError: naming the field, its value and the mend.
+          UserError: naming the field, its value and the fix.
         """
         self.check()
 

@@ -76,8 +76,8 @@ class Window(NamedTuple):
 def canvas(height: int, width: int, stride: int, margin: int = 0) -> Window:
     """Returns the generator's size for a picture: a multiple of the stride, the picture centred.
 
-    The generator paints a canvas a little larger than the picture, and nothing is asked of the
-    margin: any size works, and no pixel counts twice. At least two pixels remain at the coarsest
+    The generator paints a canvas a little larger than the picture, and the loss ignores the margin:
+    any size works, and no pixel counts twice. At least two pixels remain at the coarsest
     scale, where a single one would normalise to nothing.
     """
     tall, wide = (max(2, -(-(size + 2 * margin) // stride)) * stride for size in (height, width))
@@ -115,7 +115,7 @@ def put_on_canvas(
     stride: int,
     margin: int = 0,
 ) -> Problem:
-    """Puts a picture on its canvas; ``known`` None is everywhere."""
+    """Puts a picture on its canvas; ``known`` None means everywhere."""
     if not task.on_canvas:
         height, width = (size * task.factor for size in y.shape[:2])
         window = canvas(height, width, stride, margin)

@@ -1,4 +1,4 @@
-"""What is done to a restoration after its fits: one list of steps, in their order."""
+"""The steps that finish a restoration after its fits: one list, in order."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Scene(NamedTuple):
     held: np.ndarray | None = None
     """``[h, w, 1]``, 1 where a fit did not see a known value of the canvas, for its steps."""
     given: np.ndarray | None = None
-    """The picture with what turned out to be unknown, where a part of the change is asked for."""
+    """The picture, unknown pixels included; set if only a part of the change is applied."""
     strength: float = 100.0
     """The part, in percent."""
 
@@ -149,7 +149,7 @@ def _changes_in_part(scene: Scene) -> bool:
 
 
 def _apply_part(image: np.ndarray, scene: Scene) -> np.ndarray:
-    """Applies the part of the change that is asked for."""
+    """Applies the part of the change that ``strength`` asks for."""
     assert scene.given is not None
     return scene.given + np.float32(scene.strength / 100) * (image - scene.given)
 
@@ -168,7 +168,7 @@ def mask_uncertainty(uncertainty: np.ndarray | None, scene: Scene) -> np.ndarray
 
 
 def keep_picture(plan: Plan) -> Restoration:
-    """Returns a picture that has nothing to restore, as it is, without a step taken."""
+    """Returns a picture that needs no restoration, unchanged, after no steps."""
     return Restoration(
         image=plan.picture,
         raw=plan.picture,
@@ -186,7 +186,7 @@ def keep_picture(plan: Plan) -> Restoration:
 
 
 def leave_span(outcome: Restoration, plan: Plan) -> Restoration:
-    """Returns the finished restoration in the values of the picture, checked against it."""
+    """Returns the finished restoration in the picture's own range, checked against the picture."""
     span, noise = plan.span, plan.noise
     image, uncertainty = span.leave(outcome.image), outcome.uncertainty
     exact = plan.preset.task.exact(plan.data)
@@ -212,7 +212,7 @@ def leave_span(outcome: Restoration, plan: Plan) -> Restoration:
 
 
 def _doubt(image: np.ndarray, plan: Plan) -> str:
-    """Returns what speaks against a result: that a mere blur agrees with the picture better."""
+    """Returns why a result is doubtful (a mere blur is closer to the picture), or nothing."""
     task = plan.preset.task
     if plan.known is not None or not task.measures_pixels or image.shape != plan.y.shape:
         return ""

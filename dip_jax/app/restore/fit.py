@@ -55,7 +55,7 @@ def run_fit(
       fit: what to run.
       started: ``time.perf_counter()`` value at which the compile timer started.
       watch: who follows it.
-      kept: what ``offer`` got in an earlier run of the same fit, to go on from there.
+      kept: what ``offer`` got in an earlier run of the same fit, to continue from there.
       offer: gets, after each chunk, a function that makes the arrays to keep, and whether the
         run ends before its time, so that they should be kept at once.
     """
@@ -99,9 +99,9 @@ def run_fit(
 
 
 class _Interrupts:
-    """Makes Ctrl-C wait for the end of the chunk, once there is a state to keep; a second does not.
+    """Makes a first Ctrl-C wait for the end of the chunk, once there is a state to keep.
 
-    Wherever the signals SIGINT and SIGTERM would raise a KeyboardInterrupt, within ``with``.
+    Within ``with``, for SIGINT and SIGTERM if they would raise a KeyboardInterrupt.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class _Interrupts:
 
 
 class _Course:
-    """How far a fit has come."""
+    """The progress of a fit."""
 
     def __init__(self, fit: FitSpec, started: float, kept: Arrays | None):
         self.picture: np.ndarray | None = None
@@ -158,7 +158,7 @@ class _Course:
         self.picture = np.asarray(self._fit.crop(canvas))
 
     def stop_compile_timer(self) -> float:
-        """Ends the time that counts as compiling, and returns it in seconds."""
+        """Stops the compile timer and returns its seconds."""
         self._compiled = time.perf_counter()
         return self._compiled - self._started
 
@@ -174,7 +174,7 @@ class _Course:
         return sum(len(trace["loss"]) for trace in self._traces)
 
     def chunk(self, trace: Trace) -> Chunk:
-        """Returns what is told of the last chunk, whose trace this is."""
+        """Returns the report on the last chunk, whose trace this is."""
         fit, steps = self._fit, self._fit.preset.counts.steps
         step = self._taken
         return Chunk(
@@ -202,7 +202,7 @@ class _Course:
         return self._before + np.array(now)
 
     def arrays(self, state: State) -> Arrays:
-        """Returns all that is needed to go on from ``state``."""
+        """Returns all that is needed to continue from ``state``."""
         leaves = {
             f"{number:04d}": jax.random.key_data(leaf) if _is_key(leaf) else leaf
             for number, leaf in enumerate(jax.tree.leaves(state))

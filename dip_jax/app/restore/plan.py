@@ -34,13 +34,13 @@ from dip_jax.operators import Crop
 
 
 class Plan(NamedTuple):
-    """All that decides a restoration; nothing in it is left open."""
+    """Everything that decides a restoration, fully resolved."""
 
     preset: Preset
     rule: Rule
     noise: NoiseModel | None
     verdict: Verdict | None
-    """What was found of the noise, where its kind was not given."""
+    """What was found about the noise, if its kind was not given."""
     seed: int
     picture: np.ndarray
     """As given, float32 ``[h, w, c]`` in [0, 1]."""
@@ -89,7 +89,7 @@ def make_plan(
     """Resolves the settings of a restoration; the arguments are those of :func:`.restore`.
 
     Raises:
-      UserError: a ValueError that names the argument, its value and the mend.
+      UserError: a ValueError that names the argument, its value and the fix.
     """
     arrays, settings = _without_arrays(settings)
     preset = change(find_preset(preset, task) if isinstance(preset, str) else preset, **settings)
@@ -186,7 +186,7 @@ def _cut(
 
 
 def _find_noise(y: np.ndarray, kind: str, *, any_kind: bool) -> tuple[NoiseModel, Verdict | None]:
-    """Returns the picture's noise; and what was found of it, if the kind was to be found too."""
+    """Returns the picture's noise, and the verdict on it if its kind had to be found."""
     if kind == AUTO_NOISE and any_kind:
         verdict = identify_noise(y)
         return verdict.noise, verdict

@@ -23,17 +23,16 @@ class Restoration(NamedTuple):
     trace: dict[str, np.ndarray]
     """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
     ``average_psnr`` of the average; ``restores`` after a divergence; for a stopping rule, its
-    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1, among those
-    that no divergence took back) that it would return. Several members follow one another, with
-    their number ``member``, and so do tiles, with ``tile``."""
+    ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1, not
+    counting those that a divergence undid) that it would return. Several members follow one
+    another, with their number ``member``, and so do tiles, with ``tile``."""
     preset: Preset
     """The settings in force, with nothing left open; ``preset.stop`` is the stopping rule."""
     noise: NoiseModel | None
     """The noise of the picture: as given, or estimated where that was needed."""
     uncertainty: np.ndarray | None
     """With two members and more: float32 ``[h, w]``, their standard deviation; 0 where known
-    pixels were put back. For enlarged pictures, before they were made to agree with the small
-    one."""
+    pixels were put back. For enlarged pictures, before the correction to the small one."""
     members: int
     """Fits that ``image`` is the mean of."""
     compile_seconds: float
@@ -42,12 +41,11 @@ class Restoration(NamedTuple):
     """All other steps."""
     interrupted: bool
     verdict: Verdict | None = None
-    """What was found of the noise, where its kind was not given."""
+    """What was found about the noise, if its kind was not given."""
     span: Span = Span()
     """The range of the picture's values in which it was fitted."""
     doubt: str = ""
-    """Why the result should be looked at before it is trusted; empty if nothing speaks against
-    it."""
+    """Why the result should be checked before it is used; empty if there is no reason."""
 
 
 def combine_members(done: list[Restoration], *, interrupted: bool) -> Restoration:

@@ -57,10 +57,10 @@ def restore(
       gain: of Poisson noise, the 8-bit levels per photon.
       reference: the true picture, if it is known; reported, never fitted.
       seed: decides everything random; from 0 to 2**32 - 1.
-      progress: whether a bar is shown; or a function that gets, after each chunk, the share of
-        the whole run that it was, and ends the run, like Ctrl-C, by returning something true; or
-        a :class:`Watch`, which is told more.
-      checkpoint: keeps the fit as it goes, and resumes it where an earlier call was killed.
+      progress: whether a bar is shown; or a function that gets each chunk's share of the whole run,
+        and ends the run, like Ctrl-C, by returning a true value; or a :class:`Watch`, which gets
+        more.
+      checkpoint: saves the fit as it goes, and resumes it where an earlier call was killed.
       fit_memory: whether a picture too large for the memory is restored in tiles that fit.
       part: a window of the picture, to be restored alone; the noise is that of the whole picture.
       **settings: the task's arrays, such as ``mask`` for inpainting (``[h, w]``: 1 known, 0 to
@@ -68,11 +68,11 @@ def restore(
         ``members=4`` (fits with the seeds from ``seed`` on, averaged), ``generator="unet"``,
         ``hide=0.5``, or ``factor=2`` for super-resolution: see
         :func:`dip_jax.app.recipe.change`. ``keep_known`` says whether what is known is put back
-        into the result: for inpainting the known pixels, which the holes are made to join; for
-        super-resolution the result is made to give ``picture`` when made small again.
+        into the result: for inpainting the known pixels, with the holes blended into them; for
+        super-resolution the result is corrected to give ``picture`` when downsampled again.
 
     Raises:
-      UserError: a ValueError that names the argument, its value and the mend.
+      UserError: a ValueError that names the argument, its value and the fix.
     """
     started: float | None = time.perf_counter()
     plan = make_plan(

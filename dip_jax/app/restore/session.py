@@ -39,7 +39,7 @@ class PictureRun:
         self._kept = None if checkpoint is None else checkpoint.load()
         self._finished = _finished_fits(self._kept, plan.preset)
         self._plan = plan
-        # A run that goes on keeps its tiles: there may be more memory now, or less.
+        # A resumed run keeps its tiles: there may be more memory now, or less.
         tile = int(self._kept["tile"]) if self._kept else self._largest_tile(allowed=fit_memory)
         counts = plan.preset.counts.replace(tile=tile)
         self._plan = plan._replace(preset=plan.preset.replace(counts=counts))

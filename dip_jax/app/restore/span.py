@@ -36,7 +36,7 @@ class Span(NamedTuple):
         return values if self.whole else values * np.float32(self._size)
 
     def psnr_offset(self) -> float:
-        """Returns what is to be added to a PSNR within the span, in dB, for a peak of 1."""
+        """Returns the dB to add to a PSNR within the span, for a peak of 1."""
         return float(-20 * np.log10(self._size))
 
     @property
@@ -47,8 +47,8 @@ class Span(NamedTuple):
 def find_span(y: np.ndarray, *, from_black: bool = False) -> Span:
     """Returns the span of a picture in [0, 1]: all, unless it fills less than an eighth.
 
-    Such are counts of a 12-bit camera divided by 65535. Black stays black, so that noise goes on
-    depending on the brightness, unless all the picture is far from it.
+    Examples are counts of a 12-bit camera divided by 65535. Black stays black, so that noise goes
+    on depending on the brightness, unless all the picture is far from it.
 
     Args:
       y: float ``[h, w, c]`` in [0, 1].

@@ -1,25 +1,25 @@
-"""Who follows a run, and what they are told of it."""
+"""What follows a run, and the reports that it gets."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class Outline(NamedTuple):
-    """What a run will do, as known before its first step."""
+    """What a run will do, known before its first step."""
 
     tile: int
     """The side of its tiles; 0 for the whole picture at once."""
     tiles: int
     """How many there are."""
     wanted: int
-    """The side that was asked for. Another is in force where memory is short."""
+    """The side that was asked for. ``tile`` differs where memory is short."""
 
 
 class Chunk(NamedTuple):
-    """What a few steps have brought."""
+    """The report on a chunk of steps."""
 
     share: float
-    """Of the whole run, that these steps were."""
+    """The share of the whole run that these steps were."""
     done: float
     """The share of the whole run that is done. A stopping rule may end it before 1."""
     fit: int
@@ -36,7 +36,7 @@ class Chunk(NamedTuple):
 
 
 class Watch:
-    """Follows a run: this one shows a bar, or nothing. Override what you want to know.
+    """Follows a run: this one shows a bar, or nothing. Override the methods you need.
 
     Args:
       bar: whether a bar is shown on stderr.
@@ -49,13 +49,13 @@ class Watch:
         """Is called before the first step."""
 
     def look(self, chunk: Chunk) -> object:
-        """Is called after each chunk; anything true ends the run, as Ctrl-C does."""
+        """Is called after each chunk; a true result ends the run, as Ctrl-C does."""
         del chunk
         return None
 
 
 class _ShareWatch(Watch):
-    """Passes on the share that each chunk was."""
+    """Passes on each chunk's share of the run."""
 
     def __init__(self, report: Callable[[float], object]):
         super().__init__()
@@ -66,12 +66,12 @@ class _ShareWatch(Watch):
 
 
 Progress = bool | Callable[[float], object] | Watch
-"""Whether to show a bar; or a function that gets, after each chunk, the share of the whole run that
-the chunk was, and ends the run, like Ctrl-C, by returning anything true; or a watch."""
+"""Whether to show a bar; or a function that gets each chunk's share of the whole run, and ends the
+run, like Ctrl-C, by returning a true value; or a watch."""
 
 
 def as_watch(progress: Progress) -> Watch:
-    """Returns who follows a run."""
+    """Returns the watch that ``progress`` means."""
     if isinstance(progress, Watch):
         return progress
     return _ShareWatch(progress) if callable(progress) else Watch(bar=bool(progress))

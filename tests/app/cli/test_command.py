@@ -277,8 +277,8 @@ def test_ctrl_c_while_writing_loses_nothing(tiny_presets, tmp_path, capsys, monk
 @pytest.mark.parametrize(
     ("flags", "note"),
     [
-        (["--noise=poisson", "--hide=0.5"], "--noise=poisson is of use with a --gain here"),
-        (["--noise=poisson", "--preset=paper"], "--noise=poisson is of use with a --gain here"),
+        (["--noise=poisson", "--hide=0.5"], "--noise=poisson needs a --gain here"),
+        (["--noise=poisson", "--preset=paper"], "--noise=poisson needs a --gain here"),
         (["--noise=poisson", "--preset=paper", "--gain=5"], "does not follow --gain"),
         (["--preset=paper", "--stop=wmv", "--sigma=25"], "does not follow --sigma"),
         (["--noise=poisson"], None),
@@ -379,7 +379,7 @@ BAD = {
     "absent.png": "does not exist; check the path",
     ". q.png": "--out=q.png: is one file, for many pictures; name a folder",
     "p.png --page=2": "has one frame only; drop --page",
-    "p.png --range=5": "--range=5: is no range: write LOW,HIGH, such as 0,4095",
+    "p.png --range=5": "--range=5: is not a range: write LOW,HIGH, such as 0,4095",
     "p.png --range=9,5": "--range=9,5: must have black first, and white above it",
     "p.png --range=0,nan": "--range=0,nan: must have black first",
     "--range=0,9": "--range=0,9: needs an --image",
@@ -434,7 +434,7 @@ def test_a_run_of_an_older_format_is_refused(file, tmp_path, capsys):
     assert errors.startswith("dip-jax: --resume=")
     assert errors.endswith(
         ": was made by a version of dip-jax with other settings files; "
-        "name another --out, or begin anew with --overwrite\n"
+        "name another --out, or begin again with --overwrite\n"
     )
     assert "finished before" not in text_out
     assert path.read_text() == text

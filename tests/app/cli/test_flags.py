@@ -18,14 +18,14 @@ def test_help_shows_every_flag_once_and_in_order(capsys):
     assert "--every" not in text  # an old name
 
 
-def test_help_shows_what_a_flag_takes_and_what_holds_without_it():
+def test_help_shows_the_value_and_the_default_of_a_flag():
     text = help_text()
     assert "--task=denoise|" in text
     assert "--steps=N" in text
     assert "--sigma=X" in text
     assert "--image=NAME" in text
     assert "[on; --nokeep_known for off]" in text
-    assert "0 for one after each chunk. [30.0]" in re.sub(r"\s+", " ", text)
+    assert "0: one after each chunk. [30.0]" in re.sub(r"\s+", " ", text)
 
 
 def test_every_table_is_part_of_the_whole():

@@ -56,9 +56,9 @@ def test_a_part_of_the_picture_or_another_picture(pictures):
         ),
         (
             ["--noise_from=-1,0,30,30"],
-            "--noise_from=-1,0,30,30: is no part: write",
+            "--noise_from=-1,0,30,30: is not a rectangle: write",
         ),
-        (["--noise_from=1,2,3"], "is no part"),
+        (["--noise_from=1,2,3"], "is not a rectangle"),
         (["--noise_from=grey.png"], "--noise_from=grey.png: has 1 channels, the picture has 3"),
         (["--noise_from=black.png"], "--noise_from=black.png: holds no noise that can be measured"),
         (["--noise_from=none.png"], "--noise_from=none.png"),

@@ -97,7 +97,7 @@ def test_every_format_is_listed_and_the_rest_is_told(tmp_path):
     (folder / "below").mkdir()
     assert names(folder) == list("abcdefghi")
     (note,) = note_skipped(str(folder), recursive=False)
-    assert note.endswith("skipped notes.doc, x.psd: no picture by its suffix")
+    assert note.endswith("skipped notes.doc, x.psd: not pictures by their suffixes")
     assert note_skipped(str(folder / "below"), recursive=False) == []
     assert note_skipped(f"{folder}/*.doc", recursive=False) == []
 
@@ -116,7 +116,7 @@ def test_names_tell_files_of_one_stem_apart(photos, tmp_path):
         names(photos, {"mask": str(photos)})  # no picture is another's mask
     touch(tmp_path / "other", "a.png")
     (tmp_path / "list.txt").write_text("photos/a.png\nother/a.png\n")
-    with pytest.raises(UserError, match=r"two pictures of one name.*--recursive"):
+    with pytest.raises(UserError, match=r"two pictures of the same name.*--recursive"):
         names(tmp_path / "list.txt")
 
 

@@ -284,7 +284,7 @@ def test_resume_refuses_the_whole_folder_before_it_writes(photos, tmp_path, caps
     assert len(errors.splitlines()) == 1
     assert contents(out) == before
     assert not (out / "d").exists()
-    # What only says how much memory may be taken is no other setting.
+    # A flag that only limits the memory does not count as another setting.
     code, text, _ = run(capsys, *flags, "--steps=2", "--fit_memory")
     assert (code, text.count("4 of 4 pictures done")) == (0, 1)
 
@@ -398,7 +398,7 @@ def test_resume_leaves_a_foreign_folder_alone(photos, tmp_path, capsys):
         (out / "a" / "restored.png").write_text("precious")
         flags = (f"--out={out / 'a'}", "--steps=2", "--resume")
         code, _, errors = run(capsys, f"--image={photos / 'a.png'}", *flags)
-        assert (code, "no run to go on with" in errors) == (2, True)
+        assert (code, "no run to continue" in errors) == (2, True)
         (out / "a" / ".checkpoint" / "1").mkdir(parents=True)
         (out / "a" / ".checkpoint" / "settings.json").write_text(text)
         code, _, errors = run(capsys, f"--image={photos}", f"--out={out}", *flags[1:])
@@ -454,7 +454,7 @@ def test_resume_refuses_a_foreign_folder_each_time(photos, tmp_path, capsys):
         (out / "b" / name).write_text(text)
         for _ in range(2):
             code, _, errors = run(capsys, *flags)
-            assert (code, "no run to go on with" in errors) == (2, True)
+            assert (code, "no run to continue" in errors) == (2, True)
             assert [path.name for path in out.iterdir()] == ["b"]
             assert {path.name for path in (out / "b").iterdir()} == {name}
         single = (f"--image={photos / 'b.png'}", f"--out={out / 'b'}", *flags[2:])
@@ -464,18 +464,18 @@ def test_resume_refuses_a_foreign_folder_each_time(photos, tmp_path, capsys):
     for name in ("summary.csv", "summary.md"):
         (out / name).write_text("mine")
         code, _, errors = run(capsys, *flags)
-        assert (code, f"holds a {name} that is none of ours" in errors) == (2, True)
+        assert (code, f"holds a {name} of something else" in errors) == (2, True)
         (out / name).unlink()
     assert run(capsys, *flags)[0] == 0
     assert run(capsys, *flags)[0] == 0
 
 
-def test_overwrite_beside_resume_does_what_differs_anew(photos, tmp_path, capsys):
+def test_overwrite_with_resume_restores_again_what_differs(photos, tmp_path, capsys):
     flags = (f"--image={photos}", f"--out={tmp_path / 'out'}")
     assert run(capsys, *flags, "--steps=2")[0] == 0
     (photos / "d.png").write_bytes((photos / "a.png").read_bytes())
     more = (*flags, "--steps=3", "--resume")
-    assert "--overwrite beside --resume" in run(capsys, *more)[2]
+    assert "--overwrite with --resume" in run(capsys, *more)[2]
     record = tmp_path / "out" / "a" / "run.json"
     (tmp_path / "out" / "b" / "run.json").unlink()
     assert run(capsys, *more, "--overwrite")[0] == 0

@@ -133,7 +133,7 @@ def test_an_interrupted_picture_is_not_written(photos, tmp_path, capsys, monkeyp
     monkeypatch.setattr(picture, "restore", interrupted)
     code, _, err = run(capsys, "photos/", "clean/")
     assert code == 130
-    assert "interrupted; --resume goes on" in err
+    assert "interrupted; --resume continues" in err
     assert not (tmp_path / "clean").exists()
     assert run(capsys, "photos/a.png")[0] == 130
     assert is_restored(photos / "a_restored.png")
@@ -144,10 +144,10 @@ def test_an_interrupted_picture_is_not_written(photos, tmp_path, capsys, monkeyp
     [
         (["photos/a.png", "--name={stm}.png"], "has {stm}, which means nothing; take {stem}, {suf"),
         (["photos/a.png", "--name={stem}"], "must end in {suffix}, or in one of .png .jpg"),
-        (["photos/a.png", "--name=x/{stem}{suffix}"], "is no name of a file; --out names the"),
+        (["photos/a.png", "--name=x/{stem}{suffix}"], "is not a file name; --out names the"),
         (["photos/a.png", "--name={stem}{suffix}"], "is the picture itself"),
         (["photos/a.png", "q.png", "--name={stem}{suffix}"], "can't go with --out=q.png, which is"),
-        (["photos/", "--name=x.png"], "gives 4 results one name, x.png; put {stem} into it"),
+        (["photos/", "--name=x.png"], "gives 4 results the same name, x.png; put {stem} into it"),
         (["photos/", "--name={stem}{suffix}"], "would replace photos/a.png, one of the pictures"),
         (["--name={stem}{suffix}"], "needs a picture; name one"),
         (["photos/", "clean/", "--checkpoint=3"], "--checkpoint=3.0: needs a folder to keep the"),

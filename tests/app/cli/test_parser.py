@@ -54,9 +54,9 @@ BAD = {
     "p.png a b": "dip-jax: b: is a third path, after IN and OUT; for many",
     "p.png --image=p.png": "dip-jax: p.png: is a path too many beside --image; drop one",
     "p.png q.xyz": "--out=q.xyz: has a suffix of no known format; take .png",
-    "denoise p.png": "dip-jax: denoise: is no file; write --task=denoise",
+    "denoise p.png": "dip-jax: denoise: is not a file; write --task=denoise",
     "--nokeep_known=3": "does not take an argument",
-    "--flagfile=p.png": "dip-jax: is no text file; see --help",
+    "--flagfile=p.png": "dip-jax: is not a text file; see --help",
 }
 
 

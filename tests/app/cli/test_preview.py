@@ -89,11 +89,17 @@ def test_scores_and_sizes_are_of_the_part(photo, asked, capsys):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["p.png", "--preview=middle"], "--preview=middle: is no part: write X,Y,WIDTH,HEIGHT"),
-        (["p.png", "--preview=1,2,3"], "is no part: write X,Y,WIDTH,HEIGHT in whole pixels from"),
+        (
+            ["p.png", "--preview=middle"],
+            "--preview=middle: is not a rectangle: write X,Y,",
+        ),
+        (
+            ["p.png", "--preview=1,2,3"],
+            "is not a rectangle: write X,Y,WIDTH,HEIGHT in whole",
+        ),
         (["p.png", "--preview=390,0,20,20"], "is not inside the picture, which is 400x300"),
         (["p.png", "--preview=0,0,0,5"], "is not inside the picture"),
-        ([".", "--preview=center"], "--preview=center: is of one picture; name one"),
+        ([".", "--preview=center"], "--preview=center: is for one picture; name one"),
         (["--preview=center"], "--preview=center: needs a picture; name one"),
         (["p.png", "--preview=center", "--resume"], "--resume: needs a folder to keep the run in"),
     ],

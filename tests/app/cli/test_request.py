@@ -57,7 +57,7 @@ def test_flags_of_many_pictures_are_refused_for_one():
 def test_an_argument_is_shown_as_its_flag():
     error = as_flag(UserError("steps", 0, "must be at least 1"))
     assert str(error) == "--steps=0: must be at least 1"
-    assert str(as_flag(UserError("p.png", "", "is no file"))) == "p.png: is no file"
+    assert str(as_flag(UserError("p.png", "", "is not a file"))) == "p.png: is not a file"
 
 
 BAD = {

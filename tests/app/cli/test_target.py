@@ -191,7 +191,7 @@ def test_a_range_that_is_given(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "p.tif", counts)
     code, _, err = run(capsys, tmp_path / "p.tif", "--range=1000,1500")
     assert code == 0
-    assert err.endswith("has 0.185 % of its values outside the range: they are cut off there\n")
+    assert err.endswith("has 0.185 % of its values outside the range: they are clipped\n")
     restored = tifffile.imread(tmp_path / "p_restored.tif")
     assert (restored[0] == 1125).all()  # a quarter from black to white
     np.testing.assert_array_equal(restored[1:], np.minimum(counts, 1500)[1:])

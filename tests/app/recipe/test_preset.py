@@ -81,9 +81,9 @@ def test_settings_select_the_method(preset, settings, method):
 @pytest.mark.parametrize(
     ("preset", "settings", "words"),
     [
-        (DENOISE, {"step": 10}, "step=10: is no setting; did you mean steps?"),
-        (DENOISE, {"task": Inpaint()}, "is no setting"),
-        (DENOISE, {"name": "mine"}, "name=mine: is no setting"),
+        (DENOISE, {"step": 10}, "step=10: is not a setting; did you mean steps?"),
+        (DENOISE, {"task": Inpaint()}, "is not a setting"),
+        (DENOISE, {"name": "mine"}, "name=mine: is not a setting"),
         (DENOISE, {"factor": 2}, "factor=2: has no meaning for denoise; it belongs to super"),
         (DENOISE, {"keep_known": 1}, "it belongs to inpaint and super_resolve"),
         (INPAINT, {"noise_share": 0.5}, "noise_share=0.5: has no meaning for inpaint"),

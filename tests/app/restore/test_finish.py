@@ -40,7 +40,7 @@ def test_what_the_fit_did_not_see_is_weighed_in(stop, hide, tiny_presets, monkey
 
 
 def test_clipping_is_undone():
-    """Of a black and white picture whose noise was cut off, the mean is grey."""
+    """The mean of a black and white picture whose noise was clipped is grey."""
     sigma = 60
     clean = np.repeat(np.arange(64) < 32, 64).reshape(64, 64, 1).astype(np.float32)
     y = add_noise(clean, sigma, seed=0)

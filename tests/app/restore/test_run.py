@@ -74,7 +74,7 @@ def test_task_follows_from_a_preset_record():
         ({"factor": 1, "task": "super_resolve"}, "factor=1: must be at least 2"),
         ({"lanczos_lobes": 4, "task": "super_resolve"}, "lanczos_lobes=4: must be 2 or 3"),
         ({"steps": 0}, "steps=0: must be at least 1"),
-        ({"step": 10}, "step=10: is no setting; did you mean steps"),
+        ({"step": 10}, "step=10: is not a setting; did you mean steps"),
         ({"generator": "unett"}, "did you mean unet"),
         ({"input": "nose"}, "did you mean noise"),
         ({"seed": -1}, "seed=-1"),

@@ -128,7 +128,7 @@ def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypa
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     side = record["settings"]["counts"]["tile"]
     assert 64 <= side < 210
-    assert "too large for the memory that is free: restored in " in said
+    assert "too large for the free memory: restored in " in said
     assert f" tiles (--tile={side}), with blended seams" in said
     assert side**2 * needed[0] / (224 * 300) < 8_000_000
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)

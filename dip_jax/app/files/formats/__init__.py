@@ -133,7 +133,7 @@ def find_format(path: Path, head: bytes) -> Format:
     """Returns the format of a file: that of its first bytes, whatever its name says.
 
     Raises:
-      RefusedError: if it is none of ours.
+      RefusedError: if it is unknown.
     """
     named = format_of_suffix(path)
     if named is not None and named.by_name:
@@ -149,7 +149,7 @@ def find_format(path: Path, head: bytes) -> Format:
 
 
 def format_of_suffix(path: Path) -> Format | None:
-    """Returns the format that a file's name says; None if it says none of ours."""
+    """Returns the format of a file name's suffix; None if it is unknown."""
     suffix = path.suffix.lower()
     return next((format for format in FORMATS if suffix in format.suffixes), None)
 

@@ -38,7 +38,7 @@ def read_npy(source: Source) -> Contents:
 
 
 def read_npz(source: Source) -> Contents:
-    """Reads an array of an archive, the first or the one whose number or name ``page`` is."""
+    """Reads an array of an archive: the first, or the one of number or name ``page``."""
     try:
         with np.load(source.file, allow_pickle=False) as archive:
             names = archive.files
@@ -85,7 +85,7 @@ def understand(
     where there may be one.
 
     Raises:
-      RefusedError: if it is no picture.
+      RefusedError: if it is not a picture.
     """
     if array.dtype.kind == "c":
         mend = "save np.stack([x.real, x.imag], -1), two channels that are restored together"
@@ -162,7 +162,7 @@ def save_npy(path: Path, contents: Contents) -> None:
 
 
 def save_npz(path: Path, contents: Contents) -> None:
-    """Writes an archive of one array, of the name that it had."""
+    """Writes an archive of one array, with the name that it had."""
     name = contents.encoding.get("name", "image")
     if name in ("file", "allow_pickle"):  # which NumPy takes for arguments of its own
         name = "image"

@@ -1,4 +1,4 @@
-"""What a file format is to the application, and what a picture file holds."""
+"""The records of a file format, and of what a picture file holds."""
 
 import contextlib
 import importlib
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 MAX_PIXELS = 64_000_000
-_LONGEST = 80  # of what is told of a decoder's words
+_LONGEST = 80  # characters of a decoder's message that are shown
 TOO_LARGE = "has more than 64 megapixels; scale it down or crop it first"
 AS_PNG = "a PNG or a TIFF"
 AS_NPY = "a .npy array"
@@ -20,7 +20,7 @@ AS_ANY = "a PNG, a TIFF or a .npy array"
 
 
 class RefusedError(Exception):
-    """A file that can't be read faithfully: what is wrong with it, and the mend."""
+    """A file that can't be read faithfully: what is wrong with it, and the fix."""
 
 
 def brief(error: Exception) -> str:
@@ -99,7 +99,7 @@ class Contents(NamedTuple):
     orientation: int = 1
     """Of EXIF or TIFF (1 to 8), by which the stored pixels were turned."""
     remarks: tuple[str, ...] = ()
-    """What is to be said of the reading, each to follow the file's name."""
+    """Remarks on the reading, each to follow the file's name."""
 
 
 class Format(NamedTuple):
@@ -151,7 +151,7 @@ def begins(*marks: bytes) -> Callable[[bytes], bool]:
 def choose_page(
     wanted: int | str | None, count: int, kind: str, names: Sequence[str] = ()
 ) -> tuple[int, tuple[str, ...]]:
-    """Returns the index of the page to read, and what is to be said of it.
+    """Returns the index of the page to read, and remarks on it.
 
     Args:
       wanted: its number, from 1 on, or its name.
@@ -160,7 +160,7 @@ def choose_page(
       names: theirs, if they have any.
 
     Raises:
-      RefusedError: if there is no such one.
+      RefusedError: if there is no such page.
     """
     shown = ", ".join(names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN)
     if isinstance(wanted, str):

@@ -1,4 +1,4 @@
-"""What a method is to a recipe."""
+"""The base class of methods."""
 
 import abc
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class Method(Record, abc.ABC):
         """Whether it can be used for the task."""
 
     def resolve(self, known: np.ndarray | None, sigma: float | None) -> "Method":
-        """Returns the method for one picture, with nothing left open.
+        """Returns the method for one picture, fully resolved.
 
         Args:
           known: ``[h, w, 1]``, 1 where the picture is known; None if all is.

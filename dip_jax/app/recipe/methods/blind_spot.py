@@ -32,7 +32,7 @@ class BlindSpot(Method):
     hide: float = 0.2
     """Fraction of the known pixels hidden at each step, at most."""
     fill_first: bool = False
-    """Whether the fit begins from interpolated holes; of use without noise."""
+    """Whether the fit begins from interpolated holes; useful without noise."""
 
     def check(self) -> None:
         if not isinstance(self.hide, numbers.Real) or not LEAST_HIDE <= self.hide <= 1:
@@ -50,7 +50,7 @@ class BlindSpot(Method):
 
     def remarks(self) -> tuple[str, ...]:
         share = f"up to {100 * self.hide:g} %"
-        return (f"learned from pixels, of which each step hid {share}; --hide sets it",)
+        return (f"learned by hiding known pixels, {share} at each step; --hide sets it",)
 
     def suits(self, task: TaskSpec) -> bool:
         return task.measures_pixels and task.independent_pixels
@@ -101,10 +101,10 @@ class ByHoles(Method):
 
 
 def are_scattered(known: np.ndarray) -> bool:
-    """Whether single pixels are missing in ``known [h, w, 1]``, here and there, not areas.
+    """Whether scattered single pixels are missing in ``known [h, w, 1]``, not areas.
 
-    So it is if the neighbours of a missing pixel, in its row and its column, are hardly more
-    often missing than other pixels.
+    They are if the neighbours of a missing pixel, in its row and its column, are hardly more often
+    missing than other pixels.
     """
     missing = known[:, :, 0] == 0
     beside = (missing[:, 1:] & missing[:, :-1], missing[1:] & missing[:-1])

@@ -29,11 +29,11 @@ class Recorrupted(Method):
     noise_share: float = 0.5
     """A larger share adds more noise to the input and less to the target."""
     correlated_share: float = 0.8
-    """The least ``noise_share`` for noise that neighbours share, which a network learns sooner."""
+    """The least ``noise_share`` for correlated noise, which a network learns sooner."""
     strong_share: float = 0.9
     """The same for such noise of more than 12 levels."""
     flips: bool = False
-    """Whether each step mirrors the picture at random. Strong correlated noise takes it always."""
+    """Whether each step mirrors the picture at random. Always on for strong correlated noise."""
 
     def check(self) -> None:
         for name in ("noise_share", "correlated_share", "strong_share"):

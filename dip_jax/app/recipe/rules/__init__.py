@@ -48,9 +48,9 @@ def choose_rule(name: str, task: TaskSpec, noise: NoiseModel | None, pixels: int
 
     Args:
       name: "auto" or a name of ``RULES``.
-      task: what the picture is restored from.
+      task: the task.
       noise: of the picture, if known.
-      pixels: how many of the picture's are known.
+      pixels: number of known pixels.
 
     Raises:
       UserError: if the rule needs noise or more pixels.

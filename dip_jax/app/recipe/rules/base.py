@@ -1,4 +1,4 @@
-"""What a stopping rule is to a recipe, and how data are set aside for it."""
+"""The base class of stopping rules, and how data are set aside for them."""
 
 import functools
 from collections.abc import Callable
@@ -42,9 +42,9 @@ class Division(NamedTuple):
     known: Array
     """1 where that counts."""
     noise: NoiseModel | None
-    """Of what is fitted, but for ``more``."""
+    """The noise of ``y``, except for ``more``."""
     more: float
-    """By how much the standard deviation of its noise is larger."""
+    """Factor by which the standard deviation of that noise is larger."""
     other: Array
     """What is compared with."""
     weight: Array
@@ -58,10 +58,10 @@ class Split(NamedTuple):
     known: Array
     """1 where ``y`` counts, 0 elsewhere."""
     sigma: Array | None
-    """Standard deviation of the noise of ``y``, of its shape and in its units, if known; before
-    clipping, where the generator is fed what was clipped."""
+    """Standard deviation of the noise of ``y``, of its shape and in its units, if known. If the
+    generator is fed the noisy picture, the one before clipping."""
     clipped: Array | None
-    """Where it was clipped, likewise; see :func:`dip_jax.noise.clipped_chance`."""
+    """Where ``y`` was clipped, if known; see :func:`dip_jax.noise.clipped_chance`."""
     other: Array
     """As in :class:`Division`."""
     weight: Array
@@ -71,7 +71,7 @@ class Split(NamedTuple):
 
 
 MakeTask = Callable[[Array, Array], Task]
-"""From data and the weights of their values to the task of fitting them."""
+"""``(data, weights of their values) -> the task of fitting them``."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Rule(Record):
     needs_independence: ClassVar[bool] = False
     """Whether correlated noise deceives it."""
     least_pixels: ClassVar[int] = 0
-    """Known pixels that it needs."""
+    """Least number of known pixels."""
 
     def suits(self, task: TaskSpec, *, feeds_picture: bool) -> bool:
         """Whether it can be used; ``feeds_picture`` is the method's."""
@@ -147,7 +147,7 @@ class ValidatedRule(Rule):
 def split(
     rule: Rule, data: Measurement, noise: NoiseModel | None, key: Key, *, feeds_noise: bool
 ) -> Split:
-    """Sets data aside as a resolved rule needs it."""
+    """Sets data aside for a resolved rule."""
     kind, level, clipped, deviation, kernel = noise or (None, 0.0, False, None, None)
     return _split(rule, kind, clipped, feeds_noise, data, (level, deviation, kernel), key)
 

@@ -16,8 +16,8 @@ from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Key
 from dip_jax.noise import NoiseModel, color, fill_smoothly, hold_out_blocks
 
-_SPARSE = 3  # sides of a block between the middles of two
-_UNCORRELATED = 0.1  # correlation that hardly deceives
+_SPARSE = 3  # distance between the middles of two blocks, in sides of a block
+_UNCORRELATED = 0.1  # correlation that is small enough to ignore
 _FARTHEST = 5
 _FEWEST = 3  # blocks along a side of the picture
 
@@ -28,7 +28,7 @@ class HeldOutBlocks(ValidatedRule):
 
     For noise that neighbours share: the block around a middle hides all pixels that share its
     noise. In the input a block becomes its smooth continuation with new noise of the same kind,
-    so that a network that lets noise pass is found out.
+    which exposes a network that passes noise through.
     """
 
     name = "held_out_blocks"

@@ -20,7 +20,7 @@ from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Key, Task
 from dip_jax.noise import NoiseModel, clipped_mean, fill_held_out, hold_out
 
-_SHARE = 0.03  # of the known pixels, where they are drawn at random
+_SHARE = 0.03  # of the known pixels, if they are chosen at random
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class HeldOut(ValidatedRule):
     least_pixels = 1024  # with fewer, too few are held out to tell much
 
     spacing: int = 0
-    """One pixel from each square of so many is held out; 0 draws them at random."""
+    """One pixel is held out from each square of so many a side; 0 chooses them at random."""
     leaves_holes: bool = False
     """Whether held-out pixels become holes; otherwise they are filled in from their neighbours."""
 
@@ -85,7 +85,7 @@ def _spacing(y: np.ndarray, noise: NoiseModel | None) -> int:
     pixels. Strong noise takes three times as many pixels: it makes the choice less reliable and a
     wrong one costlier, while neighbours predict a pixel as well as its own noisy value does.
     """
-    # Few different values: each compiles ``split`` anew.
+    # Few different values: each compiles ``split`` again.
     spacing = 7
     if noise is not None:
         level = max(noise.standard_deviation_at_level(255 * float(jnp.mean(y))), 25)

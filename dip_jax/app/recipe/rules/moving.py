@@ -7,8 +7,8 @@ import dip_jax
 from dip_jax.app.recipe.rules.base import PATIENCE, Rule, output_variance
 from dip_jax.base import Algorithm
 
-_WINDOW = 100  # images; one strange output is felt as long
-_WARM_UP = 100  # steps during which outputs hardly move for another reason
+_WINDOW = 100  # images; one outlier has an effect for as long
+_WARM_UP = 100  # first steps, in which outputs hardly move yet
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class MovingVariance(Rule):
         return dip_jax.moving_variance(algorithm)
 
     def stop(self, algorithm: Algorithm, patience: dict[str, Any]) -> Algorithm:
-        del patience  # the variance says sooner than a validation error that it rises
+        del patience  # the variance shows a rise sooner than a validation error
         return dip_jax.stop(
             algorithm, output_variance, start=_WARM_UP, smoothing=0.0, **self._patience
         )

@@ -1,4 +1,4 @@
-"""What a task is to a recipe: its data, its damage, its loss and its finishing."""
+"""The base class of tasks: data, damage, loss and finishing."""
 
 import abc
 from collections.abc import Callable, Mapping
@@ -32,13 +32,13 @@ class Flag(NamedTuple):
 class Data(NamedTuple):
     """An array that a task needs beside the picture.
 
-    From it follow the flag, the partners by name in a folder, the digest for ``--resume``.
+    The flag, the partners by name in a folder and the digest for ``--resume`` follow from it.
     """
 
     flag: Flag
     read: Callable[[str | None, Picture, Options], tuple[np.ndarray | None, list[str]]]
-    """``(what the flag says, the picture, the flags) -> the array, remarks to the user``. The flag
-    may say nothing; the array is None if other flags and the picture do not tell it either."""
+    """``(value of the flag, the picture, the flags) -> the array, remarks to the user``. The value
+    may be None; the array is None if other flags and the picture do not give it either."""
     check: Callable[[np.ndarray, np.ndarray], np.ndarray]
     """``(array, picture) -> the array as the task needs it``, or a UserError."""
     hint: str
@@ -47,7 +47,7 @@ class Data(NamedTuple):
     """Whether it is ``[h, w, c]`` like the picture, so that tiles take their part of it, and a
     folder may hold one for each picture."""
     in_picture: bool = False
-    """Whether the picture or other flags may tell it, so that its own flag may be left out."""
+    """Whether the picture or other flags may give it, so that its own flag may be left out."""
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class Degraded(NamedTuple):
     """What was done, in words."""
     data: Arrays = {}  # noqa: RUF012
     noise: NoiseModel | None = None
-    """What was added."""
+    """The noise that was added."""
 
 
 NOISE = Flag(
@@ -98,9 +98,9 @@ KEEP_KNOWN = Flag(
     "keep_known",
     bool,
     True,
-    "For inpaint: put known pixels back into the result, and make what fills the holes join them. "
-    "For super_resolve: make the result agree with the picture when it is made small again; turn "
-    "off if that is noisy, or was made by skipping pixels.",
+    "For inpaint: put known pixels back into the result, and blend the filled holes into them. "
+    "For super_resolve: make the result agree with the picture when downsampled again; turn off "
+    "if the picture is noisy, or was made by skipping pixels.",
 )
 
 
@@ -123,20 +123,21 @@ class TaskSpec(Record, abc.ABC):
     measures_pixels: ClassVar[bool] = True
     """Whether each measured value is one pixel's, so that the picture itself can be an input."""
     independent_pixels: ClassVar[bool] = True
-    """Whether the damage is independent from pixel to pixel, so that held-out pixels tell."""
+    """Whether the damage is independent from pixel to pixel, so that held-out pixels can
+    validate."""
     has_holes: ClassVar[bool] = False
-    """Whether pixels are missing; its data then tell where, see :meth:`known`."""
+    """Whether pixels are missing; its data then say where, see :meth:`known`."""
     on_canvas: ClassVar[bool] = True
     """Whether the picture lies on the generator's canvas. If not, it is compared with a crop."""
     filler: ClassVar[str] = ""
-    """The name of the task that fills pixels of such a picture that turn out to be unknown."""
+    """The name of the task that fills pixels that turn out to be unknown."""
     tiles: ClassVar[bool] = True
     """Whether a part of the picture can be restored by itself. Not so if the damage depends on the
     position in the picture."""
     shown_as: ClassVar[str] = "degraded"
-    """The name of what the result is compared with."""
+    """The label of what the result is compared with."""
     raw_as: ClassVar[str] = ""
-    """The name of the fit's own estimate in the scores, where finishing changes it much."""
+    """The label of the fit's own estimate in the scores, if finishing changes it much."""
     scores_luma: ClassVar[bool] = False
     """Whether the luma is scored too, without the border."""
 
@@ -165,7 +166,7 @@ class TaskSpec(Record, abc.ABC):
         """
 
     def compare(self, y: Array, known: Array, data: Arrays) -> Task:
-        """Returns the task that validates: as :meth:`make`, where its loss is no plain error."""
+        """Returns the task that validates: :meth:`make`'s, unless its loss is not a plain error."""
         return self.make(y, known, data)
 
     def degrade(
@@ -177,7 +178,7 @@ class TaskSpec(Record, abc.ABC):
           image: ``[h, w, c]``.
           options: the task's flags.
           seed: decides random damage.
-          demonstration: whether there is no picture of the user's, so that damage is needed.
+          demonstration: whether the user gave no picture, so that damage is needed.
         """
         del image, options, seed, demonstration
         return None
@@ -195,12 +196,12 @@ class TaskSpec(Record, abc.ABC):
         del options
 
     def resolve(self, noise: NoiseModel | None) -> Self:
-        """Returns the task for one picture, with nothing left open."""
+        """Returns the task for one picture, fully resolved."""
         del noise
         return self
 
     def check_picture(self, y: np.ndarray) -> None:
-        """Raises a UserError if the task can't be done to such a picture."""
+        """Raises a UserError if the task can't restore such a picture."""
         del y
 
     def check_data(self, y: np.ndarray, given: Mapping[str, np.ndarray | None]) -> Arrays:
@@ -240,7 +241,7 @@ class TaskSpec(Record, abc.ABC):
         *,
         hides_pixels: bool,
     ) -> np.ndarray:
-        """Finishes a fit's estimate on the canvas by what is known of the picture.
+        """Joins a fit's estimate, on the canvas, to the known pixels.
 
         Args:
           filled: ``[h, w, c]``.
@@ -253,12 +254,12 @@ class TaskSpec(Record, abc.ABC):
         return filled
 
     def finish_alpha(self, alpha: np.ndarray, options: Options) -> np.ndarray:
-        """Returns the picture's alpha channel ``[h, w]`` as the result shall have it."""
+        """Returns the alpha channel ``[h, w]`` of the result, from the picture's."""
         del options
         return alpha
 
     def exact(self, data: Arrays) -> np.ndarray | None:
-        """Returns ``[h, w, 1]``, 1 where the result is the picture, to the bit; None if nowhere."""
+        """Returns ``[h, w, 1]``, 1 where it equals the picture bit for bit; None if nowhere."""
         del data
         return None
 

@@ -30,7 +30,7 @@ from dip_jax.noise import NoiseModel
 
 _LEAST_BALANCE = 0.02  # up to sigma 3; from there on the noise counts
 _BALANCE = 0.002  # per square of sigma in 8-bit levels
-_LEAST_WEIGHT = 1e-3  # of a kernel's largest value: a darker rim is dropped
+_LEAST_WEIGHT = 1e-3  # of a kernel's largest value; a darker rim is dropped
 _FORMS = "gaussian:1.6, disk:4, motion:15,30, box:9, or a picture or .npy of the kernel"
 
 
@@ -134,9 +134,9 @@ class Deblur(TaskSpec):
     )
 
     balance: float | None = None
-    """How far the loss evens out what the blur has weakened: each frequency's error is divided by
-    the blur's strength there, the square of which counts as this at least. Larger values fit
-    slowly, smaller ones fit noise. None follows the noise."""
+    """Each frequency's error is weighted by ``sqrt((1 + balance) / (strength + balance))``, where
+    the strength is the square of the blur's there. Larger values fit slowly, smaller ones fit
+    noise. None follows the noise."""
 
     def check(self) -> None:
         if self.balance is not None and not 0 < self.balance < math.inf:
@@ -188,5 +188,5 @@ class Deblur(TaskSpec):
 
 
 def _blur_known(transfer: Array, known: Array, even: Callable, image: Image) -> Image:
-    """Blurs, keeps what is known, and evens the frequencies."""
+    """Blurs, keeps what is known, and evens out the frequencies."""
     return even(operators.mask(operators.convolve(image, transfer), known))

@@ -92,7 +92,7 @@ MASK = Data(
 
 @dataclass(frozen=True)
 class Inpaint(TaskSpec):
-    """Fits the known pixels; what the network makes of the holes fills them."""
+    """Fits the known pixels; the network's output fills the holes."""
 
     name = "inpaint"
     default_rule = "held_out"
@@ -125,7 +125,7 @@ class Inpaint(TaskSpec):
             "grow_mask",
             int,
             0,
-            "Pixels by which the holes grow, for a mask that leaves the rim of the damage.",
+            "Enlarge the holes by N pixels, for a mask that leaves out the rim of the damage.",
         ),
         KEEP_KNOWN,
         Flag(
@@ -136,7 +136,7 @@ class Inpaint(TaskSpec):
     missing: float = 50.0
     """Percentage of pixels that a demonstration hides."""
     keep_known: bool = True
-    """Whether known pixels are put back into the result, and the holes made to join them."""
+    """Whether known pixels are put back into the result, and the filled holes blended into them."""
 
     def check(self) -> None:
         if not isinstance(self.missing, numbers.Real) or not 0 < self.missing < 100:

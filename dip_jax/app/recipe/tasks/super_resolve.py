@@ -37,8 +37,8 @@ class SuperResolve(TaskSpec):
     factor: int = 4
     """How many times larger the result is."""
     lanczos_lobes: int = 2
-    """Of the Lanczos filter taken to have made the picture small: 3 is that of Pillow and most
-    programs, 2 that of the paper's loss."""
+    """Lobes of the Lanczos filter that is assumed to have made the picture small: 3 in Pillow and
+    most programs, 2 in the paper's loss."""
     keep_known: bool = True
     """Whether the result is made to agree with the small picture."""
 

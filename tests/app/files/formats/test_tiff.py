@@ -54,7 +54,7 @@ def lzw(path, stored, order):
     """Writes a TIFF with LZW, which tifffile alone can't do: each byte is a code of nine bits."""
     data = stored.astype(order + "u2").tobytes()
     codes = []
-    for start in range(0, len(data), 200):  # 256 begins anew, before the codes grow to ten bits
+    for start in range(0, len(data), 200):  # 256 begins again, before the codes grow to ten bits
         codes += [256, *data[start : start + 200]]
     bits = "".join(f"{code:09b}" for code in [*codes, 257])
     bits += "0" * (-len(bits) % 8)
