@@ -71,7 +71,7 @@ class Info(NamedTuple):
     metrics: dict[str, Scalar]
     """Named scalars that wrappers add."""
     done: Scalar | bool = False
-    """Whether more steps would be in vain: :func:`~dip_jax.run` then ends."""
+    """Whether more steps would be useless: :func:`~dip_jax.run` then ends."""
 
 
 class Algorithm(NamedTuple):

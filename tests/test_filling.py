@@ -79,7 +79,7 @@ def letters(height=64, width=48):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_filled_picture_joins_what_is_known(channels):
-    """Right but for its brightness, it becomes right; but for texture, it stays as it is."""
+    """Right except for its brightness, it becomes right; except for texture, it stays as it is."""
     y, known = picture(64, 48, channels), letters()
     smooth = (jnp.arange(64)[:, None, None] - 20) / 200 + jnp.arange(48)[None, :, None] / 300
     damaged = jnp.where(known == 1, y, jnp.nan)

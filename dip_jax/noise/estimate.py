@@ -11,7 +11,7 @@ from dip_jax.noise.model import NoiseModel, smooth
 _MEDIAN_OF_NORMAL = 0.6744897501960817  # of the absolute value, at a standard deviation of 1
 _ENOUGH = 3000  # coefficients of a channel: their median is known to 2 %
 _BRIGHTNESSES = 4  # classes, from each of which the smoother half is taken
-_FLAT = 1e-6  # a coefficient of no noise, but for rounding
+_FLAT = 1e-6  # a coefficient without noise, except for rounding
 _EDGES = 4.0  # power in the other directions over that of noise; 1 to 3 in most noisy pictures
 _TRIES = 30  # to find the level of clipped noise; up to sigma 100 fewer than half are needed
 _CLOSE = 1e-3  # relative, of the level

@@ -209,13 +209,13 @@ def correlate_kernel(kernel: np.ndarray) -> float:
 
 def summarise(noise: Noise, found: list[Finding]) -> list[str]:
     """Formats how often and how far the findings are right."""
-    told = f"{sum(one.kind in noise.kinds for one in found)} of {len(found)}"
+    right = f"{sum(one.kind in noise.kinds for one in found)} of {len(found)}"
     if not noise.measured:
-        return [told, "-", "-", "-", "-"]
+        return [right, "-", "-", "-", "-"]
     level = np.array([abs(one.level / one.true_level - 1) for one in found])
     correlation = np.array([abs(one.correlation - one.true_correlation) for one in found])
     return [
-        told,
+        right,
         f"{100 * level.mean():.0f} %",
         f"{(level <= 0.15).sum()} of {len(found)}",
         f"{correlation.mean():.2f}",

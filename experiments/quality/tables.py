@@ -140,7 +140,7 @@ def run_method(
 def _describe_choice(result: Restoration, reference: np.ndarray) -> dict[str, Any]:
     """Describes the chosen step, measured on the running average that rules choose from."""
     if not len(result.trace["loss"]):
-        return {"steps": 0}  # there was no noise, and the picture came back as it was
+        return {"steps": 0}  # there was no noise, and the picture was returned unchanged
     curve = result.trace["average_psnr"]
     steps = len(curve)
     # 0: the rule has not chosen yet, and the result is the newest picture.

@@ -69,7 +69,7 @@ def check_option_is_refused(kind, options, words):
 
 
 def check_sizes(kind, stride):
-    """An input of a wrong size is refused, and the stride is told."""
+    """An input of a wrong size is refused with the stride in the message."""
     net = kind(**SMALLEST[kind])
     assert net.stride == stride
     with pytest.raises(ValueError, match="no batch"):

@@ -161,7 +161,7 @@ def test_a_blind_spot_is_its_guess_before_the_first_step():
 
 @pytest.mark.slow
 def test_a_blind_spot_knows_no_noise_to_pass_on():
-    """A network that could copy its input denoises all the same, and is told no level."""
+    """A network that could copy its input denoises all the same, without a level."""
     y, _ = noise_around_grey(0.2)
     z = dip_jax.MaskedInput(y, jnp.ones((*y.shape[:2], 1)))
     network = dip_jax.Skip(widths=(8,), skip_widths=4, upsampling="nearest")

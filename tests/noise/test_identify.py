@@ -1,4 +1,4 @@
-"""The kind of noise, told from the picture alone."""
+"""The kind of noise, found from the picture alone."""
 
 import numpy as np
 import pytest

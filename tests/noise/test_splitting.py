@@ -110,7 +110,7 @@ def test_weights_are_those_of_least_squares():
     y -= y.mean(axis=(0, 1))
     places = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)]
     weights = splitting._predict_weights(jnp.asarray(y, jnp.float32), jnp.array(places))
-    padded = np.pad(y, ((4, 4), (4, 4), (0, 0)))  # all that is foreseen, zeros around it too
+    padded = np.pad(y, ((4, 4), (4, 4), (0, 0)))  # all that is predicted, zeros around it too
     for channel in range(2):
         plane = padded[..., channel]
         shifted = [np.roll(plane, (-i, -j), (0, 1)).ravel() for i, j in places]
@@ -166,5 +166,5 @@ def test_blocks_are_filled_from_around_them_alone():
     y = jnp.asarray(np.stack([rows, columns + rows], axis=2), jnp.float32)
     held, _ = splitting.hold_out_blocks(KEY, 40, 40, reach=3, spacing=20)
     filled = splitting.fill_smoothly(jnp.where(held > 0, 7.0, y), held)
-    inner = np.s_[8:-8, 8:-8]  # a plane is its own continuation, but for a block at the border
+    inner = np.s_[8:-8, 8:-8]  # a plane is its own continuation, except for a block at the border
     np.testing.assert_allclose(filled[inner], y[inner], atol=0.02)

@@ -148,8 +148,8 @@ def _paths(image: str, *, recursive: bool) -> list[Path]:
         raise UserError("image", image, f"is not a list of paths ({error})") from error
     if any("\0" in line for line in lines):
         raise UserError("image", image, "is not text (it holds zero bytes); save it as UTF-8")
-    told = [line.strip() for line in lines]
-    return [folder.parent / line for line in told if line and not line.startswith("#")]
+    paths = [line.strip() for line in lines]
+    return [folder.parent / line for line in paths if line and not line.startswith("#")]
 
 
 def _in(folder: Path, flag: str = "image", *, recursive: bool) -> list[Path]:

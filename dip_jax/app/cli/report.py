@@ -172,7 +172,7 @@ def report_lines(
 
 
 _VERDICTS = {
-    "none": "no noise was found; the picture is returned as it was (--noise=gaussian removes some "
+    "none": "no noise was found; the picture is returned unchanged (--noise=gaussian removes some "
     "all the same, --task=reconstruct removes JPEG artefacts)",
     "white": "noise: white, sigma {level:.1f} of 255",
     "signal-dependent": "noise: depends on the brightness",

@@ -71,10 +71,10 @@ def find_place(cluster: Cluster) -> Place:
     # On a CPU: counting processes needs no accelerator, and would keep it from the parent.
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     try:
-        told = subprocess.run(
+        answer = subprocess.run(
             command, capture_output=True, text=True, timeout=2 * WAIT, check=True, env=environment
         )
-        place = Place(*json.loads(told.stdout.splitlines()[-1]))
+        place = Place(*json.loads(answer.stdout.splitlines()[-1]))
     except (subprocess.SubprocessError, ValueError, IndexError, TypeError) as error:
         if cluster.coordinator is None:
             mend = "finds no cluster; start under SLURM, Open MPI or on a TPU pod, or name a "

@@ -82,7 +82,7 @@ def run_fit(
                 "callback": look,
                 "program": fit.program,
             }
-            # The first step alone, so that its compile time can be told apart.
+            # The first step alone, so that the compile time is measured separately.
             first = min(1, course.remaining)
             state, _ = dip_jax.advance(fit.algorithm, state, fit.task, steps=first, **options)
             took = course.stop_compile_timer()

@@ -1,4 +1,4 @@
-"""Settings in the metadata of results, beside what the picture's file told."""
+"""Settings in the metadata of results, beside those of the picture's file."""
 
 import json
 

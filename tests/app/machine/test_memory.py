@@ -1,4 +1,4 @@
-"""How much memory is free, told from made-up tables of the machine's."""
+"""How much memory is free, by made-up tables of the machine."""
 
 import sys
 import types

@@ -22,7 +22,7 @@ MEASURED = (TRUTH + 0.02 * RNG.standard_normal(TRUTH.shape)).astype(np.float32)
 @pytest.mark.parametrize("stop", ["held_out", "none"])
 @pytest.mark.parametrize("hide", [0.0, 0.5])
 def test_what_the_fit_did_not_see_is_weighed_in(stop, hide, tiny_presets, monkeypatch):
-    """Held-out values, or all where each was foreseen unseen."""
+    """Held-out values, or all if each was predicted from others."""
     unseen = []
 
     def spy(restored, y, counts, noise):

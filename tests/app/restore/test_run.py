@@ -351,7 +351,7 @@ def test_settings_may_be_lists_as_a_report_holds_them():
 
 @pytest.mark.slow
 def test_a_loss_of_few_pixels_is_no_divergence():
-    """Each step hides some forty of 400 known pixels, one of which may be foreseen badly."""
+    """Each step hides some forty of 400 known pixels, one of which may be predicted badly."""
     picture = np.float32(data.astronaut()[100:164, 200:264] / 255)
     mask = (np.random.default_rng(1).random((64, 64)) > 0.9).astype(float)
     options = {"task": "inpaint", "steps": 100, "progress": False}
