@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dip_jax.base import Algorithm, Array, Input, Key, State, Task
-from dip_jax.compilation import compiler_options, jit_for  # noqa: F401 (app.programs)
+from dip_jax.compilation import jit_for
 from dip_jax.layout import traced
 
 _RECORDED = 64  # The most steps that one call of the compiled loop can record.

@@ -120,7 +120,6 @@ def haste():
 
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "compiler_options", hasty)
         patch.setattr(compilation, "compiler_options", hasty)
         for cached in made:
             cached.cache_clear()

@@ -15,7 +15,6 @@ from dip_jax.operators.kernels import (
 )
 from dip_jax.operators.sampling import (
     Crop,
-    box_taps,
     gaussian_taps,
     lanczos_kernel,
     lanczos_taps,
@@ -29,7 +28,6 @@ __all__ = [
     "KERNELS",
     "Crop",
     "box_kernel",
-    "box_taps",
     "convolve",
     "disk_kernel",
     "gaussian_kernel",

@@ -93,13 +93,6 @@ def gaussian_taps(width: int, sigma: float) -> np.ndarray:
     return taps / taps.sum()
 
 
-def box_taps(factor: int) -> np.ndarray:
-    """The mean over ``factor`` pixels."""
-    if factor < 1:
-        raise ValueError(f"factor={factor!r}: must be an integer of at least 1")
-    return np.full(factor, 1 / factor)
-
-
 def resampling_matrix(size: int, taps: np.ndarray, factor: int = 1) -> np.ndarray:
     """One axis of a downsampling (or, with ``factor`` 1, of a blur) as a matrix.
 

@@ -38,7 +38,7 @@ from experiments.program import (
     require,
     run_program,
 )
-from experiments.speed.subject import check_size, find_fixed_input
+from experiments.speed.subject import check_size, find_fixed_input, jit
 
 NAME = "step"
 NETWORKS = ("paper", "nearest", "fast")
@@ -153,9 +153,6 @@ def make_ours(network: str, size: int, *, steps: int, dtype: str, parts: bool) -
     algorithm = dip_jax.dip(generator, adam, jitter=fixed.jitter)
     task = dip_jax.denoise(jax.random.uniform(jax.random.key(1), (size, size, 3)))
     z = dip_jax.inputs.uniform(jax.random.key(2), size, size, fixed.depth)
-    jit = functools.partial(
-        jax.jit, compiler_options=dip_jax.compilation.compiler_options(jax.default_backend())
-    )
 
     def loss(params: Any, key: jax.Array) -> jax.Array:
         jitter = fixed.jitter * jax.random.normal(key, z.shape)

@@ -10,6 +10,7 @@ import optax
 import dip_jax
 from dip_jax.app import UserError
 from dip_jax.app.recipe import Plain, Preset, Recorrupted, find_preset
+from dip_jax.compilation import jit_for
 
 
 class Subject(NamedTuple):
@@ -77,8 +78,7 @@ def check_size(flag: str, size: int, preset: Preset) -> None:
 
 def jit(function: Callable, **options: Any) -> Any:
     """``jax.jit`` with the options that the loop compiles with."""
-    chosen = dip_jax.compilation.compiler_options(jax.default_backend())
-    return jax.jit(function, compiler_options=chosen, **options)
+    return jit_for(jax.default_backend(), function, **options)
 
 
 def make_step(algorithm: dip_jax.Algorithm) -> Any:

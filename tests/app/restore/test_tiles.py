@@ -102,7 +102,7 @@ def test_steps_are_counted_in_each_fit():
 
 
 @pytest.mark.slow
-def test_a_picture_that_does_not_fit_is_told_or_tiled(tmp_path, capsys, monkeypatch):
+def test_a_picture_that_does_not_fit_is_refused_or_tiled(tmp_path, capsys, monkeypatch):
     """With a machine of 30 megabytes."""
     monkeypatch.setattr(memory, "_MOST_PER_PIXEL", 10_000_000)
     image = Image.fromarray((255 * np.tile(PICTURE, (3, 2, 1))).astype(np.uint8))

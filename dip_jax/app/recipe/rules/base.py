@@ -111,7 +111,7 @@ class Rule(Record):
           feeds_noise: whether the generator is fed the whole noisy picture.
         """
         del key, feeds_noise
-        return Division(data.y, data.known, noise, 1.0, data.y, trust(data, noise))
+        return Division(data.y, data.known, noise, 1.0, data.y, where_comparable(data, noise))
 
     def validate(
         self, split: Split, make: MakeTask, noise: NoiseModel | None, *, feeds_noise: bool
@@ -178,7 +178,7 @@ def _split(
     return Split(y, part.known, sigma, chance, part.other, part.weight, transfer)
 
 
-def trust(data: Measurement, noise: NoiseModel | None) -> Array:
+def where_comparable(data: Measurement, noise: NoiseModel | None) -> Array:
     """Returns 1 where a measured value can be compared with, 0 elsewhere."""
     return data.known if noise is None else data.known * where_model_holds(data.y, noise)
 

@@ -8,7 +8,7 @@ from dip_jax.app.recipe.rules.base import (
     Division,
     Measurement,
     ValidatedRule,
-    trust,
+    where_comparable,
 )
 from dip_jax.app.recipe.tasks import TaskSpec
 from dip_jax.base import Key
@@ -37,7 +37,7 @@ class IndependentCopy(ValidatedRule):
     ) -> Division:
         assert noise is not None
         y = data.y
-        weight = trust(data, noise)
+        weight = where_comparable(data, noise)
         share = _share(*y.shape[:2])
         if feeds_noise:  # the fit and its validation then know nothing of clipping
             sigma, chance = noise.before_clipping(y)
