@@ -48,7 +48,7 @@ def clipped_moments(
         + image**2 * below
         + (1 - image) ** 2 * above
     )
-    return image + change, jnp.sqrt(jnp.maximum(square - change**2, 0))
+    return change + image, jnp.sqrt(jnp.maximum(square - change**2, 0))
 
 
 def invert_clipping(

@@ -61,7 +61,7 @@ def identify_noise(y: np.ndarray) -> Verdict:
             rest = rest._replace(noise=NoiseModel("gaussian", 0.0))
         else:
             evidence += f"; the others have noise of level {rest.noise.level:.1f}, removed too"
-        return Verdict("impulses", rest.noise, evidence, np.float32(~impulses)[:, :, None])
+        return Verdict("impulses", rest.noise, evidence, (~impulses).astype(np.float32)[:, :, None])
     return _identify_by_spectrum(y)
 
 

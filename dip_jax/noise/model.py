@@ -79,7 +79,7 @@ class NoiseModel(NamedTuple):
         """Returns that of unclipped noise at a brightness; both in 8-bit levels."""
         if self.deviation is not None:
             return 255 * float(
-                jnp.mean(_interpolate(jnp.asarray(self.deviation), brightness / 255))
+                jnp.mean(_interpolate(jnp.asarray(self.deviation), jnp.asarray(brightness / 255)))
             )
         if self.kind == "gaussian":
             return float(self.level)
@@ -157,7 +157,7 @@ def where_model_holds(y: ArrayLike, noise: NoiseModel) -> jax.Array:
     inside = y < 1
     if noise.kind != "poisson":
         inside = inside & (y > 0)
-    return (inside | (jnp.mean(inside) < _NEARLY_ALL)).astype(y.dtype)
+    return ((jnp.mean(inside) < _NEARLY_ALL) | inside).astype(y.dtype)
 
 
 def _interpolate(table: jax.Array, brightness: ArrayLike) -> jax.Array:
@@ -184,7 +184,7 @@ def _standard_deviation_at(model: VarianceModel, clipped: bool, mean: ArrayLike)
 def _before_clipping(model: VarianceModel, y: ArrayLike) -> tuple[jax.Array, jax.Array]:
     brightness = invert_clipped_mean(model, smooth(y))
     sigma = model.standard_deviation(brightness)
-    return sigma, clipping.clipped_chance(y, brightness, sigma, model.black)
+    return sigma, clipping.clipped_chance(jnp.asarray(y), brightness, sigma, model.black)
 
 
 @jit

@@ -108,7 +108,7 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
     else:
         return None
     blocks = blocks[kept]
-    coefficients = dctn(blocks, axes=(2, 3), norm="ortho")
+    coefficients = np.asarray(dctn(blocks, axes=(2, 3), norm="ortho"))
     order = np.add.outer(np.arange(SIDE), np.arange(SIDE))
     fine = order > _COARSE
     halves = np.stack([fine & (order % 2 == parity) for parity in (0, 1)])
