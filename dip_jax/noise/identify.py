@@ -6,7 +6,7 @@ import numpy as np
 
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.impulses import find_impulses
-from dip_jax.noise.measure import model_noise
+from dip_jax.noise.measure import limit_texture, model_noise
 from dip_jax.noise.model import NoiseModel
 from dip_jax.noise.spectrum import TEXTURE, Spectrum, measure_spectrum
 
@@ -82,7 +82,11 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         most = float(255 * np.sqrt(found.fine.mean(axis=1).min()))
         return _guess(y, most, f"texture hides it; {evidence}")
     if _is_correlated(found):
-        return Verdict("correlated", model_noise(found), evidence)
+        return Verdict(
+            "correlated",
+            model_noise(limit_texture(found) if camera and found.level >= _FAINT else found),
+            evidence,
+        )
     fine = np.sqrt(found.fine.mean(axis=1))
     if fine.max() > _VARIES * fine.min():
         return Verdict("signal-dependent", model_noise(found, correlated=False), evidence)

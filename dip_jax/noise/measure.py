@@ -9,6 +9,8 @@ _LEAST_FLAT = 48  # pixels a side, which hold so many
 _GRID = 32  # of frequencies, for the filter
 _REACH = 10  # pixels of the filter on either side
 _NODES = 33  # of the table of standard deviations
+_MIDDLE = (8, 10)  # orders of the frequencies that distinguish cameras' noise from fine texture
+_SLOPE = 0.16  # a camera's noise falls about as fast, in standard deviation, from order to order
 
 
 def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
@@ -33,6 +35,30 @@ def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
         deviation=np.stack(deviations, axis=1).astype(np.float32),
         kernel=_make_kernel(spectrum.power) if correlated else None,
     )
+
+
+def limit_texture(spectrum: Spectrum) -> Spectrum:
+    """Returns the spectrum of a camera's noise, without texture that was taken for noise.
+
+    Demosaicing and smoothing leave much the same slope from coarse to fine in the luma of all
+    cameras' noise. What is steeper is texture.
+    """
+    power, channels = spectrum.power, len(spectrum.power)
+    root = np.sqrt(spectrum.variance.mean(axis=0))
+    luma = np.einsum("ijuv,i,j->uv", power, root, root)
+    order = np.add.outer(np.arange(SIDE), np.arange(SIDE))
+    first, last = _MIDDLE
+    middle = luma[(order >= first) & (order <= last)].mean()
+    steps = np.maximum((first + last) / 2 - order, 0)
+    most = middle * np.exp(2 * _SLOPE * steps)
+    part = np.where(steps > 0, np.sqrt(np.minimum(most / luma, 1)), 1)
+    # Scales the luma, and leaves the differences of the channels, all in units of the picture.
+    scale = np.eye(channels)[:, :, None, None] + (part - 1) / channels
+    scale = scale * (root / root[:, None])[:, :, None, None]
+    power = np.einsum("ikuv,kluv,jluv->ijuv", scale, power, scale)
+    own = np.einsum("iiuv->i", power) / SIDE**2
+    power = power / np.sqrt(np.multiply.outer(own, own))[:, :, None, None]
+    return spectrum._replace(power=power, variance=spectrum.variance * own)
 
 
 def _extrapolate(nodes: np.ndarray, brightness: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from dip_jax.noise.coloring import color
-from dip_jax.noise.measure import model_noise
-from dip_jax.noise.spectrum import measure_spectrum
+from dip_jax.noise.measure import limit_texture, model_noise
+from dip_jax.noise.spectrum import SIDE, measure_spectrum
 from tests.noise.scene import CLEAN, RNG, noise
 
 
@@ -45,3 +45,28 @@ def test_beyond_the_brightest_class_the_noise_of_photons_goes_on_rising():
     assert deviation[-1] > 1.15 * deviation[brightest]
     flat = model_noise(measure_spectrum(0.5 * CLEAN + 0.03 * noise("white")), correlated=False)
     assert flat.deviation[-1].mean() < 1.25 * flat.deviation[brightest].mean()
+
+
+def test_texture_in_a_cameras_noise_is_left_out():
+    order = np.add.outer(np.arange(SIDE), np.arange(SIDE))
+    slope = np.exp(-0.32 * order)
+    own = (np.eye(3) + 0.4 * (1 - np.eye(3)))[:, :, None, None] * slope
+    texture = np.ones((3, 3, 1, 1)) * 40 * np.exp(-0.9 * order)
+    base = measure_spectrum(CLEAN + 0.03 * noise("white"))
+
+    def spectrum(power):
+        mean = np.einsum("iiuv->i", power) / SIDE**2
+        scale = np.sqrt(np.multiply.outer(mean, mean))[:, :, None, None]
+        return base._replace(power=power / scale, variance=base.variance * 0 + 1e-3 * mean)
+
+    camera, both = spectrum(own), spectrum(own + texture)
+    kept = limit_texture(camera)
+    np.testing.assert_allclose(kept.power, camera.power, rtol=1e-6)
+    np.testing.assert_allclose(kept.variance, camera.variance, rtol=1e-6)
+    left = limit_texture(both)
+    assert both.level > 1.5 * camera.level
+    assert left.level == pytest.approx(camera.level, rel=0.15)
+    # What the channels do not share is no texture.
+    for one, other in ((left, both), (left, camera)):
+        apart = [s.variance[0, 0] * (s.power[0, 0] - s.power[0, 1]) for s in (one, other)]
+        np.testing.assert_allclose(*apart, rtol=1e-6, atol=1e-9)
