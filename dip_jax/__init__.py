@@ -21,10 +21,12 @@ from dip_jax.methods import (
     MaskedInput,
     NoisyInput,
     blind_spot,
+    carry,
     dip,
     masked,
     recorrupted,
     sure,
+    warm_start,
 )
 from dip_jax.tasks import (
     denoise,
@@ -72,6 +74,7 @@ __all__ = [
     "backtrack",
     "blind_spot",
     "canonical",
+    "carry",
     "combine",
     "denoise",
     "dip",
@@ -101,5 +104,6 @@ __all__ = [
     "until",
     "validate",
     "validated",
+    "warm_start",
     "windowed_variance",
 ]

@@ -19,6 +19,7 @@ ROOMS = [
     "layout",
     "operators",
     "damage",
+    "tiling",
     "metrics",
     "projection",
     "filling",

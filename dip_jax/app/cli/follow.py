@@ -13,6 +13,7 @@ from dip_jax.app.cli.voice import SCHEMA, Voice
 from dip_jax.app.errors import printable
 from dip_jax.app.machine import used_bytes
 from dip_jax.app.restore import Chunk, Outline, Watch
+from dip_jax.tiling import surround_holes
 
 _WORTH_TELLING = 5  # seconds
 # What the preset ``fast`` takes on two cores (docs/large_pictures.md).
@@ -45,12 +46,18 @@ class Follower(Watch):
         self._told = not alone
 
     def begin(self, outline: Outline) -> None:
-        """Says which tiles are taken, if the memory is short."""
+        """Says which tiles are taken, if the memory is short; and if only windows are fitted."""
+        which = "" if self._alone else f"{self._picture}: "
+        count, fitted = len(outline.crops), sum(crop.height * crop.width for crop in outline.crops)
         if outline.tile != outline.wanted:
-            which = "" if self._alone else f"{self._picture}: "
             self._voice.say(
-                f"{which}too large for the free memory: restored in {outline.tiles} tiles "
+                f"{which}too large for the free memory: restored in {count} tiles "
                 f"(--tile={outline.tile}), with blended seams"
+            )
+        elif not outline.tile and fitted < outline.pixels:
+            self._voice.say(
+                f"{which}fitted around the holes only: {count} window{'s' * (count > 1)}, "
+                f"{100 * fitted / outline.pixels:.2g} % of the picture; the rest stays as it is"
             )
 
     def look(self, chunk: Chunk) -> object:
@@ -134,6 +141,9 @@ def expected(request: Request, inputs: Inputs) -> str | None:
     pixels = height * width * request.task.factor**2
     if pixels < _LARGE or jax.default_backend() != "cpu":
         return None
+    exact = request.task.exact(inputs.data)
+    if exact is not None and surround_holes(exact):
+        return None  # windows are restored, in minutes
     seconds = pixels * request.preset.counts.steps * request.preset.counts.members * _SECONDS
     memory = (pixels * _BYTES + _BYTES_OF_PROCESS) / 1e9
     return (

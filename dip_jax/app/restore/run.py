@@ -8,7 +8,7 @@ import numpy as np
 from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.recipe import AUTO_NOISE, Preset
 from dip_jax.app.restore.finish import finish, keep_picture, leave_span, mask_uncertainty
-from dip_jax.app.restore.plan import make_plan
+from dip_jax.app.restore.plan import Plan, make_plan
 from dip_jax.app.restore.result import Restoration, combine_members
 from dip_jax.app.restore.session import PictureRun
 from dip_jax.app.restore.tiles import join_tiles
@@ -110,7 +110,7 @@ def restore(
         tiles.append(finish(combined, "tile", run.scene(problem)))
         if interrupted and len(run.crops) > 1:
             raise KeyboardInterrupt  # a picture with missing tiles is no picture
-    outcome = join_tiles(tiles, [plan.enlarge(crop) for crop in run.crops])
+    outcome = join_tiles(tiles, [plan.enlarge(crop) for crop in run.crops], _background(plan))
     scene = run.scene()
     outcome = finish(outcome, "picture", scene)._replace(
         preset=run.preset,
@@ -118,3 +118,11 @@ def restore(
         uncertainty=mask_uncertainty(outcome.uncertainty, scene),
     )
     return leave_span(outcome, plan)
+
+
+def _background(plan: Plan) -> np.ndarray:
+    """Returns the result where nothing is fitted: the picture, where it stays as it is."""
+    factor, (height, width, channels) = plan.preset.task.factor, plan.y.shape
+    if plan.preset.task.exact(plan.data) is not None:
+        return plan.y
+    return np.zeros((factor * height, factor * width, channels), np.float32)

@@ -20,12 +20,12 @@ from dip_jax.app.restore.finish import Scene, finish
 from dip_jax.app.restore.fit import FitSpec, run_fit
 from dip_jax.app.restore.plan import Plan
 from dip_jax.app.restore.result import Restoration
-from dip_jax.app.restore.tiles import cut_tiles
 from dip_jax.app.restore.watch import Outline, Watch
 from dip_jax.base import Task
 from dip_jax.loop import needed_bytes
 from dip_jax.noise import invert_clipped_mean
 from dip_jax.operators import Crop
+from dip_jax.tiling import cut_tiles, surround_holes
 
 
 class PictureRun:
@@ -39,12 +39,16 @@ class PictureRun:
         self._kept = None if checkpoint is None else checkpoint.load()
         self._finished = _finished_fits(self._kept, plan.preset)
         self._plan = plan
+        wanted = plan.preset.counts.tile
         # A resumed run keeps its tiles: there may be more memory now, or less.
-        tile = int(self._kept["tile"]) if self._kept else self._largest_tile(allowed=fit_memory)
+        tile = int(self._kept["tile"]) if self._kept else wanted
+        self.crops = cut(plan, tile)
+        if not self._kept:
+            tile = self._largest_tile(self.crops[0], allowed=fit_memory)
+            self.crops = self.crops if tile == wanted else cut(plan, tile)
         counts = plan.preset.counts.replace(tile=tile)
         self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
-        self.crops = cut_tiles(plan.y.shape[0], plan.y.shape[1], tile)
-        watch.begin(Outline(tile, len(self.crops), plan.preset.counts.tile))
+        watch.begin(Outline(tile, wanted, self.crops, plan.y[:, :, 0].size))
         known = plan.known
         if known is not None and not all(crop(known).any() for crop in self.crops):
             problem = "leaves a tile without a known pixel, in a large hole; take larger ones, or 0"
@@ -163,10 +167,13 @@ class PictureRun:
             task = task._replace(metrics=dip_jax.precompose(final, task).metrics)
         return task if spec.on_canvas else dip_jax.precompose(problem.window.crop, task)
 
-    def _largest_tile(self, *, allowed: bool) -> int:
-        """Returns the side of tiles for which a fit has enough memory; see ``machine.memory``."""
-        y, tile = self._plan.y, self.preset.counts.tile
-        problem = self.problem(cut_tiles(y.shape[0], y.shape[1], tile)[0])
+    def _largest_tile(self, first: Crop, *, allowed: bool) -> int:
+        """Returns the side of tiles for which a fit has enough memory; see ``machine.memory``.
+
+        ``first`` is one of those that were asked for.
+        """
+        tile = self.preset.counts.tile
+        problem = self.problem(first)
         pixels = problem.window.height * problem.window.width
         if not memory.may_not_fit(pixels):
             return tile
@@ -181,6 +188,18 @@ class PictureRun:
         if self._checkpoint is not None:
             rest = {"tile": np.array(self.preset.counts.tile)} | _arrays_of(self._finished)
             self._checkpoint.offer(lambda: arrays() | rest, at_once)
+
+
+def cut(plan: Plan, tile: int) -> list[Crop]:
+    """Returns what is fitted of a picture, one after the other.
+
+    Where known pixels stay as they are, windows around the holes are enough.
+    """
+    exact = plan.preset.task.exact(plan.data)
+    if exact is None:
+        return cut_tiles(*plan.y.shape[:2], tile)
+    windows = None if tile else surround_holes(exact)
+    return windows or [c for c in cut_tiles(*plan.y.shape[:2], tile) if not c(exact).all()]
 
 
 def _arrays_of(fits: list[Restoration]) -> Arrays:

@@ -3,16 +3,20 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from dip_jax.operators import Crop
+
 
 class Outline(NamedTuple):
     """What a run will do, known before its first step."""
 
     tile: int
-    """The side of its tiles; 0 for the whole picture at once."""
-    tiles: int
-    """How many there are."""
+    """The side of its tiles; 0 for the whole picture, or windows around its holes."""
     wanted: int
     """The side that was asked for. ``tile`` differs where memory is short."""
+    crops: list[Crop]
+    """The tiles or windows."""
+    pixels: int
+    """Of the picture."""
 
 
 class Chunk(NamedTuple):

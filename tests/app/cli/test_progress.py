@@ -10,6 +10,7 @@ from dip_jax.app.cli import command, follow, picture
 from dip_jax.app.cli.follow import Follower, in_words
 from dip_jax.app.cli.voice import Voice
 from dip_jax.app.restore import Chunk, Outline, Watch, restore
+from dip_jax.operators import Crop
 from tests.app.common import run, without_fit
 
 
@@ -141,7 +142,7 @@ def test_a_watch_of_ones_own(photo):
     y = np.random.default_rng(0).random((20, 27, 3), np.float32)
     options = {"sigma": 25.0, "steps": 10, "chunk_steps": 3, "stop": "none"}
     result = restore(y, progress=Mine(), **options)
-    assert seen[0] == Outline(0, 1, 0)
+    assert seen[0] == Outline(0, 0, [Crop(0, 0, 20, 27)], 540)
     assert seen[1:] == pytest.approx([0.1, 0.4, 0.7])
     assert result.interrupted
     shares = []

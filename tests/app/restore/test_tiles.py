@@ -1,6 +1,5 @@
 """Tiles and their seams; what fits the memory is known before the run."""
 
-import itertools
 import json
 
 import jax
@@ -17,8 +16,8 @@ from dip_jax.app.files.trace import concatenate_traces, final_values, number_ste
 from dip_jax.app.machine import memory
 from dip_jax.app.recipe import Denoise
 from dip_jax.app.restore import session
-from dip_jax.app.restore.tiles import OVERLAP, blend, cut_tiles
 from dip_jax.loop import needed_bytes
+from dip_jax.tiling import blend, cut_tiles, surround_holes
 from tests.toy import Convolutions
 
 PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
@@ -29,39 +28,13 @@ def small(tiny_presets):
     pass
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "side"), [(70, 150, 64), (64, 64, 64), (65, 1000, 96), (50, 300, 128)]
-)
-def test_tiles_are_of_one_size_and_overlap(height, width, side):
-    crops = cut_tiles(height, width, side)
-    assert {(crop.height, crop.width) for crop in crops} == {(min(side, height), min(side, width))}
-    seen = np.zeros((height, width), int)
-    for crop in crops:
-        assert crop(seen).shape == (crop.height, crop.width)  # nothing lies outside
-        crop(seen)[:] += 1
-    assert seen.min() >= 1
-    lefts = sorted({crop.left for crop in crops})
-    assert all(b - a <= side - OVERLAP for a, b in itertools.pairwise(lefts))
-    assert cut_tiles(height, width, 0) == [(0, 0, height, width)]
-
-
-def test_blending_is_exact_where_tiles_agree_and_smooth_where_not():
-    crops = cut_tiles(70, 150, 64)
-    whole = blend([crop(PICTURE) for crop in crops], crops)
-    np.testing.assert_allclose(whole, PICTURE, atol=1e-6)
-    steps = [np.full((64, 64, 1), float(crop.left > 0)) for crop in cut_tiles(64, 96, 64)]
-    seam = blend(steps, cut_tiles(64, 96, 64))[30, :, 0]
-    assert (seam[0], seam[-1]) == (0, 1)
-    assert np.diff(seam).max() < 2 / OVERLAP
-
-
 @pytest.mark.slow
 def test_a_tiled_picture_is_its_tiles_blended():
     options = {"steps": 3, "sigma": 25.0, "progress": False, "stop": "none"}
     result = restore(PICTURE, tile=64, **options)
     crops = cut_tiles(70, 150, 64)
     alone = [restore(np.ascontiguousarray(crop(PICTURE)), **options).image for crop in crops]
-    np.testing.assert_allclose(result.image, blend(alone, crops), atol=1e-6)
+    np.testing.assert_allclose(result.image, blend(alone, crops, 0 * PICTURE), atol=1e-6)
     assert result.trace["tile"].tolist() == sorted([*range(len(crops))] * 3)
     assert number_steps(result.trace).tolist() == [1, 2, 3] * len(crops)
     with pytest.raises(UserError, match="tile=40: must be 0, or at least 64"):
@@ -152,3 +125,51 @@ def test_a_task_that_needs_the_whole_picture_refuses_tiles(monkeypatch):
     monkeypatch.setattr(Denoise, "tiles", False)
     with pytest.raises(UserError, match="tile=64: denoise needs the whole picture; take 0"):
         restore(np.zeros((80, 80, 3), np.float32), tile=64, sigma=25.0)
+
+
+def scratched():
+    """Returns a picture of 300x500 pixels with two scratches, and its mask."""
+    mask = np.ones((300, 500), np.float32)
+    mask[150, 40:180] = mask[20:60, 400:403] = 0
+    return np.random.default_rng(1).random((300, 500, 3), np.float32), mask
+
+
+def test_only_windows_around_holes_are_fitted():
+    picture, mask = scratched()
+    options = {"task": "inpaint", "mask": mask, "steps": 2, "progress": False}
+    result = restore(picture, **options)
+    windows = surround_holes(mask[:, :, None])
+    assert result.trace["tile"].tolist() == sorted([*range(len(windows))] * 2)
+    np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
+    assert (result.image[mask == 0] != picture[mask == 0]).mean() > 0.9
+    crop = windows[-1]
+    alone = restore(crop(picture), **options | {"mask": crop(mask)})
+    np.testing.assert_array_equal(crop(result.image)[40:60], alone.image[40:60])
+    # What was not fitted is the picture in the fit's own estimate too.
+    np.testing.assert_array_equal(result.raw[:, 250:300], picture[:, 250:300])
+
+
+def test_noise_over_the_known_pixels_needs_the_whole_picture():
+    picture, mask = scratched()
+    options = {"mask": mask, "steps": 1, "progress": False, "keep_known": False}
+    assert "tile" not in restore(picture, task="inpaint", **options).trace
+
+
+def test_tiles_without_a_hole_are_not_fitted():
+    picture, mask = scratched()
+    options = {"task": "inpaint", "mask": mask, "steps": 1, "progress": False, "tile": 96}
+    result = restore(picture, **options)
+    fitted = [crop for crop in cut_tiles(300, 500, 96) if not crop(mask).all()]
+    assert len(fitted) < len(cut_tiles(300, 500, 96))
+    assert result.trace["tile"].tolist() == [*range(len(fitted))]
+    np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
+
+
+def test_the_command_says_that_windows_are_fitted(tmp_path, capsys):
+    picture, mask = scratched()
+    for name, array in (("photo", picture), ("mask", mask)):
+        Image.fromarray((255 * array).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    arguments = [str(tmp_path / "photo.png"), "--task=inpaint", f"--mask={tmp_path / 'mask.png'}"]
+    assert command.main([*arguments, "--steps=1"]) == 0
+    said = capsys.readouterr().out
+    assert "fitted around the holes only: 3 windows, 33 % of the picture; the rest" in said

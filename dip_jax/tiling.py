@@ -1,0 +1,127 @@
+"""Windows of a picture: tiles that cover it, windows around its holes, and how they are joined."""
+
+import numpy as np
+
+from dip_jax.operators import Crop
+
+OVERLAP = 32  # pixels that neighbours share at least: some of a network's field of view
+_SIDES = (128, 256, 512)  # of windows around holes; a program each
+_CONTEXT = 8  # a window's side over the half-width of its widest hole, at least
+_MARGIN = 24  # pixels around a hole, at least
+_MOST = 0.5  # of the picture, beyond which windows do not pay
+
+
+def cut_tiles(height: int, width: int, side: int) -> list[Crop]:
+    """Returns windows of one size that cover a picture, by rows; the whole picture for ``side`` 0.
+
+    Their sides are ``side``, or the picture's where that is less; so one program serves all.
+    """
+    if not side:
+        return [Crop(0, 0, height, width)]
+    tall, wide = min(side, height), min(side, width)
+    return [
+        Crop(top, left, tall, wide)
+        for top in _starts(height, tall)
+        for left in _starts(width, wide)
+    ]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where windows of ``side`` begin, evenly over ``length``."""
+    if side >= length:
+        return [0]
+    overlap = min(OVERLAP, side // 2)
+    count = -(-(length - overlap) // (side - overlap))
+    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+
+
+def surround_holes(known: np.ndarray) -> list[Crop] | None:
+    """Returns windows that cover the holes of a picture, each with known pixels around it.
+
+    A long scratch gets several, a wide hole a large one. They have a few sizes only, so that few
+    programs serve all; those of one size follow each other.
+
+    Args:
+      known: ``[h, w, 1]``, 0 in holes.
+
+    Returns:
+      The windows; None where they would hold more than half of the picture, so that a single fit
+      of the whole costs less.
+    """
+    from scipy import ndimage
+
+    hole = np.asarray(known)[:, :, 0] == 0
+    labels, count = ndimage.label(hole, np.ones((3, 3)))
+    reach = ndimage.distance_transform_cdt(np.pad(hole, 1), "chessboard")[1:-1, 1:-1]
+    widths = np.concatenate([[0], ndimage.maximum(reach, labels, np.arange(1, count + 1))])
+    if widths.max() * _CONTEXT > _SIDES[-1]:
+        return None
+    most = _MOST * hole.size
+    crops: list[Crop] = []
+    narrower = 0
+    for side in _SIDES:
+        widest = side // _CONTEXT
+        left = ((widths > narrower) & (widths <= widest))[labels]
+        margin = max(_MARGIN, 2 * int(widths[widths <= widest].max(initial=0)))
+        narrower = widest
+        most -= _cover(left, side, margin, most, crops)
+        if most < 0:
+            return None
+    return crops
+
+
+def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Crop]) -> int:
+    """Adds windows to ``crops`` until none of ``left`` is left, or they hold more than ``most``.
+
+    Returns the pixels that they hold.
+    """
+    height, width = left.shape
+    tall, wide = min(side, height), min(side, width)
+    pixels = 0
+    row = 0
+    while pixels <= most:
+        rows = left[row:].any(axis=1)
+        if not rows.any():
+            break
+        row += int(np.argmax(rows))
+        # The first hole of the row, and what else fits into a window with it.
+        column = int(np.argmax(left[row : row + tall - 2 * margin].any(axis=0)))
+        part = left[row : row + tall - 2 * margin, column : column + wide - 2 * margin]
+        bottom, right = (int(np.flatnonzero(part.any(axis=axis))[-1]) for axis in (1, 0))
+        top = _place(row, row + bottom, tall, height)
+        start = _place(column, column + right, wide, width)
+        # A window reaches no hole at its own border, unless that is the picture's.
+        seen = slice(top + margin * (top > 0), top + tall - margin * (top + tall < height))
+        across = slice(start + margin * (start > 0), start + wide - margin * (start + wide < width))
+        left[seen, across] = False
+        crops.append(Crop(top, start, tall, wide))
+        pixels += tall * wide
+    return pixels
+
+
+def _place(first: int, last: int, side: int, length: int) -> int:
+    """Returns where a window of ``side`` begins that has ``first`` to ``last`` in its middle."""
+    return min(max((first + last + 1 - side) // 2, 0), length - side)
+
+
+def blend(images: list[np.ndarray], crops: list[Crop], background: np.ndarray) -> np.ndarray:
+    """Returns the mean of overlapping images, each with less weight the nearer to its border.
+
+    Args:
+      images: float ``[h, w, c]`` each.
+      crops: their places.
+      background: ``[h, w, c]``, what stays where no image lies.
+    """
+    total = np.zeros(background.shape, np.float32)
+    weights = np.zeros((*background.shape[:2], 1), np.float32)
+    for image, crop in zip(images, crops, strict=True):
+        weight = _ramp(crop.height)[:, None, None] * _ramp(crop.width)[None, :, None]
+        crop(total)[:] += weight * image
+        crop(weights)[:] += weight
+    return np.divide(total, weights, out=background.astype(np.float32), where=weights > 0)
+
+
+def _ramp(length: int) -> np.ndarray:
+    """1 in the middle, falling to both ends over the overlap."""
+    distance = np.minimum(np.arange(length), np.arange(length)[::-1]) + 1
+    return np.minimum(distance / OVERLAP, 1).astype(np.float32)
