@@ -47,14 +47,14 @@ def start(
 
 
 class Carried(NamedTuple):
-    """What a fit hands on to the next: its parameters, and what its optimiser has learned."""
+    """What a fit passes on to the next: its parameters and the state of its optimiser."""
 
     params: Params
     opt_state: optax.OptState
 
 
 def carry(state: State) -> Carried:
-    """Returns what ``state``, of any method in any wrappers, hands on to another fit.
+    """Returns what ``state``, of any method in any wrappers, passes on to another fit.
 
     The arrays are copies on the host: the loop may take over the state's memory.
 
@@ -69,7 +69,7 @@ def carry(state: State) -> Carried:
 
 
 def warm_start(state: State, carried: Carried, *, count: int) -> State:
-    """Returns a fresh state that goes on from an earlier fit's parameters.
+    """Returns a fresh state that continues from an earlier fit's parameters.
 
     A network that has learned to restore one part of a picture, or one frame, needs a fraction of
     the steps for the next. All else is as in ``state``: the input, the key, averages.
@@ -77,7 +77,7 @@ def warm_start(state: State, carried: Carried, *, count: int) -> State:
     Args:
       state: of the same algorithm's ``init``, in any wrappers.
       carried: from :func:`carry` of the earlier fit, with a network of the same shape.
-      count: the optimiser's step from which its schedule goes on, at least 0. The last hundred
+      count: the optimiser's step from which its schedule continues, at least 0. The last hundred
         steps of a schedule of 400 begin at 300.
 
     Raises:

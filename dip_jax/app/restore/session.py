@@ -196,10 +196,11 @@ def cut(plan: Plan, tile: int) -> list[Crop]:
     Where known pixels stay as they are, windows around the holes are enough.
     """
     exact = plan.preset.task.exact(plan.data)
+    height, width = plan.y.shape[:2]
     if exact is None:
-        return cut_tiles(*plan.y.shape[:2], tile)
+        return cut_tiles(height, width, tile)
     windows = None if tile else surround_holes(exact)
-    return windows or [c for c in cut_tiles(*plan.y.shape[:2], tile) if not c(exact).all()]
+    return windows or [c for c in cut_tiles(height, width, tile) if not c(exact).all()]
 
 
 def _arrays_of(fits: list[Restoration]) -> Arrays:
