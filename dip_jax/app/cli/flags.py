@@ -15,7 +15,7 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax small.png --task=super_resolve        enlarge
   dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
   dip-jax photos/ clean/                        a whole folder
-  cat a.png | dip-jax - - > b.png               from and to a program
+  cat a.png | dip-jax - - > b.png               from and to a program; --format=jpg for b.jpg
 
 With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the course of
 the fit are kept beside the result.
@@ -150,8 +150,20 @@ _OUTPUT = (
         "{suffix} are of the picture's name; {task}, {preset} ['{stem}_restored{suffix}' for a "
         "plain IN, '{stem}{suffix}' in the folder for many].",
     ),
+    Flag(
+        "format",
+        str,
+        None,
+        "The format of the result, such as png, jpg or tif, where OUT does not name it [the "
+        "picture's own, or png if that can't be written].",
+    ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
-    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution, settings; the profile stays."),
+    Flag(
+        "strip",
+        bool,
+        False,
+        "Leave out EXIF, texts, resolution, settings; the profile stays.",
+    ),
     Flag("settings", bool, True, "Write the settings into the result (PNG, TIFF, JPEG)."),
     Flag(
         "resume",

@@ -131,7 +131,7 @@ def restore_to_file(
     with _uninterrupted():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _writing_to(target, inputs) as path:
+            with _writing_to(target, request.suffix or suffix_like(inputs.origin)) as path:
                 origin = mark_origin(request, inputs, record)
                 notes = write_picture(path, result.image, alpha, origin, strip=request.strip)
         except OSError as error:
@@ -140,13 +140,16 @@ def restore_to_file(
 
 
 @contextlib.contextmanager
-def _writing_to(target: Path, inputs: Inputs) -> Iterator[Path]:
-    """Gives the file to write; what is meant for standard output goes there in the end."""
+def _writing_to(target: Path, suffix: str) -> Iterator[Path]:
+    """Gives the file to write.
+
+    For standard output it has this suffix, and goes there in the end.
+    """
     if str(target) != STREAM:
         yield target
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"picture{suffix_like(inputs.origin)}"
+        path = Path(folder) / f"picture{suffix}"
         yield path
         sys.stdout.buffer.write(path.read_bytes())
         sys.stdout.buffer.flush()
