@@ -2,7 +2,7 @@
 
 import contextlib
 import struct
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 from PIL.ExifTags import IFD
@@ -10,8 +10,9 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 MARK = b"Exif\0\0"  # in front of EXIF data in a JPEG
 CAMERA, GPS = int(IFD.Exif), int(IFD.GPSInfo)
+_DESCRIPTION = 270
 # Description, make, model, software, date, artist, copyright: tags of any TIFF.
-PLAIN = (270, 271, 272, 305, 306, 315, 33432)
+PLAIN = (_DESCRIPTION, 271, 272, 305, 306, 315, 33432)
 _ORIENTATION, _INTEROP = 274, int(IFD.Interop)
 _THUMBNAIL = (513, 514)  # where it is, and its length
 _NUMBERS = {3: "H", 4: "I"}  # the types of tags that may be either
@@ -116,14 +117,25 @@ def find_parts(exif: bytes) -> dict[int, dict[int, Any]]:
     return parts
 
 
-def join_parts(plain: dict[int, Any], parts: dict[int, dict[int, Any]]) -> bytes:
-    """Returns EXIF data that hold these tags and directories."""
-    exif = Image.Exif()
-    for code, value in plain.items():
-        exif[code] = value.encode("latin-1") if isinstance(value, str) else value
-    for code, part in parts.items():
-        exif.get_ifd(code).update(part)
-    return exif.tobytes().removeprefix(MARK)
+def read_exif(file: BinaryIO) -> bytes | None:
+    """Returns EXIF data made of a TIFF's tags, such as date and artist; None if it has none.
+
+    A camera's raw file is a TIFF too, mostly. The description, often a program's, is left out.
+    """
+    found, kept = Image.Exif(), Image.Exif()
+    try:
+        file.seek(0)
+        found.load_from_fp(file)
+        parts = {code: dict(found.get_ifd(code)) for code in (CAMERA, GPS)}
+        for code in PLAIN:
+            if code != _DESCRIPTION and isinstance(found.get(code), str):
+                kept[code] = found[code].encode("latin-1")
+        for code, part in parts.items():
+            if part:
+                kept.get_ifd(code).update(part)
+        return check_exif(kept.tobytes())
+    except Exception:  # broken data make Pillow raise nearly any type
+        return None
 
 
 def pack_part(part: dict[int, Any], code: int, order: str, offset: int) -> bytes:

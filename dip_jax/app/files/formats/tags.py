@@ -1,12 +1,9 @@
 """The tags of a TIFF: what it says besides its pixels."""
 
-import io
 import re
 import struct
 from fractions import Fraction
 from typing import Any
-
-from PIL import Image
 
 from dip_jax.app.files.formats import exif
 from dip_jax.app.files.formats.base import Metadata
@@ -41,7 +38,7 @@ def read_tags(page: Any) -> Metadata:
         told.append((_DESCRIPTION, _TEXT, 0, description))
     return Metadata(
         icc=tags[_ICC].value if _ICC in tags else None,
-        exif=_read_exif(page),
+        exif=exif.read_exif(page.parent.filehandle),
         xmp=_ORIENTED.sub(rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
         dpi=_read_dpi(page),
         iptc=iptc if isinstance(iptc, bytes) else None,
@@ -81,21 +78,6 @@ def _read_dpi(page: Any) -> tuple[float, float] | None:
         x, y = (_OME_UNITS[name] / float(size[1]) for size in found if size is not None)
         return (x, y)
     return None
-
-
-def _read_exif(page: Any) -> bytes | None:
-    """Returns what EXIF has of its own, with the plain tags for a file of another format."""
-    if exif.CAMERA not in page.tags and exif.GPS not in page.tags:
-        return None
-    try:
-        page.parent.filehandle.seek(0)
-        with Image.open(io.BytesIO(page.parent.filehandle.read())) as image:
-            found = image.getexif()
-            plain = {code: found[code] for code in exif.PLAIN if code in found}
-            parts = {code: found.get_ifd(code) for code in (exif.CAMERA, exif.GPS)}
-            return exif.join_parts(plain, parts)
-    except Exception:  # broken data make Pillow raise nearly any type
-        return None
 
 
 def tag_options(metadata: Metadata, shape: tuple[int, ...]) -> dict[str, Any]:

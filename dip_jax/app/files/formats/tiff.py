@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from dip_jax.app.files.formats.base import (
     AS_PNG,
@@ -49,7 +50,7 @@ def read_tiff(source: Source) -> Contents:
     """Reads a page of a TIFF at its full depth."""
     import tifffile  # a tenth of a second to import
 
-    with refusing_damage(), _hushed():
+    with refusing_damage():
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
             stored: Any = tiff.pages
@@ -60,7 +61,7 @@ def read_tiff(source: Source) -> Contents:
             metadata = read_tags(page)
             deep = page.bitspersample > 8 or page.dtype.kind != "u" or _has_channels(page)
             if not deep and int(page.compression) in _PILLOW:
-                return _read_8_bit(source, page.index, metadata, remarks)
+                return _read_8_bit(source, page, metadata, remarks)
             return _read_deep(source, page, metadata, remarks)
 
 
@@ -73,8 +74,21 @@ def _has_channels(page: Any) -> bool:
 
 
 @contextlib.contextmanager
+def _opened(source: Source, page: Any) -> Iterator[Image.Image]:
+    """Opens a page with Pillow, whose libtiff is kept quiet."""
+    quiet = contextlib.nullcontext() if int(page.compression) == 1 else _hushed()
+    with quiet, opened(source, "TIFF") as image:
+        image.seek(page.index)
+        yield image
+
+
+@contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Keeps libtiff from writing to stderr, behind Python's back, what an error tells anyway."""
+    """Keeps libtiff from writing to stderr, behind Python's back, what an error tells anyway.
+
+    Pillow leaves no other way, and tifffile alone knows no LZW, JPEG or fax. What other threads
+    say in this moment is lost too, so that only files which libtiff decodes are read like this.
+    """
     with _HUSH:
         try:
             kept = os.dup(_STDERR)
@@ -102,12 +116,11 @@ def _check(page: Any) -> None:
 
 
 def _read_8_bit(
-    source: Source, index: int, metadata: Metadata, remarks: tuple[str, ...]
+    source: Source, page: Any, metadata: Metadata, remarks: tuple[str, ...]
 ) -> Contents:
-    with opened(source, "TIFF") as image:
-        image.seek(index)
+    with _opened(source, page) as image:
         contents = decode(image, remarks)
-    return contents._replace(metadata=metadata, encoding=contents.encoding)
+    return contents._replace(metadata=metadata)
 
 
 def _read_deep(source: Source, page: Any, metadata: Metadata, remarks: tuple[str, ...]) -> Contents:
@@ -168,8 +181,7 @@ def _decode_with_pillow(source: Source, page: Any) -> np.ndarray:
         raise refused
     parts = []
     for raw in halves:
-        with opened(source, "TIFF") as image:
-            image.seek(page.index)
+        with _opened(source, page) as image:
             if raw is not None:
                 image.tile = [  # type: ignore[attr-defined]
                     tile._replace(args=(_native(raw, tile), *tile.args[1:]))

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from PIL.ExifTags import IFD
 from PIL.PngImagePlugin import PngInfo
@@ -159,3 +160,12 @@ def test_exif_of_an_old_png(tmp_path):
     assert size == (12, 20)
     assert exif[271] == "a maker"
     assert 274 not in exif
+
+
+def test_the_names_in_a_tiff_go_into_a_jpeg(tmp_path):
+    artist = [(315, 2, 0, NAME.encode(), True)]
+    told = {"datetime": "2020:01:02 03:04:05", "software": "s", "description": "ImageJ=1.5\n"}
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS, extratags=artist, metadata=None, **told)
+    exif, _ = restore(tmp_path / "a.tif", tmp_path / "b.jpg")
+    assert exif.keys() == {305, 306, 315}
+    assert exif[315].encode("latin-1").decode() == NAME
