@@ -11,7 +11,7 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax                                       a demonstration
   dip-jax noisy.png                             remove noise: noisy_restored.png
   dip-jax noisy.png clean.tif                   the same, to a file of your choice
-  dip-jax p.png --task=inpaint --mask=m.png     fill holes
+  dip-jax p.png --mask=m.png                    fill holes
   dip-jax small.png --task=super_resolve        enlarge
   dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
   dip-jax photos/ clean/                        a whole folder
@@ -25,7 +25,12 @@ Flags [and what holds without them]:
 _RULES = "; ".join(f"{name}: {rule.summary}" for name, rule in RULES.items())
 # Flags of the picture, which come first in --help; the tasks' own flags follow.
 _PICTURE = (
-    Flag("task", tuple(TASKS), None, f"What to do [{DEFAULT_TASK}, or what the preset is for]."),
+    Flag(
+        "task",
+        tuple(TASKS),
+        None,
+        f"What to do [what the preset or the flags given are for, such as --mask; {DEFAULT_TASK}].",
+    ),
     Flag(
         "image",
         str,

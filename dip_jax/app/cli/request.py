@@ -92,7 +92,7 @@ def read_request(values: dict[str, Any]) -> Request:
     """
     task = values["task"]
     if task is None and values["preset"] is None:
-        task = DEFAULT_TASK
+        task = _implied_task(values["given"])
     preset = find_preset(values["preset"] or "fast", task)
     spec = type(preset.task)
     _check_belonging(values, spec)
@@ -194,6 +194,14 @@ def as_flag(error: UserError) -> UserError:
     names = {flag.name for flag in FLAGS}
     name = f"--{error.name}" if error.name in names else error.name
     return type(error)(name, error.value, error.problem_and_mend)
+
+
+def _implied_task(given: frozenset[str]) -> str:
+    """Returns the task to which the flags given belong, if they belong to one only."""
+    names = {name: {flag.name for flag in task_flags(task)} for name, task in TASKS.items()}
+    own = given & set().union(*names.values())
+    suitable = [name for name in TASKS if own <= names[name]]
+    return suitable[0] if len(suitable) == 1 and own else DEFAULT_TASK
 
 
 def _check_belonging(values: dict[str, Any], task: type[TaskSpec]) -> None:
