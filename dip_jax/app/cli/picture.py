@@ -21,6 +21,7 @@ from dip_jax.app.cli.request import Request
 from dip_jax.app.cli.target import suffix_like
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.files import write_picture
+from dip_jax.app.files.alpha import enlarge_alpha
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
 from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.pictures import STREAM
@@ -126,7 +127,7 @@ def restore_to_file(
         raise KeyboardInterrupt
     _check_finite(result)
     inputs = inputs.shown
-    alpha = _enlarge_alpha(inputs.alpha, result.image)
+    alpha = _alpha_of(inputs, result.image)
     record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
         try:
@@ -209,7 +210,7 @@ def _write(
     paths = write_results(
         folder,
         restored=result.image,
-        alpha=_enlarge_alpha(inputs.alpha, result.image),
+        alpha=_alpha_of(inputs, result.image),
         origin=mark_origin(request, inputs, record),
         strip=request.strip,
         panels=[
@@ -255,9 +256,8 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _enlarge_alpha(alpha: np.ndarray | None, image: np.ndarray) -> np.ndarray | None:
-    """Returns the alpha channel, repeated to the size of an enlarged picture."""
-    if alpha is None or alpha.shape == image.shape[:2]:
-        return alpha
-    factor = image.shape[0] // alpha.shape[0]
-    return alpha.repeat(factor, 0).repeat(factor, 1)
+def _alpha_of(inputs: Inputs, image: np.ndarray) -> np.ndarray | None:
+    """Returns the alpha channel of a result."""
+    if inputs.alpha is None or inputs.alpha.shape == image.shape[:2]:
+        return inputs.alpha
+    return enlarge_alpha(inputs.alpha, image.shape[0] // inputs.alpha.shape[0])

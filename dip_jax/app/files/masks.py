@@ -12,15 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from dip_jax.app.errors import UserError, printable
+from dip_jax.app.files.alpha import find_erased, full_opacity
 from dip_jax.app.files.paint import color_distances, suggest_paint, usual_tolerance
 from dip_jax.app.files.pictures import Picture, read_picture
-from dip_jax.app.files.regions import (
-    find_erased,
-    fit_region,
-    full_opacity,
-    grow,
-    neighbours_agree,
-)
+from dip_jax.app.files.regions import fit_region, grow, neighbours_agree
 
 _LUMA = np.array([[0.299], [0.587], [0.114]])
 _DARK, _LIGHT = 0.1, 0.9  # beyond these, a mask is black or white and no grey

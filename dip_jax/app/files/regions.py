@@ -1,15 +1,11 @@
 """What is marked in a picture, pixel by pixel: grown, and brought to the picture's size."""
 
-from typing import Any
-
 import numpy as np
 from PIL import Image
 
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.formats.base import upright
 from dip_jax.app.files.pictures import Picture
-
-_OPAQUE = 0.98  # of full opacity: an eraser's rim ends there
 
 
 def fit_region(path: str, fill: np.ndarray, picture: Picture) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -83,23 +79,3 @@ def neighbours_agree(fill: np.ndarray) -> float:
     pairs = [centred[1:] * centred[:-1], centred[:, 1:] * centred[:, :-1]]
     means = [float(pair.mean()) for pair in pairs if pair.size]
     return sum(means) / len(means) / spread if means and spread else 0.0
-
-
-def find_erased(alpha: np.ndarray) -> np.ndarray:
-    """Returns what was erased: transparent spots, with the eraser's soft rim."""
-    from scipy.ndimage import label
-
-    found: Any = label(alpha < _OPAQUE * full_opacity(alpha), np.ones((3, 3)))
-    spots = found[0]
-    erased = np.unique(spots[alpha == 0])
-    return np.isin(spots, erased[erased > 0])
-
-
-def without_erased(alpha: np.ndarray) -> np.ndarray:
-    """Returns an alpha channel with all that was erased made opaque."""
-    return np.where(find_erased(alpha), full_opacity(alpha), alpha).astype(alpha.dtype)
-
-
-def full_opacity(alpha: np.ndarray) -> float:
-    """Returns the most opaque value that there is: not all files use their type's largest."""
-    return float(alpha.max())

@@ -13,6 +13,7 @@ from dip_jax.app.cli.target import names_file
 from dip_jax.app.files.formats import PNG, format_of_suffix
 from dip_jax.app.files.pictures import Origin, read_picture, write_picture
 from dip_jax.app.files.scale import Scale
+from dip_jax.app.restore import Restoration
 
 pytestmark = pytest.mark.usefixtures("shifted")
 
@@ -252,3 +253,26 @@ def test_the_format_of_many(tmp_path, capsys):
 )
 def test_formats_that_can_not_be(argv, words, refused):
     assert words in refused(*argv)
+
+
+def test_an_enlarged_picture_keeps_its_size_in_inches_and_its_transparency(
+    tmp_path, capsys, monkeypatch
+):
+    def enlarged(observed, *, preset, **options):
+        assert observed[..., 2].max() == 0  # the hidden blue is gone
+        image = observed.repeat(4, 0).repeat(4, 1)
+        trace = {"loss": np.zeros(0, np.float32)}
+        return Restoration(image, image, trace, preset, None, None, 1, 0.0, 0.0, False)
+
+    monkeypatch.setattr(picture, "restore", enlarged)
+    pixels = np.full((20, 24, 4), (200, 0, 0, 255), np.uint8)
+    pixels[:, :9] = (0, 0, 255, 0)
+    Image.fromarray(pixels).save(tmp_path / "p.png", dpi=(100, 100))
+    assert run(capsys, tmp_path / "p.png", "--factor=4")[0] == 0
+    with Image.open(tmp_path / "p_restored.png") as image:
+        assert image.size == (96, 80)
+        assert image.info["dpi"] == pytest.approx((400, 400), abs=0.1)
+        alpha = np.asarray(image)[:, :, 3]
+    assert set(alpha[:, :30].ravel()) == {0}
+    assert set(alpha[:, 42:].ravel()) == {255}
+    assert len(np.unique(alpha)) > 2

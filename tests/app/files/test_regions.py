@@ -1,13 +1,11 @@
-"""What is marked, brought to the picture: turned, scaled, grown; and what was erased."""
+"""What is marked, brought to the picture: turned, scaled, grown."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.masks import Marks, find_mask
-from dip_jax.app.files.pictures import read_picture, write_picture
-from dip_jax.app.files.regions import without_erased
+from dip_jax.app.files.pictures import read_picture
 from tests.app.files.common import RNG, SHAPE, photo, picture, read, saved
 
 
@@ -75,46 +73,6 @@ def test_masks_of_another_shape_are_not(tmp_path):
     for shape in [(24, 41), (24, 42), (100, 100), (120, 210), (40, 24)]:
         with pytest.raises(UserError, match="give a mask of that size or shape"):
             read(saved(tmp_path, pixels), shape)
-
-
-def test_what_is_erased_is_filled(tmp_path):
-    alpha = np.full(SHAPE, 255, np.uint8)
-    alpha[2:5, 3:8], alpha[3, 4:7] = 120, 0  # with an eraser's soft rim
-    alpha[9, 15] = 120  # glass
-    of = picture()._replace(alpha=alpha)
-    mask, lines = find_mask(of, Marks())
-    wanted = np.ones(SHAPE)
-    wanted[2:5, 3:8] = 0
-    np.testing.assert_array_equal(mask[:, :, 0], wanted)
-    assert "its transparent pixels" in lines[0]
-    assert "opaque in the result" in lines[1]
-    opaque = without_erased(alpha)
-    assert opaque.dtype == np.uint8
-    assert opaque[9, 15] == 120
-    assert (np.delete(opaque.ravel(), 9 * 20 + 15) == 255).all()
-    for kind, most in {"int64": 255, "float32": 1, "uint16": 4095}.items():  # as arrays have it
-        same = (alpha.astype(float) * most / 255).astype(kind)
-        mask, _ = find_mask(picture()._replace(alpha=same), Marks())
-        np.testing.assert_array_equal(mask[:, :, 0], wanted)
-        assert without_erased(same)[3, 5] == most
-        assert without_erased(same).dtype == kind
-    # Where something else is marked, transparency is nothing but transparency.
-    mask, _ = find_mask(of, Marks(boxes="0,0,1,1"))
-    assert (mask == 0).sum() == 1
-    assert find_mask(picture()._replace(alpha=alpha | 1), Marks()) == (None, [])
-    # On a mask file that is a picture, too.
-    pixels = np.dstack([photo(), np.full((96, 128), 255, np.uint8)])
-    pixels[20:30, 40:70, 3] = 0
-    mask, lines = read(saved(tmp_path, pixels), (96, 128))
-    np.testing.assert_array_equal(mask[:, :, 0], pixels[:, :, 3] > 0)
-    assert "the transparent part of mask.png" in lines[0]
-
-
-def test_a_result_keeps_its_alpha_channel(tmp_path):
-    alpha = np.full(SHAPE, 255, np.uint8)
-    alpha[3, 4] = 0
-    write_picture(tmp_path / "a.png", picture().image, without_erased(alpha))
-    assert (read_picture(tmp_path / "a.png").alpha == 255).all()
 
 
 @pytest.mark.parametrize("invert", [False, True])
