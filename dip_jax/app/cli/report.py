@@ -83,7 +83,9 @@ def make_record(
 def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Origin:
     """Returns the picture's origin with what its result will tell of the run besides."""
     origin = inputs.origin
-    metadata = origin.metadata._replace(factor=request.task.factor)
+    # A demonstration enlarges what it has made small.
+    factor = 1 if inputs.damage else request.task.factor
+    metadata = origin.metadata._replace(factor=factor)
     if not request.settings:
         return origin._replace(metadata=metadata)
     counts = record["settings"]["counts"]

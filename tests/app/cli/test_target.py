@@ -273,6 +273,11 @@ def test_an_enlarged_picture_keeps_its_size_in_inches_and_its_transparency(
         assert image.size == (96, 80)
         assert image.info["dpi"] == pytest.approx((400, 400), abs=0.1)
         alpha = np.asarray(image)[:, :, 3]
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "q.png", dpi=(100, 100))
+    assert run(capsys, tmp_path / "q.png", "--factor=4", "--downsample")[0] == 0
+    with Image.open(tmp_path / "q_restored.png") as image:
+        assert image.size == (64, 64)
+        assert image.info["dpi"] == pytest.approx((100, 100), abs=0.1)
     assert set(alpha[:, :30].ravel()) == {0}
     assert set(alpha[:, 42:].ravel()) == {255}
     assert len(np.unique(alpha)) > 2
