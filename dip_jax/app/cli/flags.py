@@ -11,11 +11,11 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax                                       a demonstration
   dip-jax noisy.png                             remove noise: noisy_restored.png
   dip-jax noisy.png clean.tif                   the same, to a file of your choice
-  dip-jax p.png --task=inpaint --mask=m.png     fill holes
+  dip-jax p.png --mask=m.png                    fill holes
   dip-jax small.png --task=super_resolve        enlarge
   dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
   dip-jax photos/ clean/                        a whole folder
-  cat a.png | dip-jax - - > b.png               from and to a program
+  cat a.png | dip-jax - - > b.png               from and to a program; --format=jpg for b.jpg
 
 With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the course of
 the fit are kept beside the result.
@@ -25,7 +25,12 @@ Flags [and what holds without them]:
 _RULES = "; ".join(f"{name}: {rule.summary}" for name, rule in RULES.items())
 # Flags of the picture, which come first in --help; the tasks' own flags follow.
 _PICTURE = (
-    Flag("task", tuple(TASKS), None, f"What to do [{DEFAULT_TASK}, or what the preset is for]."),
+    Flag(
+        "task",
+        tuple(TASKS),
+        None,
+        f"What to do [what the preset or the flags given are for, such as --mask; {DEFAULT_TASK}].",
+    ),
     Flag(
         "image",
         str,
@@ -150,8 +155,20 @@ _OUTPUT = (
         "{suffix} are of the picture's name; {task}, {preset} ['{stem}_restored{suffix}' for a "
         "plain IN, '{stem}{suffix}' in the folder for many].",
     ),
+    Flag(
+        "format",
+        str,
+        None,
+        "The format of the result, such as png, jpg or tif, where OUT does not name it [the "
+        "picture's own, or png if that can't be written].",
+    ),
     Flag("overwrite", bool, False, "Let --out hold files; those of the same names are replaced."),
-    Flag("strip", bool, False, "Leave out EXIF, XMP, resolution, settings; the profile stays."),
+    Flag(
+        "strip",
+        bool,
+        False,
+        "Leave out EXIF, texts, resolution, settings; the profile stays.",
+    ),
     Flag("settings", bool, True, "Write the settings into the result (PNG, TIFF, JPEG)."),
     Flag(
         "resume",
