@@ -101,6 +101,13 @@ SETTINGS = (
         "the picture is uncertain [the preset's: 2 for best, else 1].",
     ),
     Flag("tile", int, None, "Restore in overlapping squares of so many pixels a side [0: whole]."),
+    Flag(
+        "tile_steps",
+        int,
+        None,
+        "Steps of each tile after the first, which goes on from the network of the one before; 0: "
+        "as many as the first, from scratch [the preset's].",
+    ),
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )
 _RUN = (
