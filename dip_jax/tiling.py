@@ -51,10 +51,11 @@ def surround_holes(known: np.ndarray) -> list[Crop] | None:
     from scipy import ndimage
 
     hole = np.asarray(known)[:, :, 0] == 0
-    labels = np.zeros(hole.shape, np.int32)
+    labels = np.empty(hole.shape, np.int32)
     ndimage.label(hole, np.ones((3, 3)), output=labels)
     reach = np.asarray(ndimage.distance_transform_cdt(np.pad(hole, 1), "chessboard"))[1:-1, 1:-1]
-    widths = np.concatenate([[0], ndimage.maximum(reach, labels, np.arange(1, labels.max() + 1))])
+    inside = np.asarray(ndimage.maximum(reach, labels, np.arange(1, labels.max() + 1)))
+    widths = np.concatenate([[0], inside])
     if widths.max() * _CONTEXT > _SIDES[-1]:
         return None
     most = _MOST * hole.size

@@ -11,11 +11,11 @@ dip-jax: restores one damaged picture with Deep Image Prior, without training da
   dip-jax                                       a demonstration
   dip-jax noisy.png                             remove noise: noisy_restored.png
   dip-jax noisy.png clean.tif                   the same, to a file of your choice
-  dip-jax p.png --task=inpaint --mask=m.png     fill holes
+  dip-jax p.png --mask=m.png                    fill holes
   dip-jax small.png --task=super_resolve        enlarge
   dip-jax blocky.jpg --task=reconstruct         remove JPEG artefacts
   dip-jax photos/ clean/                        a whole folder
-  cat a.png | dip-jax - - > b.png               from and to a program
+  cat a.png | dip-jax - - > b.png               from and to a program; --format=jpg for b.jpg
 
 With --image=IN in place of IN, or a folder as OUT, a comparison, the settings and the values of
 each step are saved beside the result.
@@ -25,7 +25,12 @@ Flags [and their defaults]:
 _RULES = "; ".join(f"{name}: {rule.summary}" for name, rule in RULES.items())
 # Flags of the picture, which come first in --help; the tasks' own flags follow.
 _PICTURE = (
-    Flag("task", tuple(TASKS), None, f"What to do [{DEFAULT_TASK}, or what the preset is for]."),
+    Flag(
+        "task",
+        tuple(TASKS),
+        None,
+        f"What to do [what the preset or the flags given are for, such as --mask; {DEFAULT_TASK}].",
+    ),
     Flag(
         "image",
         str,
@@ -95,6 +100,13 @@ SETTINGS = (
         "the picture is uncertain [the preset's: 2 for best, else 1].",
     ),
     Flag("tile", int, None, "Restore in overlapping squares of N pixels a side [0: whole]."),
+    Flag(
+        "tile_steps",
+        int,
+        None,
+        "Steps of each tile after the first, which continues from the network of the one before; "
+        "0: as many as the first, from scratch [the preset's].",
+    ),
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )
 _RUN = (
@@ -150,12 +162,24 @@ _OUTPUT = (
         "plain IN, '{stem}{suffix}' in the folder for many].",
     ),
     Flag(
+        "format",
+        str,
+        None,
+        "The format of the result, such as png, jpg or tif, where OUT does not name it [the "
+        "picture's own, or png if that can't be written].",
+    ),
+    Flag(
         "overwrite",
         bool,
         False,
         "Accept an --out with files in it; replace those of the same names.",
     ),
-    Flag("strip", bool, False, "Drop EXIF, XMP, resolution and settings; keep the colour profile."),
+    Flag(
+        "strip",
+        bool,
+        False,
+        "Drop EXIF, texts, resolution and settings; keep the colour profile.",
+    ),
     Flag("settings", bool, True, "Write the settings into the result (PNG, TIFF, JPEG)."),
     Flag(
         "resume",

@@ -9,6 +9,7 @@ import numpy as np
 from dip_jax.app.cli.request import Files, Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import ORIGIN, Origin, read_picture
+from dip_jax.app.files.alpha import spread_colors
 from dip_jax.app.files.pictures import STREAM, Picture
 from dip_jax.app.recipe import Arrays, TaskSpec, degrade
 from dip_jax.noise import NoiseModel, measure_noise
@@ -90,6 +91,8 @@ def read_inputs(request: Request, files: Files) -> Inputs:
         noise = _measure_noise(request.options.get("noise_from"), picture) or request.noise
         known = task.known(data)
         observed = image if known is None else image * known
+        if task.factor > 1 and alpha is not None:
+            observed = spread_colors(observed, alpha)
         reference = _read_reference(files, picture, task)
         alpha = None if alpha is None else task.finish_alpha(alpha, request.options)
     task.check_picture(observed)

@@ -62,7 +62,9 @@ def list_pictures(
         if flag != "reference" and value is not None and os.path.isfile(value):
             paths = [path for path in paths if not (path.exists() and path.samefile(value))]
     if not paths:
-        raise UserError("image", image, "holds no picture; name a folder with some")
+        if os.path.exists(image):
+            raise UserError("image", image, "holds no picture; name a folder with some")
+        raise UserError("image", image, "is not a file, and no picture has that name; check the path")
     names = _name_all(image, paths)
     found = {flag: _match(flag, given[flag], partners[flag], names) for flag in given}
     return [

@@ -12,9 +12,9 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.files.formats import format_of_suffix
 from dip_jax.app.recipe import TASKS
 
-# Old names, still understood.
-_ALIASES = {"every": "chunk_steps"}
-_SHORT = {"help": "h", "out": "o"}
+# An old name, and what other programs call it.
+_ALIASES = {"every": "chunk_steps", "output": "out"}
+_SHORT = {"help": "h", "image": "i", "out": "o"}
 # How absl's message on a bad value begins.
 _VALUE = re.compile(r"flag --(?P<flag>\w+)=(?P<value>.*?): ", re.DOTALL)
 
@@ -27,7 +27,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
     """
     values = _define()
     try:
-        rest = values(["dip-jax", *argv])[1:]
+        rest = values(["dip-jax", *_spell(argv)])[1:]
     except flags.IllegalFlagValueError as error:
         raise _bad_value(str(error)) from error
     # ValueError and OSError: a value for --noFLAG, a bad --flagfile.
@@ -44,6 +44,25 @@ def parse(argv: list[str]) -> dict[str, Any]:
     return known | plain | {"given": frozenset(given), "plain": "image" in plain}
 
 
+def _spell(argv: list[str]) -> list[str]:
+    """Returns the words with the names of flags as the table has them: ``-`` in them is ``_``."""
+    switches = {flag.name for flag in FLAGS if flag.kind is bool}
+    words = []
+    for at, word in enumerate(argv):
+        if word == "--":  # only paths follow
+            return words + argv[at:]
+        if not word.startswith("--"):
+            words.append(word)
+            continue
+        name, *value = word[2:].split("=", 1)
+        name = name.replace("-", "_")
+        name = _ALIASES.get(name, name)
+        if name.startswith("no_") and name[3:] in switches:
+            name = f"no{name[3:]}"
+        words.append("=".join([f"--{name}", *value]))
+    return words
+
+
 def _bad_value(message: str) -> UserError:
     """Returns the error for a value that is not of its flag's kind."""
     found = _VALUE.match(message)
@@ -52,7 +71,8 @@ def _bad_value(message: str) -> UserError:
         return UserError("", "", f"{message}; see --help")
     kind = kinds[found["flag"]]
     if isinstance(kind, tuple):
-        wanted = f"must be one of {', '.join(kind)}"
+        path = "; a picture is named without a flag" * os.path.exists(found["value"])
+        wanted = f"must be one of {', '.join(kind)}{path}"
     else:
         wanted = {
             int: "must be a whole number",
@@ -71,14 +91,14 @@ def _plain_paths(rest: list[str], given: set[str]) -> dict[str, str]:
     names = ("image", "out")
     if "" in rest:
         raise UserError("", "", "an empty path was given; name a file or a folder, or drop it")
+    if rest and rest[0] in TASKS and not os.path.exists(rest[0]):
+        raise UserError(rest[0], "", f"is not a file; write --task={rest[0]}")
     if len(rest) > len(names):
         mend = "for many pictures, name their folder, or a pattern in quotes"
         raise UserError(rest[2], "", f"is a third path, after IN and OUT; {mend}")
     for name, path in zip(names, rest, strict=False):
         if name in given:
             raise UserError(path, "", f"is a path too many beside --{name}; drop one")
-    if rest and rest[0] in TASKS and not os.path.exists(rest[0]):
-        raise UserError(rest[0], "", f"is not a file; write --task={rest[0]}")
     if len(rest) == 2 and Path(rest[1]).suffix and not Path(rest[1]).is_dir():
         known = rest[1].endswith("/") or format_of_suffix(Path(rest[1])) is not None
         if not known:
@@ -103,6 +123,4 @@ def _define() -> flags.FlagValues:
         else:
             short = _SHORT.get(kind_name)
             define[kind](kind_name, default, text, flag_values=values, short_name=short)
-    for old, new in _ALIASES.items():
-        flags.DEFINE_alias(old, new, flag_values=values)
     return values

@@ -21,6 +21,7 @@ from dip_jax.app.cli.request import Request
 from dip_jax.app.cli.target import suffix_like
 from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.files import write_picture
+from dip_jax.app.files.alpha import enlarge_alpha
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
 from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.pictures import STREAM
@@ -126,12 +127,12 @@ def restore_to_file(
         raise KeyboardInterrupt
     _check_finite(result)
     inputs = inputs.shown
-    alpha = _enlarge_alpha(inputs.alpha, result.image)
+    alpha = _alpha_of(inputs, result.image)
     record = make_record(request, inputs, result, make_scores(inputs, result), device)
     with _uninterrupted():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _writing_to(target, inputs) as path:
+            with _writing_to(target, request.suffix or suffix_like(inputs.origin)) as path:
                 origin = mark_origin(request, inputs, record)
                 notes = write_picture(path, result.image, alpha, origin, strip=request.strip)
         except OSError as error:
@@ -140,13 +141,13 @@ def restore_to_file(
 
 
 @contextlib.contextmanager
-def _writing_to(target: Path, inputs: Inputs) -> Iterator[Path]:
-    """Yields the file to write; for standard output, a temporary one that is copied there."""
+def _writing_to(target: Path, suffix: str) -> Iterator[Path]:
+    """Yields the file to write; for standard output, one of this suffix that is copied there."""
     if str(target) != STREAM:
         yield target
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"picture{suffix_like(inputs.origin)}"
+        path = Path(folder) / f"picture{suffix}"
         yield path
         sys.stdout.buffer.write(path.read_bytes())
         sys.stdout.buffer.flush()
@@ -206,7 +207,7 @@ def _write(
     paths = write_results(
         folder,
         restored=result.image,
-        alpha=_enlarge_alpha(inputs.alpha, result.image),
+        alpha=_alpha_of(inputs, result.image),
         origin=mark_origin(request, inputs, record),
         strip=request.strip,
         panels=[
@@ -252,9 +253,8 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _enlarge_alpha(alpha: np.ndarray | None, image: np.ndarray) -> np.ndarray | None:
-    """Returns the alpha channel, repeated to the size of an enlarged picture."""
-    if alpha is None or alpha.shape == image.shape[:2]:
-        return alpha
-    factor = image.shape[0] // alpha.shape[0]
-    return alpha.repeat(factor, 0).repeat(factor, 1)
+def _alpha_of(inputs: Inputs, image: np.ndarray) -> np.ndarray | None:
+    """Returns the alpha channel of a result."""
+    if inputs.alpha is None or inputs.alpha.shape == image.shape[:2]:
+        return inputs.alpha
+    return enlarge_alpha(inputs.alpha, image.shape[0] // inputs.alpha.shape[0])

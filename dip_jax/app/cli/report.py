@@ -82,10 +82,13 @@ def make_record(
 
 
 def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Origin:
-    """Returns the picture's origin, with the settings added to its metadata."""
+    """Returns the picture's origin, with what its result shall hold about the run besides."""
     origin = inputs.origin
+    # A demonstration enlarges what it has made small.
+    factor = 1 if inputs.damage else request.task.factor
+    metadata = origin.metadata._replace(factor=factor)
     if not request.settings:
-        return origin
+        return origin._replace(metadata=metadata)
     counts = record["settings"]["counts"]
     counts = {name: value for name, value in counts.items() if name != "chunk_steps"}  # of the bar
     noise = record["picture"]["noise"]
@@ -98,7 +101,7 @@ def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Ori
         "noise": noise,
         "steps": record["steps"],
     }
-    return origin._replace(metadata=origin.metadata._replace(settings=json.dumps(told)))
+    return origin._replace(metadata=metadata._replace(settings=json.dumps(told)))
 
 
 def describe_inputs(inputs: Inputs) -> str:

@@ -1,11 +1,13 @@
 """From the values of the flags to plain records, checked as far as possible without files."""
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from dip_jax.app.cli.flags import FLAGS, MANY, SETTINGS, task_flags
 from dip_jax.app.cli.voice import Voice
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.formats import format_of_suffix, why_not_written
 from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.scale import Scale, parse_range
 from dip_jax.app.machine import Cluster
@@ -20,6 +22,8 @@ from dip_jax.app.recipe import (
     given_noise,
 )
 from dip_jax.noise import NoiseModel
+
+_FOR_A_FILE = ("name", "format", "preview")  # flags of a result that is a file alone
 
 
 class Files(NamedTuple):
@@ -66,8 +70,11 @@ class Request(NamedTuple):
     """The part to restore, for a first look."""
     name: str | None
     """The template for names of results."""
+    suffix: str | None
+    """Of results, if their format is given."""
     plain: bool
-    """Whether the result is a file alone: for a plain path, with ``name``, and for a preview."""
+    """Whether the result is a file alone: for a plain path, with ``name`` or ``format``, and for a
+    preview."""
     voice: Voice
 
     @property
@@ -85,7 +92,7 @@ def read_request(values: dict[str, Any]) -> Request:
     """
     task = values["task"]
     if task is None and values["preset"] is None:
-        task = DEFAULT_TASK
+        task = _implied_task(values["given"])
     preset = find_preset(values["preset"] or "fast", task)
     spec = type(preset.task)
     _check_belonging(values, spec)
@@ -108,7 +115,7 @@ def read_request(values: dict[str, Any]) -> Request:
     if preset.task.makes_data(options) and values["reference"] is not None:
         problem = f"can't go with --{spec.damage_flag}, where --image is the reference; drop one"
         raise UserError("reference", values["reference"], problem)
-    for name in ("name", "preview"):
+    for name in _FOR_A_FILE:
         if values[name] is not None and values["image"] is None:
             raise UserError(name, values[name], "needs a picture; name one")
     return Request(
@@ -145,9 +152,22 @@ def read_request(values: dict[str, Any]) -> Request:
         recursive=values["recursive"],
         name=values["name"],
         preview=values["preview"],
-        plain=values["plain"] or bool(values["name"] or values["preview"]),
+        suffix=None if values["format"] is None else parse_format(values["format"]),
+        plain=values["plain"] or any(values[name] for name in _FOR_A_FILE),
         voice=read_voice(values),
     )
+
+
+def parse_format(text: str) -> str:
+    """Returns the suffix of the format that a text such as ``jpg`` names.
+
+    Raises:
+      UserError: for a format that can't be written.
+    """
+    suffix = f".{text.removeprefix('.').lower()}"
+    if problem := why_not_written(format_of_suffix(Path(f"picture{suffix}"))):
+        raise UserError("format", text, problem)
+    return suffix
 
 
 def read_voice(values: dict[str, Any]) -> Voice:
@@ -174,6 +194,14 @@ def as_flag(error: UserError) -> UserError:
     names = {flag.name for flag in FLAGS}
     name = f"--{error.name}" if error.name in names else error.name
     return type(error)(name, error.value, error.problem_and_mend)
+
+
+def _implied_task(given: frozenset[str]) -> str:
+    """Returns the task to which the flags given belong, if they belong to one only."""
+    names = {name: {flag.name for flag in task_flags(task)} for name, task in TASKS.items()}
+    own = given & set().union(*names.values())
+    suitable = [name for name in TASKS if own <= names[name]]
+    return suitable[0] if len(suitable) == 1 and own else DEFAULT_TASK
 
 
 def _check_belonging(values: dict[str, Any], task: type[TaskSpec]) -> None:

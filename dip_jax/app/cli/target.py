@@ -1,7 +1,6 @@
 """Where results go: to a file that is named, or beside the picture, or into a folder."""
 
 import contextlib
-import importlib.util
 import os
 import re
 import sys
@@ -14,12 +13,13 @@ from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import Origin
 from dip_jax.app.files.formats import (
-    FORMATS,
     PNG,
+    SAVABLE,
     Format,
     RefusedError,
     find_format,
     format_of_suffix,
+    why_not_written,
 )
 from dip_jax.app.files.pictures import STREAM, read_head
 
@@ -47,14 +47,18 @@ def find_target(request: Request, origin: Origin) -> Path | None:
     """
     out, image, name = request.out, request.files.image, request.name
     source = Path("stdin" if image == STREAM else str(image))
-    fill = {"stem": source.stem, "suffix": _suffix(source, origin.format)}
+    suffix = request.suffix or _suffix(source, origin.format)
+    fill = {"stem": source.stem, "suffix": suffix}
     preview = request.preview is not None
     if names_file(out):
         if name is not None:
             raise UserError("name", name, f"can't go with --out={out}, which is a file; drop one")
         target = Path(str(out))
-    elif out is not None and (name is not None or preview):
-        target = Path(out) / fill_name(name or _PART, request, **fill)
+        if out != STREAM:
+            _check_suffix(request, "out", str(out), str(out))
+    elif out is not None and request.plain and (name or preview or request.suffix):
+        template = name or (_PART if preview else _WITHIN)
+        target = Path(out) / fill_name(template, request, **fill)
     elif out is None and request.plain:
         template = name or (_PART if preview else _BESIDE)
         target = source.parent / fill_name(template, request, **fill)
@@ -113,7 +117,7 @@ def _name_results(
 
     def find(entry: Entry, stem: str) -> Path:
         source = Path(entry.image)
-        suffix = _suffix(source, _format_of(source))
+        suffix = request.suffix or _suffix(source, _format_of(source))
         place = source.parent if folder is None else folder / Path(entry.name).parent
         return place / fill_name(template, request, stem=stem, suffix=suffix)
 
@@ -164,8 +168,18 @@ def fill_name(template: str, request: Request, *, stem: str, suffix: str) -> str
         raise UserError("name", template, "is not a file name; --out names the folder")
     format = format_of_suffix(Path(name))
     if format is None or format.save is None:
-        raise UserError("name", template, f"must end in {{suffix}}, or in one of {_savable()}")
+        raise UserError("name", template, f"must end in {{suffix}}, or in one of {SAVABLE}")
+    _check_suffix(request, "name", template, name)
     return name
+
+
+def _check_suffix(request: Request, flag: str, value: str, name: str) -> None:
+    """Raises a UserError if a file's name says another format than ``--format``."""
+    wanted = request.suffix
+    if wanted is None or format_of_suffix(Path(name)) == format_of_suffix(Path(f"it{wanted}")):
+        return
+    problem = f"is not the format of --{flag}={value}; drop one"
+    raise UserError("format", request.flags["format"], problem)
 
 
 def _check_no_run(request: Request) -> None:
@@ -195,10 +209,6 @@ def _format_of(source: Path) -> Format | None:
     return format_of_suffix(source)
 
 
-def _savable() -> str:
-    return " ".join(each.suffixes[0] for each in FORMATS if each.save is not None)
-
-
 def _check_target(target: Path, image: str | None, *, overwrite: bool, make: bool) -> None:
     """Raises a UserError if the file should not or can't be written.
 
@@ -208,12 +218,7 @@ def _check_target(target: Path, image: str | None, *, overwrite: bool, make: boo
       overwrite: whether a file that is there may be replaced.
       make: whether its folder will be made, if there is none.
     """
-    format = format_of_suffix(target)
-    if format is None or format.save is None:
-        problem = f"can't be written in this format; take one of {_savable()}"
-        raise UserError("out", target, problem)
-    if format.extra is not None and importlib.util.find_spec(format.extra[0]) is None:
-        problem = f"needs a package of its own: pip install 'dip-jax[{format.extra[1]}]'"
+    if problem := why_not_written(format_of_suffix(target)):
         raise UserError("out", target, problem)
     if target.exists():
         if image not in (None, STREAM) and target.samefile(str(image)):

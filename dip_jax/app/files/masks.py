@@ -7,14 +7,15 @@ A kind of mark is a function from the picture and the user's marks to a :class:`
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageColor
 
 from dip_jax.app.errors import UserError, printable
-from dip_jax.app.files.formats.base import upright
+from dip_jax.app.files.alpha import find_erased, full_opacity
+from dip_jax.app.files.paint import color_distances, suggest_paint, usual_tolerance
 from dip_jax.app.files.pictures import Picture, read_picture
+from dip_jax.app.files.regions import fit_region, grow, neighbours_agree
 
 _LUMA = np.array([[0.299], [0.587], [0.114]])
 _DARK, _LIGHT = 0.1, 0.9  # beyond these, a mask is black or white and no grey
@@ -22,11 +23,7 @@ _RIM = 2  # pixels to either side of an edge in which grey is a soft rim
 _SMEAR = 2  # pixels by which a lossy format carries a mark beyond its rim
 _GREY = 0.05  # of a mask, from which on it is said to be grey
 _PHOTO, _SHADES = 0.5, 32  # of a mask: so much grey in so many shades is a picture, not a mask
-_TOLERANCE, _LOSSY_TOLERANCE = 16, 48  # 8-bit levels between a paint and its pixels
 _MIXED = 128  # levels up to which pixels beside paint are its rim
-_PAINTED = 0.001  # of a picture: so much of a pure colour is paint
-_PURE = ("red", "lime", "blue", "yellow", "cyan", "magenta")
-_OPAQUE = 0.98  # of full opacity: an eraser's rim ends there
 _MOST = 0.6  # of the picture: who fills more may have the mask the other way round
 _COMPACT = 0.3  # correlation of neighbours, from which on holes are areas and no single pixels
 _LEAST = 0.001  # of the picture
@@ -94,7 +91,7 @@ def find_mask(picture: Picture, marks: Marks) -> tuple[np.ndarray | None, list[s
         first = parts[0]
         problem = f"leaves nothing known; {first.swap or 'mark less'}"
         raise UserError(first.flag, first.value, problem)
-    fill = _grown(fill, marks.grow)
+    fill = grow(fill, marks.grow)
     if fill.all():
         raise UserError("--grow_mask", marks.grow, "leaves nothing known; take less")
     share = float(fill.mean())
@@ -103,26 +100,13 @@ def find_mask(picture: Picture, marks: Marks) -> tuple[np.ndarray | None, list[s
     lines = [f"filling {100 * share:.3g} % of the picture: {words}{grown}"]
     for part in parts:
         remarks = list(part.remarks)
-        if part.swap and share > _MOST and _neighbours_agree(fill) > _COMPACT:
+        if part.swap and share > _MOST and neighbours_agree(fill) > _COMPACT:
             remarks.append(f"has {100 * share:.1f} % of the picture filled: {part.swap}")
         if share < _LEAST and part.flag == "--mask":
             remarks.append(f"hides only {100 * share:.3f} % of the picture: is that meant?")
         head = part.flag if part.value is None else f"{part.flag}={part.value}"
         lines += [f"{head} {remark}" for remark in remarks]
     return (~fill[:, :, None]).astype(np.float32), [printable(line) for line in lines]
-
-
-def parse_color(text: str) -> tuple[int, int, int]:
-    """Returns the RGB values that a text such as ``#ff0000`` or ``red`` means.
-
-    Raises:
-      UserError: for another text.
-    """
-    try:
-        return ImageColor.getrgb(text)[:3]
-    except ValueError as error:
-        mend = "write #ff0000 (in quotes), or a CSS name such as red"
-        raise UserError("mask_color", text, f"is no colour; {mend}") from error
 
 
 def parse_boxes(text: str) -> list[tuple[int, int, int, int]]:
@@ -139,19 +123,6 @@ def parse_boxes(text: str) -> list[tuple[int, int, int, int]]:
     return boxes  # type: ignore[return-value]
 
 
-def without_erased(alpha: np.ndarray) -> np.ndarray:
-    """Returns an alpha channel with all that was erased made opaque."""
-    return np.where(_erased(alpha), _full(alpha), alpha).astype(alpha.dtype)
-
-
-def suggest_paint(picture: Picture) -> str:
-    """Returns advice for a picture that has paint of a pure colour on it; else nothing."""
-    paint = _find_paint(picture)
-    return f"it shows pure {paint}: if that marks the damage, pass --mask_color={paint}" * bool(
-        paint
-    )
-
-
 def _from_file(picture: Picture, marks: Marks) -> Part | None:
     """The black part of a mask, or the white one."""
     if marks.path is None or marks.color is not None:
@@ -163,7 +134,7 @@ def _from_file(picture: Picture, marks: Marks) -> Part | None:
     # Rounded, so that a grey of exactly a half stays a half in all three channels.
     luma = (image @ _LUMA).round(6)[:, :, 0] if coloured else image.mean(axis=2)
     fill = (luma < 0.5) != marks.invert
-    edge = _grown(fill, _RIM) & _grown(~fill, _RIM)
+    edge = grow(fill, _RIM) & grow(~fill, _RIM)
     grey = (luma > _DARK) & (luma < _LIGHT)
     broad = grey & ~edge
     share = float(broad.mean())
@@ -171,7 +142,7 @@ def _from_file(picture: Picture, marks: Marks) -> Part | None:
     # No mask, but a picture on which something is marked.
     if share > _PHOTO and len(np.unique(luma[broad])) > _SHADES:
         if alpha is not None and (alpha == 0).any():
-            fitted, said = _fit(path, _erased(alpha), picture)
+            fitted, said = fit_region(path, find_erased(alpha), picture)
             return Part(fitted, f"the transparent part of {name}", "--mask", path, said)
         if advice := suggest_paint(mask):
             raise UserError("--mask", path, f"is a picture, neither black nor white; {advice}")
@@ -191,11 +162,11 @@ def _from_file(picture: Picture, marks: Marks) -> Part | None:
         if rim.any():
             smeared = mask.origin.format.lossy or picture.origin.format.lossy
             more = f", and {_SMEAR} pixels more, which a JPEG smears" * smeared
-            fill = _grown(fill, _SMEAR * smeared)
+            fill = grow(fill, _SMEAR * smeared)
             remarks.append(f"has a soft rim: it is filled too{more}")
-    if alpha is not None and (alpha < _full(alpha)).any():
+    if alpha is not None and (alpha < full_opacity(alpha)).any():
         remarks.append("is transparent in places: only its colours count")
-    fitted, said = _fit(path, fill, picture)
+    fitted, said = fit_region(path, fill, picture)
     swap = "black should be filled, drop" if marks.invert else "white should be filled, pass"
     swap = f"if {swap} --invert_mask"
     return Part(fitted, f"the {filled} part of {name}", "--mask", path, (*said, *remarks), swap)
@@ -208,11 +179,9 @@ def _from_color(picture: Picture, marks: Marks) -> Part | None:
     given = marks.path is not None
     painted = read_picture(str(marks.path), flag="--mask") if given else picture
     where = Path(str(marks.path)).name if given else "the picture"
-    distance = _distances(painted, marks.color)
+    distance = color_distances(painted, marks.color)
     lossy = painted.origin.format.lossy
-    tolerance = marks.tolerance
-    if tolerance is None:
-        tolerance = _LOSSY_TOLERANCE if lossy else _TOLERANCE
+    tolerance = usual_tolerance(painted) if marks.tolerance is None else marks.tolerance
     fill = distance <= tolerance
     if not fill.any():
         problem = f"is nowhere on {where}; the nearest colour is {distance.min():.0f} of 255 away"
@@ -220,8 +189,8 @@ def _from_color(picture: Picture, marks: Marks) -> Part | None:
         raise UserError("--mask_color", marks.color, f"{problem}: {mend}")
     # A brush's rim is a mixture of the paint and the picture.
     for _ in range(_RIM + 1 if lossy else 1):
-        fill = fill | (_grown(fill, 1) & (distance <= max(_MIXED, tolerance)))
-    fill = _grown(fill, _SMEAR if lossy else 1)
+        fill = fill | (grow(fill, 1) & (distance <= max(_MIXED, tolerance)))
+    fill = grow(fill, _SMEAR if lossy else 1)
     words = f"what is painted {marks.color} on {where}"
     if marks.invert:
         fill, words = ~fill, f"all but {words}"
@@ -230,7 +199,7 @@ def _from_color(picture: Picture, marks: Marks) -> Part | None:
         raise UserError("--mask_color", marks.color, f"leaves nothing {state}")
     said: tuple[str, ...] = ()
     if given:
-        fill, said = _fit(str(marks.path), fill, picture)
+        fill, said = fit_region(str(marks.path), fill, picture)
     swap = "if the rest should be filled, " + ("drop" if marks.invert else "pass")
     return Part(fill, words, "--mask_color", marks.color, said, f"{swap} --invert_mask")
 
@@ -257,7 +226,7 @@ def _from_alpha(picture: Picture, marks: Marks) -> Part | None:
     if marks.given or picture.alpha is None or not (picture.alpha == 0).any():
         return None
     remark = "has transparent pixels: they are filled, and opaque in the result"
-    return Part(_erased(picture.alpha), "its transparent pixels", remarks=(remark,))
+    return Part(find_erased(picture.alpha), "its transparent pixels", remarks=(remark,))
 
 
 def _from_numbers(picture: Picture, marks: Marks) -> Part | None:
@@ -275,114 +244,3 @@ KINDS: tuple[Callable[[Picture, Marks], Part | None], ...] = (
     _from_alpha,
     _from_numbers,
 )
-
-
-def _fit(path: str, fill: np.ndarray, picture: Picture) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns what is marked on a mask file, turned and scaled to the picture.
-
-    Raises:
-      UserError: if its sides have another ratio.
-    """
-    wanted: tuple[int, ...] = picture.image.shape[:2]
-    orientation = picture.orientation
-    swapped = orientation in (5, 6, 7, 8)
-    stored = wanted[::-1] if swapped else wanted
-    remarks: list[str] = []
-    if fill.shape == wanted:
-        if orientation != 1 and stored == wanted:
-            remarks.append("is taken to lie upright, as EXIF turns the picture")
-        return fill, tuple(remarks)
-    upright_too = fill.shape != stored and _alike(fill.shape, wanted)
-    if swapped and not upright_too and _alike(fill.shape, stored):
-        fill = np.ascontiguousarray(upright(fill, orientation))
-        remarks.append("lies as the picture is stored: turned upright with it, as EXIF says")
-    size, target = (f"{shape[1]}x{shape[0]}" for shape in (fill.shape, wanted))
-    if not _alike(fill.shape, wanted):
-        problem = f"is {size}, but the picture is {target}; give a mask of that size or shape"
-        raise UserError("--mask", path, problem)
-    if fill.shape != wanted:
-        fill, grown = _scaled(fill, wanted)
-        more = f", and what is filled grown by {grown} pixels" * (grown > 0)
-        remarks.append(f"is {size}: scaled to the picture's {target}{more}")
-    return fill, tuple(remarks)
-
-
-def _alike(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether one size is the other enlarged, up to the rounding to whole pixels."""
-    small, large = sorted((shape, other))
-    sides = list(zip(small, large, strict=True))
-    if len({a == b for a, b in sides}) > 1:  # a row or a column is missing
-        return False
-    return any(  # rounded down, up, or to the nearest
-        max((a + least) / b for a, b in sides) <= min((a + least + 1) / b for a, b in sides)
-        for least in (0, -1, -0.5)
-    )
-
-
-def _scaled(fill: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
-    """Returns what is marked at another size, and the pixels by which it grew.
-
-    A pixel is filled if any of it is marked. A small mask does not tell half of its own pixels at
-    an edge: what it marks grows by so much.
-    """
-    size = (shape[1], shape[0])
-    if fill.shape >= shape:
-        parts = Image.fromarray(fill.astype(np.float32)).resize(size, Image.Resampling.BOX)
-        return np.asarray(parts) > 1e-3, 0
-    large = Image.fromarray(fill.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
-    grow = -(-shape[0] // (2 * fill.shape[0]))
-    return _grown(np.asarray(large) > 0, grow), grow
-
-
-def _grown(marked: np.ndarray, pixels: int) -> np.ndarray:
-    """Returns what is marked, grown on all sides."""
-    from scipy.ndimage import maximum_filter
-
-    return maximum_filter(marked, 2 * pixels + 1) if pixels else marked
-
-
-def _neighbours_agree(fill: np.ndarray) -> float:
-    """Returns the correlation of neighbouring pixels: about 0 for pixels at random, 1 for areas."""
-    centred = fill - fill.mean()
-    spread = float((centred**2).mean())
-    pairs = [centred[1:] * centred[:-1], centred[:, 1:] * centred[:, :-1]]
-    means = [float(pair.mean()) for pair in pairs if pair.size]
-    return sum(means) / len(means) / spread if means and spread else 0.0
-
-
-def _erased(alpha: np.ndarray) -> np.ndarray:
-    """Returns what was erased: transparent spots, with the eraser's soft rim."""
-    from scipy.ndimage import label
-
-    found: Any = label(alpha < _OPAQUE * _full(alpha), np.ones((3, 3)))
-    spots = found[0]
-    erased = np.unique(spots[alpha == 0])
-    return np.isin(spots, erased[erased > 0])
-
-
-def _full(alpha: np.ndarray) -> float:
-    """Returns the most opaque value that there is: not all files use their type's largest."""
-    return float(alpha.max())
-
-
-def _distances(picture: Picture, color: str) -> np.ndarray:
-    """Returns ``[h, w]``: how far from a colour each pixel is, in 8-bit levels.
-
-    Raises:
-      UserError: if the picture is neither grey nor RGB.
-    """
-    channels = picture.image.shape[2]
-    if channels not in (1, 3):
-        problem = f"needs a grey or RGB picture, and this has {channels} channels; give a --mask"
-        raise UserError("--mask_color", color, problem)
-    return np.abs(255 * picture.image - np.array(parse_color(color))).max(axis=2)
-
-
-def _find_paint(picture: Picture) -> str | None:
-    """Returns the pure colour of which a picture shows most, if it shows any."""
-    if picture.image.shape[2] != 3:
-        return None
-    tolerance = _LOSSY_TOLERANCE if picture.origin.format.lossy else _TOLERANCE
-    shares = {name: (_distances(picture, name) <= tolerance).mean() for name in _PURE}
-    most = max(shares, key=lambda name: shares[name])
-    return most if shares[most] >= _PAINTED else None

@@ -25,6 +25,7 @@ from dip_jax.app.files.formats import (
     find_format,
     format_of_suffix,
 )
+from dip_jax.app.files.formats.exif import fit_exif
 from dip_jax.app.files.scale import Scale, find_scale, natural_scale
 
 StrPath = str | os.PathLike[str]
@@ -216,11 +217,11 @@ def write_picture(
         else:
             remarks.append(f"{format.name} holds no transparency: left out")
             alpha = None
-    metadata = _suitable(origin.metadata, pixels.shape[2])
+    metadata = _suitable(origin.metadata, *pixels.shape)
     if strip:
-        metadata = Metadata(icc=metadata.icc)
+        metadata = Metadata(icc=metadata.icc, colours=metadata.colours)
     contents = Contents(pixels, alpha, metadata, origin.encoding, origin.layout)
-    with replacing(path) as partial:
+    with warnings.catch_warnings(action="ignore"), replacing(path) as partial:
         format.save(partial, contents)
     return tuple(remarks)
 
@@ -240,12 +241,16 @@ def _convert_alpha(alpha: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return natural_scale(dtype).from_unit(unit, dtype)
 
 
-def _suitable(metadata: Metadata, channels: int) -> Metadata:
-    """Returns the metadata without a colour profile of other channels."""
-    kind = None if metadata.icc is None else metadata.icc[16:20]
-    if kind is not None and (kind == b"GRAY") != (channels == 1):
-        return metadata._replace(icc=None)
-    return metadata
+def _suitable(metadata: Metadata, height: int, width: int, channels: int) -> Metadata:
+    """Returns the metadata as they are true of a result of this shape."""
+    icc, exif, dpi = metadata.icc, metadata.exif, metadata.dpi
+    if icc is not None and (icc[16:20] == b"GRAY") != (channels == 1):  # of other channels
+        icc = None
+    if exif is not None:
+        exif = fit_exif(exif, width, height, metadata.factor)
+    if dpi is not None:
+        dpi = (dpi[0] * metadata.factor, dpi[1] * metadata.factor)
+    return metadata._replace(icc=icc, exif=exif, dpi=dpi)
 
 
 def write_pixels(path: StrPath, pixels: np.ndarray) -> None:

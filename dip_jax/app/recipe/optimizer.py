@@ -25,6 +25,10 @@ class Adam(Record):
         """Returns the optax optimiser."""
         return optax.adam(self._schedule(), b2=self.adam_b2)
 
+    def begin_late(self, steps: int) -> int:
+        """Returns the step of the schedule after which so many are left; 0 without a decay."""
+        return 0 if self.final_learning_rate is None else max(0, self.decay_steps - steps)
+
     def _schedule(self) -> optax.ScalarOrSchedule:
         peak, final = self.learning_rate, self.final_learning_rate
         if not self.warmup and final is None:

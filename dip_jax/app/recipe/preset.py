@@ -39,9 +39,14 @@ class Counts(Record):
     tile: int = 0
     """Side in pixels of overlapping squares in which the picture is restored; 0: whole."""
 
+    tile_steps: int = 0
+    """Steps of each tile after the first, which goes on from the network of the tile before; 0: as
+    many as the first, from scratch."""
+
     def check(self) -> None:
         for name in ("steps", "chunk_steps", "members"):
             check_integer(name, getattr(self, name), 1, MAX_STEPS)
+        check_integer("tile_steps", self.tile_steps, 0, MAX_STEPS)
         check_integer("tile", self.tile, 0, MAX_STEPS)
         if 0 != self.tile < LEAST_TILE:
             raise UserError("tile", self.tile, f"must be 0, or at least {LEAST_TILE} pixels")

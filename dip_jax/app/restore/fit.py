@@ -35,10 +35,25 @@ class FitSpec(NamedTuple):
     preset: Preset
     crop: Crop
     """Where the picture lies on the generator's canvas."""
+    steps: int
+    """The most that it takes."""
+    place: "Place"
+    """Among the fits of the picture."""
+    earlier: Arrays | None = None
+    """What the fit of an earlier tile handed on; see :func:`run_fit`."""
+
+
+class Place(NamedTuple):
+    """Where a fit stands among those of a picture."""
+
     index: int
-    """Its number among the fits of the picture, from 0 on."""
+    """Its number, from 0 on."""
     count: int
     """How many fits there are."""
+    before: int
+    """The steps that all fits before it take at most."""
+    total: int
+    """The steps of all fits."""
 
 
 def run_fit(
@@ -48,8 +63,12 @@ def run_fit(
     watch: Watch,
     kept: Arrays | None = None,
     offer: Callable[[Callable[[], Arrays], bool], None] = lambda arrays, at_once: None,
-) -> Restoration:
+) -> tuple[Restoration, Arrays]:
     """Runs a fit to its end, or until an interrupt after the first step.
+
+    Returns:
+      The restoration; and what the fit hands on to another, see :func:`dip_jax.carry`, unless it
+      was interrupted.
 
     Args:
       fit: what to run.
@@ -59,9 +78,9 @@ def run_fit(
       offer: gets, after each chunk, a function that makes the arrays to keep, and whether the
         run ends before its time, so that they should be kept at once.
     """
-    steps = fit.preset.counts.steps
+    steps, place = fit.steps, fit.place
     hidden = not watch.bar or sys.stderr is None
-    label = f"{fit.index + 1} of {fit.count}, " * (fit.count > 1)
+    label = f"{place.index + 1} of {place.count}, " * (place.count > 1)
     with tqdm(total=steps, desc=f"{label}compiling", disable=hidden) as bar:
         course = _Course(fit, started, kept)
 
@@ -75,6 +94,7 @@ def run_fit(
                 raise KeyboardInterrupt
 
         interrupts, interrupted = _Interrupts(), False
+        carried: Arrays = {}
         try:
             state = course.start()
             options = {
@@ -90,12 +110,15 @@ def run_fit(
             bar.reset()
             _show(bar, course.trace)
             with interrupts:
-                dip_jax.advance(fit.algorithm, state, fit.task, steps=course.remaining, **options)
+                state, _ = dip_jax.advance(
+                    fit.algorithm, state, fit.task, steps=course.remaining, **options
+                )
+            carried = _name_leaves(dip_jax.carry(state))
         except KeyboardInterrupt:
             interrupted = True
             if course.picture is None:
                 raise
-    return course.result(interrupted)
+    return course.result(interrupted), carried
 
 
 class _Interrupts:
@@ -146,6 +169,10 @@ class _Course:
         if self._kept is not None:
             state = _restore_state(state, self._kept["state"])
             self._look(state)
+        elif fit.earlier is not None:
+            carried = _restore_state(dip_jax.carry(state), fit.earlier)
+            count = fit.preset.optimizer.begin_late(fit.steps)
+            state = dip_jax.warm_start(state, carried, count=count)
         return state
 
     def add(self, state: State, trace: Trace) -> None:
@@ -167,7 +194,7 @@ class _Course:
         """Steps that may still be taken."""
         if self._traces and self._traces[-1]["done"][-1]:
             return 0
-        return self._fit.preset.counts.steps - self._taken
+        return self._fit.steps - self._taken
 
     @property
     def _taken(self) -> int:
@@ -175,15 +202,14 @@ class _Course:
 
     def chunk(self, trace: Trace) -> Chunk:
         """Returns the report on the last chunk, whose trace this is."""
-        fit, steps = self._fit, self._fit.preset.counts.steps
-        step = self._taken
+        place, step = self._fit.place, self._taken
         return Chunk(
-            share=len(trace["loss"]) / steps / fit.count,
-            done=(fit.index + step / steps) / fit.count,
-            fit=fit.index + 1,
-            fits=fit.count,
+            share=len(trace["loss"]) / place.total,
+            done=(place.before + step) / place.total,
+            fit=place.index + 1,
+            fits=place.count,
             step=step,
-            steps=steps,
+            steps=self._fit.steps,
             loss=float(trace["loss"][-1]),
             psnr=float(trace["average_psnr"][-1]) if "average_psnr" in trace else None,
         )
@@ -203,11 +229,7 @@ class _Course:
 
     def arrays(self, state: State) -> Arrays:
         """Returns all that is needed to continue from ``state``."""
-        leaves = {
-            f"{number:04d}": jax.random.key_data(leaf) if _is_key(leaf) else leaf
-            for number, leaf in enumerate(jax.tree.leaves(state))
-        }
-        return {"state": leaves, "trace": self.trace, "seconds": self._seconds}
+        return {"state": _name_leaves(state), "trace": self.trace, "seconds": self._seconds}
 
     def result(self, interrupted: bool) -> Restoration:
         """Returns the restoration so far."""
@@ -233,6 +255,14 @@ def _show(bar: tqdm, trace: Trace) -> None:
         shown["psnr"] = f"{trace['average_psnr'][-1]:.2f}"
     bar.set_postfix(shown, refresh=False)
     bar.update(len(trace["loss"]))
+
+
+def _name_leaves(tree: Any) -> Arrays:
+    """Returns the leaves of a state, or of a part of it, by their numbers."""
+    return {
+        f"{number:04d}": jax.random.key_data(leaf) if _is_key(leaf) else leaf
+        for number, leaf in enumerate(jax.tree.leaves(tree))
+    }
 
 
 def _restore_state(like: State, leaves: Arrays) -> State:

@@ -17,7 +17,7 @@ from dip_jax.app.recipe import Preset, Split, split
 from dip_jax.app.recipe.rules import Measurement
 from dip_jax.app.restore.canvas import Problem, put_on_canvas
 from dip_jax.app.restore.finish import Scene, finish
-from dip_jax.app.restore.fit import FitSpec, run_fit
+from dip_jax.app.restore.fit import FitSpec, Place, run_fit
 from dip_jax.app.restore.plan import Plan
 from dip_jax.app.restore.result import Restoration
 from dip_jax.app.restore.watch import Outline, Watch
@@ -38,6 +38,7 @@ class PictureRun:
         self._checkpoint = checkpoint
         self._kept = None if checkpoint is None else checkpoint.load()
         self._finished = _finished_fits(self._kept, plan.preset)
+        self._carried = {int(k): v for k, v in (self._kept or {}).get("carried", {}).items()}
         self._plan = plan
         wanted = plan.preset.counts.tile
         # A resumed run keeps its tiles: there may be more memory now, or less.
@@ -91,13 +92,12 @@ class PictureRun:
           problem: the tile on its canvas.
           started: as for :func:`.run_fit`, now when absent.
         """
-        members = self.preset.counts.members
-        index, count = tile * members + member, len(self.crops) * members
+        index = tile * self.preset.counts.members + member
         part = self._split(member, problem)
         scene = self.scene(problem, problem.known - np.asarray(part.known))
         if index == len(self._finished):
-            outcome = run_fit(
-                self._fit_spec(member, problem, part, index, count),
+            outcome, self._carried[member] = run_fit(
+                self._fit_spec(member, problem, part, tile),
                 started=time.perf_counter() if started is None else started,
                 watch=self._watch,
                 kept=self._kept if self._kept and index == int(self._kept["index"]) else None,
@@ -119,10 +119,19 @@ class PictureRun:
         key = jax.random.fold_in(self._key(member), 2)
         return split(rule, data, plan.noise, key, feeds_noise=method.feeds_noise)
 
-    def _fit_spec(
-        self, member: int, problem: Problem, part: Split, index: int = 0, count: int = 1
-    ) -> FitSpec:
+    def _fit_spec(self, member: int, problem: Problem, part: Split, tile: int = 0) -> FitSpec:
         plan, window, spec = self._plan, problem.window, self.preset.task
+        counts, tiles = plan.preset.counts, len(self.crops)
+        # All tiles but the first go on from the one before.
+        later = min(counts.steps, counts.tile_steps or counts.steps)
+        steps = [counts.steps, *[later] * (tiles - 1)]
+        index = tile * counts.members + member
+        place = Place(
+            index,
+            tiles * counts.members,
+            counts.members * sum(steps[:tile]) + member * steps[tile],
+            counts.members * sum(steps),
+        )
 
         def picture() -> jax.Array:
             if spec.on_canvas:
@@ -139,8 +148,9 @@ class PictureRun:
             ),
             preset=self.preset,
             crop=window.crop,
-            index=index,
-            count=count,
+            steps=steps[tile],
+            place=place,
+            earlier=self._carried.get(member) if tile and counts.tile_steps else None,
         )
 
     def _task(self, problem: Problem, part: Split) -> Task:
@@ -187,6 +197,8 @@ class PictureRun:
     def _offer(self, arrays: Callable[[], Arrays], at_once: bool) -> None:
         if self._checkpoint is not None:
             rest = {"tile": np.array(self.preset.counts.tile)} | _arrays_of(self._finished)
+            if self.preset.counts.tile_steps and self._carried:
+                rest["carried"] = {str(member): one for member, one in self._carried.items()}
             self._checkpoint.offer(lambda: arrays() | rest, at_once)
 
 

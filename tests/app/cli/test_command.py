@@ -359,7 +359,7 @@ BAD = {
     "--image=p.png --task=inpaint --mask_color=lime": "is nowhere on the picture; the nearest",
     "--image=p.png --task=inpaint --mask_tolerance=9": "--mask_tolerance=9.0: needs a --mask_color",
     "--image=p.png --task=inpaint --mask_tolerance=-1 --mask_color=red": "must be from 0 to below",
-    "--image=p.png --mask_color=red": "has no meaning for --task=denoise",
+    "--image=p.png --mask_color=red --task=denoise": "has no meaning for --task=denoise",
     "--image=p.png --task=inpaint --mask=white.png --grow_mask=1": "leaves nothing to fill",
     "--image=p.png --task=inpaint --mask=small.png": "is 5x5, but the picture is 27x20",
     "--image=p.png --reference=small.png": "is 5x5 with 3 channels; the result will be 27x20",

@@ -35,7 +35,7 @@ def test_patterns_and_lists_name_pictures(photos, tmp_path):
     assert names_many("nowhere/*.png")
     assert not names_many(str(photos / "a.png"))
     assert not names_many(None)
-    with pytest.raises(UserError, match=r"^image=nowhere/\*\.png: holds no picture"):
+    with pytest.raises(UserError, match=r"^image=nowhere/\*\.png: is not a file, and no picture"):
         names("nowhere/*.png")
 
 

@@ -48,7 +48,20 @@ def test_every_is_an_alias_of_chunk_steps(refused):
     assert refused("--every=0") == problem
 
 
+def test_other_spellings_of_flags():
+    words = ["--grow-mask=2", "--no-keep-known", "--list-presets", "--no_settings", "--tv", "1"]
+    meant = ["--grow_mask=2", "--nokeep_known", "--list_presets", "--nosettings", "--tv=1"]
+    assert parse(words) == parse(meant)
+    assert parse(["-i", "a-b.png", "-o", "c-d.tif"]) == parse(["--image=a-b.png", "--out=c-d.tif"])
+    assert parse(["--image=a.png", "--output", "b.png"])["given"] == {"image", "out"}
+    assert parse(["--name={stem}--new.png", "p"])["name"] == "{stem}--new.png"
+    assert parse(["--", "--a-b.png"])["image"] == "--a-b.png"
+
+
 BAD = {
+    "p.png --input=p.png": "must be one of noise, meshgrid, image; a picture is named without a",
+    "inpaint p.png m.png": "dip-jax: inpaint: is not a file; write --task=inpaint",
+    "p.png q.png --output=r.png": "dip-jax: q.png: is a path too many beside --out; drop one",
     "--image=p.png --steps=many": "steps",
     "--image=p.png --imgae=q": "Unknown command line flag 'imgae'",
     "p.png a b": "dip-jax: b: is a third path, after IN and OUT; for many",

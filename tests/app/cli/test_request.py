@@ -76,12 +76,12 @@ BAD = {
     "--image=p.png --task=inpaint --missing=30 --invert_mask": "--invert_mask: needs a --mask",
     "--image=p.png --task=inpaint --missing=30 --grow_mask=2": "can't go with --grow_mask",
     "--image=p.png --task=inpaint --mask=m.png --grow_mask=-1": "--grow_mask=-1: must be from 0",
-    "--image=p.png --grow_mask=1": "has no meaning for --task=denoise",
-    "--image=p.png --factor=8": "has no meaning for --task=denoise",
+    "--image=p.png --grow_mask=1 --task=denoise": "has no meaning for --task=denoise",
+    "--image=p.png --factor=8 --task=denoise": "has no meaning for --task=denoise",
     "--image=p.png --nokeep_known": "has no meaning for --task=denoise",
     "--image=p.png --task=reconstruct --sigma=80": "has no meaning for --task=reconstruct",
     "--image=p.png --seed=100000000000000000000": "--seed=100000000000000000000: must be from 0",
-    "--image=p.png --mask=p.png": "has no meaning for --task=denoise",
+    "--image=p.png --mask=p.png --task=denoise": "has no meaning for --task=denoise",
     "--image=p.png --task=inpaint --missing=100": "--missing=100.0",
     "--image=p.png --task=inpaint --missing=50 --mask=m.png": "can't go with --mask",
     "--image=p.png --add_noise --reference=p.png": "can't go with --add_noise, where",
@@ -96,6 +96,8 @@ BAD = {
     "--image=p.png --noise_from=p.png --sigma=5": "--sigma=5.0: can't go with --noise_from",
     "--image=p.png --noise_from=p.png --noise=poisson": "--noise=poisson: can't go with",
     "--image=p.png --noise_from=p.png --task=reconstruct": "--noise_from=p.png: has no meaning",
+    "--image=p.png --factor=4 --mask=m.png": "has no meaning for --task=denoise",
+    "--image=p.png --mask=m.png --preset=best --task=denoise": "has no meaning for --task=denoise",
     "--image=p.png --strength=120": "--strength=120.0: must be a percentage from 0 to 100",
     "--image=p.png --strength=50 --task=super_resolve": "--strength=50.0: has no meaning for",
 }
@@ -107,3 +109,20 @@ def test_values_that_do_not_do_are_refused(flags, refused):
     with pytest.raises(UserError):
         request_of(*words)
     assert BAD[flags] in refused(*words)
+
+
+@pytest.mark.parametrize(
+    ("flags", "task"),
+    [
+        ("", "denoise"),
+        ("--sigma=25", "denoise"),
+        ("--mask=m.png", "inpaint"),
+        ("--mask_box=1,1,2,2 --grow_mask=2", "inpaint"),
+        ("--factor=2", "super_resolve"),
+        ("--kernel=disk:2 --sigma=5", "deblur"),
+        ("--jpeg_quality=9", "reconstruct"),
+        ("--mask=m.png --preset=vase", "inpaint"),
+    ],
+)
+def test_a_flag_of_one_task_tells_the_task(flags, task):
+    assert request_of("p.png", *flags.split()).task.name == task

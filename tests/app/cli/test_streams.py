@@ -63,6 +63,17 @@ def test_the_format_is_that_of_the_picture(kind, capsysbinary, monkeypatch):
             assert image.format == kind
 
 
+@pytest.mark.parametrize(("name", "kind"), [("jpg", "JPEG"), ("webp", "WEBP"), ("tif", "TIFF")])
+def test_the_format_can_be_chosen(name, kind, tmp_path, capsysbinary, monkeypatch):
+    (tmp_path / "p.png").write_bytes(encode("PNG"))
+    for data, paths in ((encode("PNG"), ["-"]), (b"", [tmp_path / "p.png", "-"])):
+        code, out, _ = run(capsysbinary, monkeypatch, data, *paths, f"--format={name}")
+        assert code == 0
+        with Image.open(io.BytesIO(out)) as image:
+            assert image.format == kind
+            assert image.size == (27, 20)
+
+
 def test_one_end_may_be_a_file(tmp_path, capsysbinary, monkeypatch):
     code, out, _ = run(capsysbinary, monkeypatch, encode("PNG"), "-", tmp_path / "out.tif")
     assert code == 0

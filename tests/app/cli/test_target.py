@@ -13,7 +13,7 @@ from dip_jax.app.cli.target import names_file
 from dip_jax.app.files.formats import PNG, format_of_suffix
 from dip_jax.app.files.pictures import Origin, read_picture, write_picture
 from dip_jax.app.files.scale import Scale
-from tests.app.common import run
+from tests.app.common import run, unfitted
 
 pytestmark = pytest.mark.usefixtures("shifted")
 
@@ -64,7 +64,7 @@ def test_a_jpeg_stays_one_with_its_metadata(tmp_path, capsys):
     with Image.open(tmp_path / "p_restored.jpeg") as image:
         assert image.format == "JPEG"
         assert image.size == (24, 32)
-        assert dict(image.getexif()) == {0x010F: "a maker"}
+        assert dict(image.getexif()) == {0x010F: "a maker", 0x0112: 1}
         assert image.info["icc_profile"] == profile
         assert image.info["dpi"] == (300, 300)
         with Image.open(tmp_path / "p.jpeg") as stored:
@@ -206,3 +206,71 @@ def test_a_range_of_8_bits(tmp_path, capsys):
     restored = np.asarray(Image.open(folder / "restored.png"))
     assert (restored[0] == 70).all()
     np.testing.assert_array_equal(restored[1:], values[1:])
+
+
+def test_format_decides_where_no_name_does(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_16_bit(tmp_path / "p.png")
+    assert run(capsys, "p.png", "--format=tif")[0] == 0
+    assert tifffile.imread("p_restored.tif").dtype == np.uint16
+    assert run(capsys, "p.png", "--format=.JPEG")[0] == 0
+    assert read_picture("p_restored.jpeg").origin.format.name == "JPEG"
+    assert run(capsys, "p.png", "out/", "--format=webp")[0] == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["p.webp"]
+    assert run(capsys, "--image=p.png", "--format=bmp")[0] == 0
+    assert read_picture("p_restored.bmp").origin.format.name == "BMP"
+    assert run(capsys, "p.png", "--format=jpg", "--name={stem}-new{suffix}")[0] == 0
+    assert read_picture("p-new.jpg").origin.format.name == "JPEG"
+    assert run(capsys, "p.png", "q.jpg", "--format=jpeg")[0] == 0  # the same, said twice
+
+
+def test_the_format_of_many(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        save_16_bit(tmp_path / "in" / name)
+    assert run(capsys, tmp_path / "in", tmp_path / "out", "--format=tif")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.tif", "b.tif"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["p.png", "--format=heic"], "--format=heic: can't be written in this format; take one of"),
+        (["p.png", "--format=x"], "--format=x: can't be written in this format; take one of .png"),
+        (["p.png", "q.png", "--format=tif"], "--format=tif: is not the format of --out=q.png; dr"),
+        (
+            ["p.png", "--name={stem}_.png", "--format=tif"],
+            "--format=tif: is not the format of --name={stem}_.png; drop one",
+        ),
+        (["--format=tif"], "--format=tif: needs a picture; name one"),
+    ],
+)
+def test_formats_that_can_not_be(argv, words, refused):
+    assert words in refused(*argv)
+
+
+def test_an_enlarged_picture_keeps_its_size_in_inches_and_its_transparency(
+    tmp_path, capsys, monkeypatch
+):
+    def enlarged(observed, *, preset, **options):
+        assert observed[..., 2].max() == 0  # the hidden blue is gone
+        image = observed.repeat(4, 0).repeat(4, 1)
+        return unfitted(image, preset)
+
+    monkeypatch.setattr(picture, "restore", enlarged)
+    pixels = np.full((20, 24, 4), (200, 0, 0, 255), np.uint8)
+    pixels[:, :9] = (0, 0, 255, 0)
+    Image.fromarray(pixels).save(tmp_path / "p.png", dpi=(100, 100))
+    assert run(capsys, tmp_path / "p.png", "--factor=4")[0] == 0
+    with Image.open(tmp_path / "p_restored.png") as image:
+        assert image.size == (96, 80)
+        assert image.info["dpi"] == pytest.approx((400, 400), abs=0.1)
+        alpha = np.asarray(image)[:, :, 3]
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "q.png", dpi=(100, 100))
+    assert run(capsys, tmp_path / "q.png", "--factor=4", "--downsample")[0] == 0
+    with Image.open(tmp_path / "q_restored.png") as image:
+        assert image.size == (64, 64)
+        assert image.info["dpi"] == pytest.approx((100, 100), abs=0.1)
+    assert set(alpha[:, :30].ravel()) == {0}
+    assert set(alpha[:, 42:].ravel()) == {255}
+    assert len(np.unique(alpha)) > 2

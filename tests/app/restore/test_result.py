@@ -118,8 +118,8 @@ def test_an_interrupt_leaves_the_members_that_are_finished(finished, members, mo
 
     def fit(*args, **options):
         calls.append(1)
-        outcome = original(*args, **options)
-        return outcome._replace(interrupted=len(calls) == finished + 1)
+        outcome, carried = original(*args, **options)
+        return outcome._replace(interrupted=len(calls) == finished + 1), carried
 
     monkeypatch.setattr(session, "run_fit", fit)
     result = restore(PICTURE, members=4, **OPTIONS)

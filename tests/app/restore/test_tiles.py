@@ -12,6 +12,7 @@ import dip_jax
 from dip_jax.app import restore
 from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
 from dip_jax.app.machine import memory
 from dip_jax.app.recipe import Denoise
@@ -173,3 +174,35 @@ def test_the_command_says_that_windows_are_fitted(tmp_path, capsys):
     assert command.main([*arguments, "--steps=1"]) == 0
     said = capsys.readouterr().out
     assert "fitted around the holes only: 3 windows, 33 % of the picture; the rest" in said
+
+
+WARM = {"steps": 6, "tile": 64, "tile_steps": 2, "chunk_steps": 1, "sigma": 25.0, "stop": "none"}
+
+
+def test_later_tiles_go_on_from_the_one_before():
+    dark, options = 0.2 * PICTURE, WARM | {"steps": 40}
+    warm = restore(dark, progress=False, **options).trace
+    cold = restore(dark, progress=False, **options | {"tile_steps": 0}).trace
+    count = len(cut_tiles(70, 150, 64))
+    assert np.bincount(warm["tile"]).tolist() == [40, *[2] * (count - 1)]
+    assert np.bincount(cold["tile"]).tolist() == [40] * count
+    np.testing.assert_array_equal(warm["loss"][:40], cold["loss"][:40])
+    starts = [trace["loss"][trace["tile"] == 1][0] for trace in (warm, cold)]
+    assert starts[0] < 0.9 * starts[1]
+
+
+@pytest.mark.parametrize("chunks", [3, 6, 7])  # in the first tile, after it, in the second
+def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_path):
+    whole = restore(PICTURE, progress=False, **WARM)
+    shares = []
+
+    def interrupt(share):
+        shares.append(share)
+        return len(shares) == chunks
+
+    with Checkpoint(tmp_path, {}, seconds=0) as checkpoint, pytest.raises(KeyboardInterrupt):
+        restore(PICTURE, progress=interrupt, checkpoint=checkpoint, **WARM)
+    with Checkpoint(tmp_path, {}, seconds=0) as checkpoint:
+        rest = restore(PICTURE, progress=shares.append, checkpoint=checkpoint, **WARM)
+    np.testing.assert_array_equal(rest.image, whole.image)
+    assert sum(shares) == pytest.approx(1)

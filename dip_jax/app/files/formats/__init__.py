@@ -1,5 +1,6 @@
 """The file formats, one record each: to add one, write its ``read`` and add a line."""
 
+import importlib.util
 from pathlib import Path
 
 from dip_jax.app.files.formats import arrays, extras, fits, hdf5, pillow, png, pnm, tiff
@@ -126,6 +127,8 @@ FORMATS = (
     Format("raw", _RAW, begins(*tiff.MARKS), extras.read_raw, by_name=True),
     Format("JPEG XL", (".jxl",), begins(*extras.JXL), extras.read_jxl),
 )
+SAVABLE = " ".join(format.suffixes[0] for format in FORMATS if format.save is not None)
+"""The usual suffixes of the formats in which results can be written, for messages."""
 SUFFIXES = tuple(suffix for format in FORMATS for suffix in format.suffixes)
 
 
@@ -154,10 +157,20 @@ def format_of_suffix(path: Path) -> Format | None:
     return next((format for format in FORMATS if suffix in format.suffixes), None)
 
 
+def why_not_written(format: Format | None) -> str | None:
+    """Returns why results can't be written in a format, and the mend; None if they can."""
+    if format is None or format.save is None:
+        return f"can't be written in this format; take one of {SAVABLE}"
+    if format.extra is not None and importlib.util.find_spec(format.extra[0]) is None:
+        return f"needs a package of its own: pip install 'dip-jax[{format.extra[1]}]'"
+    return None
+
+
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
     "PNG",
+    "SAVABLE",
     "SUFFIXES",
     "Contents",
     "Format",
@@ -167,4 +180,5 @@ __all__ = [
     "Source",
     "find_format",
     "format_of_suffix",
+    "why_not_written",
 ]

@@ -63,14 +63,22 @@ class Metadata(NamedTuple):
     """A TIFF structure, without the mark ``Exif``."""
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
+    iptc: bytes | None = None
+    """The records of a picture agency: title, credit, keywords."""
     tags: tuple[tuple[int, int, int, Any], ...] = ()
     """Tags of a TIFF: code, type, count, value."""
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    """Chunks of a PNG that hold text: kind, data."""
+    colours: tuple[tuple[bytes, bytes], ...] = ()
+    """Chunks of a PNG that say what its colours mean, as a profile does."""
     header: Any = None
     """Of a FITS image; the attributes of an HDF5 dataset."""
     comment: bytes | None = None
     """Of a JPEG."""
     settings: str | None = None
     """What made the picture, in ASCII; written where nothing else has that place."""
+    factor: int = 1
+    """By which the picture was enlarged: its pixels are smaller by it than its file says."""
 
 
 class Layout(NamedTuple):

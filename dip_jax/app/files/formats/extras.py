@@ -8,16 +8,19 @@ from dip_jax.app.files.formats.base import (
     MAX_PIXELS,
     TOO_LARGE,
     Contents,
+    Metadata,
     RefusedError,
     Source,
     brief,
     need,
     refusing_damage,
 )
-from dip_jax.app.files.formats.pillow import read_8_bit
+from dip_jax.app.files.formats.exif import read_exif
+from dip_jax.app.files.formats.pillow import decode, opened, read_8_bit
 
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF = (b"avif", b"avis")
+_ORIENTATION = 274  # a tag of EXIF
 JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 
 
@@ -54,7 +57,10 @@ def _refuse_deep(bits: int) -> None:
 def read_jxl(source: Source) -> Contents:
     """Reads a JPEG XL."""
     need("pillow_jxl", "a JPEG XL picture", "jxl")
-    return read_8_bit(source, "JXL")
+    with opened(source, "JXL") as image:
+        if not getattr(image, "jpeg", False):  # made of a JPEG, whose pixels are not turned yet
+            image.getexif().pop(_ORIENTATION, None)
+        return decode(image)
 
 
 def read_raw(source: Source) -> Contents:
@@ -70,4 +76,5 @@ def read_raw(source: Source) -> Contents:
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
         raise RefusedError(TOO_LARGE)
     remark = "is a raw file: developed with its camera's white balance, to 16 bits"
-    return Contents(np.ascontiguousarray(pixels), remarks=(remark,))
+    metadata = Metadata(exif=read_exif(source.file))
+    return Contents(np.ascontiguousarray(pixels), metadata=metadata, remarks=(remark,))

@@ -1,7 +1,7 @@
 """FITS, the format of astronomy, by astropy."""
 
-import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +50,24 @@ def save_fits(path: Path, contents: Contents) -> None:
     """Writes a FITS file of one image, with the header of the one that was read."""
     fits = need("astropy.io.fits", "a FITS file", "fits", AS_NPY)
     header = contents.metadata.header
-    with warnings.catch_warnings(action="ignore"):  # of cards that it mends
-        kept = header.copy() if isinstance(header, fits.Header) else fits.Header()
-        for name in _SUMS:
-            kept.remove(name, ignore_missing=True)
-        fits.PrimaryHDU(_planes_first(contents), kept).writeto(path, output_verify="silentfix")
+    kept = header.copy() if isinstance(header, fits.Header) else fits.Header()
+    for name in _SUMS:
+        kept.remove(name, ignore_missing=True)
+    _shrink_pixels(kept, contents.metadata.factor)
+    fits.PrimaryHDU(_planes_first(contents), kept).writeto(path, output_verify="silentfix")
+
+
+def _shrink_pixels(header: Any, factor: int) -> None:
+    """Keeps each place of an enlarged picture at its coordinates."""
+    if factor == 1:
+        return
+    for axis in "12":
+        centre = f"CRPIX{axis}"
+        if centre in header:  # of pixels counted from 1 on, in their middles
+            header[centre] = (header[centre] - 0.5) * factor + 0.5
+        for step in (f"CDELT{axis}", f"CD1_{axis}", f"CD2_{axis}"):
+            if step in header:
+                header[step] /= factor
 
 
 def _planes_first(contents: Contents) -> np.ndarray:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,16 @@ from dip_jax.app.files.formats.base import (
     brief,
     choose_page,
 )
+from dip_jax.app.files.formats.exif import MARK, check_exif
 
 # Pillow logs some faults of a file before it raises; the error alone should tell them.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 _XMP = ("xmp", "XML:com.adobe.xmp")
+_RAW_EXIF = "Raw profile type exif"  # of PNG, before it had a place for EXIF
 _LEAST_QUALITY = 90
+_IPTC, _LONGEST_MARKER = 0x0404, 65000  # of Photoshop's resources; bytes
 _ORIENTATION = 274  # a tag
 
 
@@ -62,13 +66,19 @@ def opened(source: Source, *formats: str) -> Iterator[Image.Image]:
 
 
 def turn(image: Image.Image) -> int:
-    """Decodes a picture and turns it upright, in place; returns its orientation."""
+    """Decodes a picture and turns it upright, in place; returns its orientation.
+
+    Its EXIF data still tell that.
+    """
     orientation = 1
     with contextlib.suppress(Exception):  # broken EXIF data are no obstacle
         orientation = int(image.getexif().get(_ORIENTATION, 1))  # before TIFF's is dropped
     image.load()
+    kept = image.info.get("exif")
     with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
+    if kept is not None:  # else written anew, in which letters beyond ASCII are lost
+        image.info["exif"] = kept
     return orientation if orientation in range(1, 9) else 1
 
 
@@ -120,29 +130,25 @@ def decode(image: Image.Image, remarks: tuple[str, ...] = ()) -> Contents:
 def read_metadata(image: Image.Image) -> Metadata:
     """Returns what an upright picture says besides its pixels."""
     info = image.info
+    exif = info.get("exif")
+    if exif is None and _RAW_EXIF in info:
+        exif = image.getexif().tobytes()
     xmp = next((info[name] for name in _XMP if name in info), None)
     dpi = info.get("dpi")
     return Metadata(
         icc=info.get("icc_profile"),
-        exif=_valid_exif(info.get("exif")),
+        exif=check_exif(exif),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+        iptc=_find_iptc(info.get("photoshop")),
         comment=info.get("comment") if isinstance(image, JpegImageFile) else None,
     )
 
 
-def _valid_exif(exif: bytes | None) -> bytes | None:
-    """Returns EXIF data without their mark; None if they are broken."""
-    if not exif:
-        return None
-    try:
-        found = Image.Exif()
-        found.load(exif)
-        if not dict(found):
-            return None
-    except Exception:  # broken data make Pillow raise nearly any type
-        return None
-    return exif.removeprefix(b"Exif\0\0")
+def _find_iptc(resources: Any) -> bytes | None:
+    """Returns IPTC's records of what Photoshop left in a JPEG."""
+    found = resources.get(_IPTC) if isinstance(resources, dict) else None
+    return found if isinstance(found, bytes) and found else None
 
 
 def _convert_cmyk(image: Image.Image) -> tuple[Image.Image, str]:
@@ -187,7 +193,7 @@ def told(metadata: Metadata, *kinds: str) -> dict[str, Any]:
     exif = metadata.exif
     options = {
         "icc_profile": metadata.icc,
-        "exif": None if exif is None else b"Exif\0\0" + exif,
+        "exif": None if exif is None else MARK + exif,
         "xmp": metadata.xmp,
         "dpi": metadata.dpi,
     }
@@ -204,8 +210,18 @@ def save_jpeg(path: Path, contents: Contents) -> None:
         quality=contents.encoding.get("quality", 95),
         subsampling=0,
         comment=comment or None,
+        extra=_pack_iptc(metadata.iptc),
         **told(metadata, "icc_profile", "exif", "xmp", "dpi"),
     )
+
+
+def _pack_iptc(iptc: bytes | None) -> bytes:
+    """Returns IPTC's records as a JPEG holds them; nothing if they are too long for it."""
+    if iptc is None or len(iptc) > _LONGEST_MARKER:
+        return b""
+    resource = struct.pack(">4sHHI", b"8BIM", _IPTC, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    body = b"Photoshop 3.0\0" + resource
+    return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body
 
 
 def save_webp(path: Path, contents: Contents) -> None:

@@ -1,5 +1,6 @@
 """PNG, at 16 bits a channel too, which Pillow cuts to 8 if there is more than one channel."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -18,20 +19,47 @@ from dip_jax.app.files.formats.pillow import (
     turn,
 )
 
+Chunks = tuple[tuple[bytes, bytes], ...]
+
 MARK = b"\x89PNG\r\n\x1a\n"
 SETTINGS = "dip-jax"  # the keyword of the text that holds them
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 # Pillow's decoders that give the high bytes and the low ones, by the colour type of the file.
 _HALVES = {2: ("RGB;16B", "RGB;16L"), 6: ("RGBA;16B", "RGBA;16L")}
 _GREY_ALPHA = 4
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_COLOUR_SPACES = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
+_CHECK = 4  # bytes of the checksum at the end of a chunk
+# Texts that hold the settings of a run, or what is read from them to be written anew.
+_KEPT_ELSEWHERE = tuple(
+    f"{keyword}\0".encode() for keyword in (SETTINGS, "XML:com.adobe.xmp", "Raw profile type exif")
+)
 _METRE = 0.0254  # an inch, in metres
 
 
 def read_png(source: Source) -> Contents:
     """Reads a PNG at its full depth."""
-    if len(source.head) >= 26 and source.head[24] == 16:
-        return _read_16_bit(source, source.head[25])
-    return read_8_bit(source, "PNG")
+    deep = len(source.head) >= 26 and source.head[24] == 16
+    contents = _read_16_bit(source, source.head[25]) if deep else read_8_bit(source, "PNG")
+    texts, colours = _read_chunks(source)
+    return contents._replace(metadata=contents.metadata._replace(texts=texts, colours=colours))
+
+
+def _read_chunks(source: Source) -> tuple[Chunks, Chunks]:
+    """Returns the texts of a PNG that was decoded, and what says what its colours mean."""
+    texts, colours = [], []
+    source.file.seek(len(MARK))
+    while len(start := source.file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", start)
+        if kind in _TEXTS + _COLOUR_SPACES:
+            data = source.file.read(length)
+            if kind in _COLOUR_SPACES:
+                colours.append((kind, data))
+            elif not data.startswith(_KEPT_ELSEWHERE):
+                texts.append((kind, data))
+            length = 0
+        source.file.seek(length + _CHECK, os.SEEK_CUR)
+    return tuple(texts), tuple(colours)
 
 
 def _read_16_bit(source: Source, colour: int) -> Contents:
@@ -74,11 +102,21 @@ def save_png(path: Path, contents: Contents) -> None:
         return
     options = told(contents.metadata, "icc_profile", "exif", "dpi")
     info = options["pnginfo"] = PngInfo()
-    if contents.metadata.settings is not None:
-        info.add_text(SETTINGS, contents.metadata.settings)
-    if contents.metadata.xmp is not None:
-        info.add_itxt("XML:com.adobe.xmp", contents.metadata.xmp.decode(errors="replace"))
+    for kind, data in _list_chunks(contents.metadata):
+        info.add(kind, data)
     as_image(contents).save(path, format="PNG", **options)
+
+
+def _list_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
+    """Returns the chunks of the colours' meaning and of texts."""
+    chunks = [chunk for chunk in metadata.colours if chunk[0] != b"sRGB" or metadata.icc is None]
+    chunks += metadata.texts
+    if metadata.settings is not None:
+        text = f"{SETTINGS}\0{metadata.settings}"
+        chunks.append((b"tEXt", text.encode("latin-1", "replace")))
+    if metadata.xmp is not None:
+        chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
+    return chunks
 
 
 def _encode_16_bit(contents: Contents) -> bytes:
@@ -94,19 +132,14 @@ def _encode_16_bit(contents: Contents) -> bytes:
 
 def _told(metadata: Metadata) -> list[bytes]:
     """Returns the chunks of the metadata."""
-    chunks = []
+    chunks = [_chunk(kind, data) for kind, data in _list_chunks(metadata)]
     if metadata.icc is not None:
         chunks.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))
-    if metadata.settings is not None:
-        text = f"{SETTINGS}\0{metadata.settings}"
-        chunks.append(_chunk(b"tEXt", text.encode("latin-1", "replace")))
     if metadata.dpi is not None:
         per_metre = [round(value / _METRE) for value in metadata.dpi]
         chunks.append(_chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
     if metadata.exif is not None:
         chunks.append(_chunk(b"eXIf", metadata.exif))
-    if metadata.xmp is not None:
-        chunks.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp))
     return chunks
 
 

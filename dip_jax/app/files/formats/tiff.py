@@ -1,10 +1,8 @@
 """TIFF: of 8 bits by Pillow, which knows most kinds; deeper ones by imageio's tifffile."""
 
 import contextlib
-import io
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,18 +26,14 @@ from dip_jax.app.files.formats.base import (
     upright,
 )
 from dip_jax.app.files.formats.pillow import decode, opened
+from dip_jax.app.files.formats.tags import add_exif, read_tags, tag_options
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors alone should tell faults
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 DEPTHS = ("uint8", "uint16", "int16", "float16", "float32", "uint32", "int32", "float64")
-_ORIENTATION, _DESCRIPTION, _ICC, _XMP, _EXIF = 274, 270, 34675, 700, 34665
-_WIDTH, _HEIGHT, _UNIT = 282, 283, 296  # of the resolution
-# Make, model, software, date, artist, copyright, IPTC, resolution: kept as they are.
-_KEPT = (271, 272, 305, 306, 315, 33432, 33723, _WIDTH, _HEIGHT, _UNIT)
-# tifffile's arguments for tags.
-_ARGUMENTS = {_DESCRIPTION: "description", 305: "software", 306: "datetime"}
-_UNITS = {2: 1.0, 3: 2.54}  # of a resolution: how many of the unit an inch has
+_ORIENTATION = 274
+_BIG = 2**31  # bytes, from which on a file may become a BigTIFF
 # What Pillow's decoders know: none, CCITT, LZW, JPEG, deflate, PackBits.
 _PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
 _DEEP_COLOURS = {0: "white is zero", 1: "black is zero", 2: "RGB"}
@@ -50,14 +44,13 @@ _HALVES = {
     4: ("RGBA;16B", "RGBA;16L"),
 }
 _STDERR, _HUSH = 2, threading.Lock()  # of the process: one thread at a time
-_ORIENTED = re.compile(rb"(tiff:Orientation(?:=\"|>))[2-8]")
 
 
 def read_tiff(source: Source) -> Contents:
     """Reads a page of a TIFF at its full depth."""
     import tifffile  # a tenth of a second to import
 
-    with refusing_damage(), _hushed():
+    with refusing_damage():
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
             stored: Any = tiff.pages
@@ -65,10 +58,10 @@ def read_tiff(source: Source) -> Contents:
             index, remarks = choose_page(source.page, len(pages), "page")
             page = pages[index].aspage()
             _check(page)
-            metadata = _read_metadata(page)
+            metadata = read_tags(page)
             deep = page.bitspersample > 8 or page.dtype.kind != "u" or _has_channels(page)
             if not deep and int(page.compression) in _PILLOW:
-                return _read_8_bit(source, page.index, metadata, remarks)
+                return _read_8_bit(source, page, metadata, remarks)
             return _read_deep(source, page, metadata, remarks)
 
 
@@ -81,8 +74,21 @@ def _has_channels(page: Any) -> bool:
 
 
 @contextlib.contextmanager
+def _opened(source: Source, page: Any) -> Iterator[Image.Image]:
+    """Opens a page with Pillow, whose libtiff is kept quiet."""
+    quiet = contextlib.nullcontext() if int(page.compression) == 1 else _hushed()
+    with quiet, opened(source, "TIFF") as image:
+        image.seek(page.index)
+        yield image
+
+
+@contextlib.contextmanager
 def _hushed() -> Iterator[None]:
-    """Keeps libtiff from writing to stderr, behind Python's back, what an error tells anyway."""
+    """Keeps libtiff from writing to stderr, behind Python's back, what an error tells anyway.
+
+    Pillow leaves no other way, and tifffile alone knows no LZW, JPEG or fax. What other threads
+    say in this moment is lost too, so that only files which libtiff decodes are read like this.
+    """
     with _HUSH:
         try:
             kept = os.dup(_STDERR)
@@ -110,12 +116,11 @@ def _check(page: Any) -> None:
 
 
 def _read_8_bit(
-    source: Source, index: int, metadata: Metadata, remarks: tuple[str, ...]
+    source: Source, page: Any, metadata: Metadata, remarks: tuple[str, ...]
 ) -> Contents:
-    with opened(source, "TIFF") as image:
-        image.seek(index)
+    with _opened(source, page) as image:
         contents = decode(image, remarks)
-    return contents._replace(metadata=metadata, encoding=contents.encoding)
+    return contents._replace(metadata=metadata)
 
 
 def _read_deep(source: Source, page: Any, metadata: Metadata, remarks: tuple[str, ...]) -> Contents:
@@ -176,8 +181,7 @@ def _decode_with_pillow(source: Source, page: Any) -> np.ndarray:
         raise refused
     parts = []
     for raw in halves:
-        with opened(source, "TIFF") as image:
-            image.seek(page.index)
+        with _opened(source, page) as image:
             if raw is not None:
                 image.tile = [  # type: ignore[attr-defined]
                     tile._replace(args=(_native(raw, tile), *tile.args[1:]))
@@ -198,79 +202,18 @@ def _native(raw: str, tile: Any) -> str:
     return raw if sys.byteorder == "big" else raw[:-1] + exchanged[raw[-1]]
 
 
-def _read_metadata(page: Any) -> Metadata:
-    tags = page.tags
-    resolution = [tags[code].value for code in (_WIDTH, _HEIGHT) if code in tags]
-    unit = int(tags[_UNIT].value) if _UNIT in tags else 2
-    dpi = None
-    if len(resolution) == 2 and unit in _UNITS and all(a and b for a, b in resolution):
-        x, y = (a / b * _UNITS[unit] for a, b in resolution)
-        dpi = (x, y)
-    xmp = tags[_XMP].value if _XMP in tags else None
-    icc = tags[_ICC].value if _ICC in tags else None
-    kept = [tags[code] for code in _KEPT if code in tags]
-    # ImageJ's and OME's describe all pages.
-    several = len(page.parent.pages) > 1 and (page.is_imagej or page.is_ome)
-    if _DESCRIPTION in tags and not (several or page.is_shaped):
-        kept.append(tags[_DESCRIPTION])
-    return Metadata(
-        icc=icc,
-        exif=_read_exif(page),
-        xmp=_ORIENTED.sub(rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
-        dpi=dpi,
-        tags=tuple((tag.code, int(tag.dtype), tag.count, tag.value) for tag in kept),
-    )
-
-
-def _read_exif(page: Any) -> bytes | None:
-    """Returns what EXIF has of its own, for a file of another format."""
-    if _EXIF not in page.tags:
-        return None
-    try:
-        page.parent.filehandle.seek(0)
-        with Image.open(io.BytesIO(page.parent.filehandle.read())) as image:
-            inner = image.getexif().get_ifd(_EXIF)
-            exif = Image.Exif()
-            exif.get_ifd(_EXIF).update(inner)
-            for code in (271, 272, 305, 306, 315, 33432):
-                if code in image.getexif():
-                    exif[code] = image.getexif()[code]
-            return exif.tobytes().removeprefix(b"Exif\0\0")
-    except Exception:  # broken data make Pillow raise nearly any type
-        return None
-
-
 def save_tiff(path: Path, contents: Contents) -> None:
     """Writes a TIFF, compressed if the file that was read was."""
     import imageio.v3 as iio
 
-    pixels, metadata = contents.pixels, contents.metadata
-    options: dict[str, Any] = {}
+    pixels, colours = contents.pixels, contents.pixels.shape[2]
     if contents.alpha is not None:
         pixels = np.concatenate([pixels, contents.alpha[:, :, None]], axis=2, casting="no")
-        options["extrasamples"] = ["unassalpha"]
-    colours = contents.pixels.shape[2]
     if pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    extra: list[tuple[int, int, int, Any, bool]] = []
-    resolution: dict[int, Any] = {}
-    for code, kind, count, stored in metadata.tags:
-        value = stored.encode() if isinstance(stored, str) else stored
-        if code in _ARGUMENTS:
-            options[_ARGUMENTS[code]] = value
-        elif code in (_WIDTH, _HEIGHT, _UNIT):
-            resolution[code] = value
-        else:
-            extra.append((code, kind, count, value, True))
-    if metadata.xmp is not None:
-        extra.append((_XMP, 1, len(metadata.xmp), metadata.xmp, True))
-    if _WIDTH in resolution and _HEIGHT in resolution:
-        sides = (resolution[_WIDTH], resolution[_HEIGHT])
-        options |= {"resolution": sides, "resolutionunit": resolution.get(_UNIT, 2)}
-    elif metadata.dpi is not None:
-        options |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
-    if metadata.settings is not None:
-        options = {"description": metadata.settings} | options
+    metadata = contents.metadata
+    if pixels.nbytes >= _BIG:
+        metadata = metadata._replace(exif=None)
     data = iio.imwrite(
         "<bytes>",
         pixels,
@@ -278,10 +221,8 @@ def save_tiff(path: Path, contents: Contents) -> None:
         extension=".tif",
         photometric="rgb" if colours == 3 else "minisblack",
         planarconfig="contig" if pixels.ndim == 3 else None,
+        extrasamples=None if contents.alpha is None else ["unassalpha"],
         compression="zlib" if contents.encoding.get("compressed") else None,
-        iccprofile=metadata.icc,
-        extratags=extra,
-        metadata=None,
-        **({"software": "dip-jax"} | options),
+        **tag_options(metadata, pixels.shape),
     )
-    path.write_bytes(data)
+    path.write_bytes(data if metadata.exif is None else add_exif(data, metadata.exif))

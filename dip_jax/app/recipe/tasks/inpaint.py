@@ -8,14 +8,9 @@ import numpy as np
 import dip_jax
 from dip_jax import damage, filling
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.masks import (
-    Marks,
-    find_mask,
-    parse_boxes,
-    parse_color,
-    suggest_paint,
-    without_erased,
-)
+from dip_jax.app.files.alpha import without_erased
+from dip_jax.app.files.masks import Marks, find_mask, parse_boxes
+from dip_jax.app.files.paint import parse_color, suggest_paint
 from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe.tasks.base import (
     KEEP_KNOWN,

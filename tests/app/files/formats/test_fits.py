@@ -54,6 +54,26 @@ def test_images_come_back(name, extension, tmp_path):
     assert "OBJECT" not in fits.getheader(second)
 
 
+def test_an_enlarged_picture_keeps_its_place_in_the_sky(tmp_path):
+    wcs = pytest.importorskip("astropy.wcs")
+    first, second = tmp_path / "a.fits", tmp_path / "b.fits"
+    for cards in (
+        {"CDELT1": -0.01, "CDELT2": 0.01},
+        {"CD1_1": -0.008, "CD1_2": 0.006, "CD2_1": 0.006, "CD2_2": 0.008},
+    ):
+        sky = header()
+        sky.update({"CRVAL2": 47.2, "CTYPE2": "DEC--TAN", "CRPIX1": 3.0, "CRPIX2": 5.5} | cards)
+        fits.PrimaryHDU(IMAGES["float"], sky).writeto(first, overwrite=True)
+        picture = read_picture(first)
+        image = picture.image.repeat(4, 0).repeat(4, 1)
+        metadata = picture.origin.metadata._replace(factor=4)
+        write_picture(second, image, None, picture.origin._replace(metadata=metadata))
+        before, after = (wcs.WCS(fits.getheader(path)) for path in (first, second))
+        corners = np.array([[-0.5, -0.5], [19.5, 11.5], [7.0, 3.0]])
+        here = before.wcs_pix2world(corners, 0)
+        np.testing.assert_allclose(here, after.wcs_pix2world(4 * corners + 1.5, 0), atol=1e-9)
+
+
 def test_one_of_several_images(tmp_path):
     path = tmp_path / "a.fits"
     units = [fits.ImageHDU(np.full((12, 20), i / 4.0), name=f"E{i}") for i in range(3)]

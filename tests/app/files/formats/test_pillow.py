@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, IptcImagePlugin
 
 from dip_jax.app.files.pictures import read_picture, write_picture
 
@@ -69,3 +69,28 @@ def test_a_profile_of_other_channels_is_left_out(tmp_path):
     write_picture(tmp_path / "b.png", picture.image, None, picture.origin)
     with Image.open(tmp_path / "b.png") as image:
         assert "icc_profile" not in image.info
+
+
+def test_iptc_comes_back(tmp_path):
+    records = b"".join(
+        b"\x1c\x02" + bytes([number]) + len(text).to_bytes(2, "big") + text
+        for number, text in [(5, b"The old mill"), (25, b"water"), (25, b"wheel"), (80, b"A. B.")]
+    )
+    block = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + len(records).to_bytes(4, "big")
+    block += records + bytes(len(records) % 2)
+    app13 = b"\xff\xed" + (len(block) + 2).to_bytes(2, "big") + block
+    first = tmp_path / "a.jpg"
+    Image.fromarray(RGB).save(first, extra=app13)
+    for name in ("b.jpg", "c.tif", "d.jpg"):  # each made of the one before
+        picture = read_picture(first)
+        assert picture.origin.metadata.iptc == records
+        write_picture(tmp_path / name, picture.image, None, picture.origin)
+        first = tmp_path / name
+        with Image.open(first) as image:
+            found = IptcImagePlugin.getiptcinfo(image)
+        assert found is not None
+        assert found[2, 5] == b"The old mill"
+        assert found[2, 25] == [b"water", b"wheel"]
+        write_picture(tmp_path / "e.jpg", picture.image, None, picture.origin, strip=True)
+        with Image.open(tmp_path / "e.jpg") as image:
+            assert IptcImagePlugin.getiptcinfo(image) is None

@@ -137,6 +137,46 @@ def test_metadata_come_back(depth, tmp_path):
         assert "dpi" not in image.info
 
 
+@pytest.mark.parametrize("depth", [8, 16])
+def test_texts_and_the_meaning_of_colours_come_back(depth, tmp_path):
+    own = [
+        chunk(b"gAMA", struct.pack(">I", 100000)),
+        chunk(b"tEXt", b"Title\0The old mill"),
+        chunk(b"tEXt", b"Comment\0one"),
+        chunk(b"tEXt", b"Comment\0two"),
+        chunk(b"zTXt", b"Software\0\0" + zlib.compress(b"a scanner")),
+        chunk(b"iTXt", b"Author\0\0\0fr\0Auteur\0" + "José".encode()),
+    ]
+    late = chunk(b"tEXt", b"Description\0after the pixels")
+    old = chunk(b"tEXt", b"dip-jax\0settings of an earlier run")
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    whole = png(deep(3), *own, old)
+    if depth == 8:
+        whole = whole.replace(
+            *(chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 7, bits, 2, 0, 0, 0)) for bits in (16, 8))
+        )
+        rows = zlib.compress(b"".join(b"\0" + bytes(27) for _ in range(7)))
+        at = whole.index(b"IDAT") - 4
+        whole = whole[:at] + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    end = whole.index(b"IEND") - 4
+    first.write_bytes(whole[:end] + late + whole[end:])
+    picture = read_picture(first)
+    metadata = picture.origin.metadata._replace(settings="of this run")
+    write_picture(second, picture.image, None, picture.origin._replace(metadata=metadata))
+    written = second.read_bytes()
+    assert all(each in written for each in [*own, late])
+    assert old not in written
+    with Image.open(second) as image:
+        image.load()
+        assert image.text["dip-jax"] == "of this run"
+        assert image.text["Author"].lang == "fr"
+    write_picture(second, picture.image, None, picture.origin, strip=True)
+    with Image.open(second) as image:
+        image.load()
+        assert image.text == {}
+        assert image.info["gamma"] == 1
+
+
 def test_a_cut_16_bit_file_is_refused(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(deep(3, 50, 50))[:4000])
