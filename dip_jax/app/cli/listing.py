@@ -64,7 +64,7 @@ def list_pictures(
     if not paths:
         if os.path.exists(image):
             raise UserError("image", image, "holds no picture; name a folder with some")
-        raise UserError("image", image, "is not a file, and no picture has that name; check the path")
+        raise UserError("image", image, "is not a file, and no picture matches it; check the path")
     names = _name_all(image, paths)
     found = {flag: _match(flag, given[flag], partners[flag], names) for flag in given}
     return [

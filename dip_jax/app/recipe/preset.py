@@ -40,8 +40,8 @@ class Counts(Record):
     """Side in pixels of overlapping squares in which the picture is restored; 0: whole."""
 
     tile_steps: int = 0
-    """Steps of each tile after the first, which goes on from the network of the tile before; 0: as
-    many as the first, from scratch."""
+    """Steps of each tile after the first, which continues from the network of the tile before; 0:
+    as many as the first, from scratch."""
 
     def check(self) -> None:
         for name in ("steps", "chunk_steps", "members"):

@@ -122,7 +122,7 @@ class PictureRun:
     def _fit_spec(self, member: int, problem: Problem, part: Split, tile: int = 0) -> FitSpec:
         plan, window, spec = self._plan, problem.window, self.preset.task
         counts, tiles = plan.preset.counts, len(self.crops)
-        # All tiles but the first go on from the one before.
+        # All tiles but the first continue from the one before.
         later = min(counts.steps, counts.tile_steps or counts.steps)
         steps = [counts.steps, *[later] * (tiles - 1)]
         index = tile * counts.members + member

@@ -158,7 +158,7 @@ def format_of_suffix(path: Path) -> Format | None:
 
 
 def why_not_written(format: Format | None) -> str | None:
-    """Returns why results can't be written in a format, and the mend; None if they can."""
+    """Returns why results can't be written in a format, and the fix; None if they can."""
     if format is None or format.save is None:
         return f"can't be written in this format; take one of {SAVABLE}"
     if format.extra is not None and importlib.util.find_spec(format.extra[0]) is None:

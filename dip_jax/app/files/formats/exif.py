@@ -1,4 +1,4 @@
-"""EXIF, what a camera writes beside a picture: kept, but for what the result makes untrue."""
+"""EXIF, what a camera writes beside a picture: kept, except for what is not true of the result."""
 
 import contextlib
 import struct
@@ -35,8 +35,8 @@ def check_exif(exif: bytes | None) -> bytes | None:
 def fit_exif(exif: bytes, width: int, height: int, factor: int) -> bytes:
     """Returns EXIF data as they are true of a result, which lies upright.
 
-    All else stays where it is, since makers' notes tell places. The thumbnail, which shows the old
-    picture, is wiped out.
+    All else stays where it is, as makers' notes refer to offsets. The thumbnail, which shows the
+    old picture, is wiped out.
 
     Args:
       exif: checked.

@@ -77,7 +77,7 @@ def turn(image: Image.Image) -> int:
     kept = image.info.get("exif")
     with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
-    if kept is not None:  # else written anew, in which letters beyond ASCII are lost
+    if kept is not None:  # else rewritten, in which letters beyond ASCII are lost
         image.info["exif"] = kept
     return orientation if orientation in range(1, 9) else 1
 

@@ -30,7 +30,7 @@ _GREY_ALPHA = 4
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR_SPACES = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 _CHECK = 4  # bytes of the checksum at the end of a chunk
-# Texts that hold the settings of a run, or what is read from them to be written anew.
+# Texts that hold the settings of a run, or what is read from them and rewritten.
 _KEPT_ELSEWHERE = tuple(
     f"{keyword}\0".encode() for keyword in (SETTINGS, "XML:com.adobe.xmp", "Raw profile type exif")
 )

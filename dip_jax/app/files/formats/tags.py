@@ -18,7 +18,7 @@ _POINTERS = {exif.CAMERA: "ExifTag", exif.GPS: "GPSTag"}  # tifffile refuses the
 _UNITS = {2: 1.0, 3: 2.54}  # of a resolution: how many of the unit an inch has
 _LARGEST = 2**32  # above the numbers of which a resolution is the ratio
 _ORIENTED = re.compile(rb"(tiff:Orientation(?:=\"|>))[2-8]")
-# Of what ImageJ tells of a stack, that which a page alone has not.
+# What ImageJ says of a stack and does not hold for a single page.
 _OF_STACKS = re.compile(r"^(images|channels|slices|frames|hyperstack|mode|loop|spacing)=")
 _OME_SIDE = re.compile(rb'\b(Size[XY]=")\d+(?=")')
 _OME_PIXEL = re.compile(rb'\b(PhysicalSize[XY]=")([\d.eE+-]+)(?=")')
@@ -30,7 +30,7 @@ def read_tags(page: Any) -> Metadata:
     tags = page.tags
     xmp = tags[_XMP].value if _XMP in tags else None
     iptc = tags[_IPTC].value if _IPTC in tags else None
-    # A page of OME's tells its resolution in the description of all, which does not stay.
+    # OME gives a page's resolution in the description of all pages, which is dropped.
     wanted = _KEPT if _is_ome_stack(page) else _KEPT + _RESOLUTION
     kept = [tags[code] for code in wanted if code in tags]
     told = [(tag.code, int(tag.dtype), tag.count, tag.value) for tag in kept]
@@ -84,7 +84,7 @@ def tag_options(metadata: Metadata, shape: tuple[int, ...]) -> dict[str, Any]:
     """Returns the arguments with which tifffile writes the metadata of a result.
 
     Args:
-      metadata: what is to be told.
+      metadata: what to write.
       shape: of the result, ``(h, w)`` or more.
     """
     tags: dict[int, Any] = {code: told for code, *told in metadata.tags}
