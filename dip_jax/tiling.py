@@ -35,6 +35,25 @@ def _starts(length: int, side: int) -> list[int]:
     return [round(i * (length - side) / (count - 1)) for i in range(count)]
 
 
+def most_detailed(image: np.ndarray, crops: list[Crop]) -> int:
+    """Returns the number of the window with the most detail.
+
+    Detail is the mean difference of neighbouring 4x4 blocks, in which noise averages out.
+    """
+    rows, columns = (length // 4 * 4 for length in image.shape[:2])
+    means = image[:rows, :columns].mean(axis=2).reshape(rows // 4, 4, columns // 4, 4)
+    means = means.mean(axis=(1, 3))
+    detail = [
+        sum(
+            float(np.abs(np.diff(part, axis=axis)).sum())
+            for axis in (0, 1)
+            for part in [Crop(*(value // 4 for value in crop))(means)]
+        )
+        for crop in crops
+    ]
+    return int(np.argmax(detail))
+
+
 def surround_holes(known: np.ndarray) -> list[Crop] | None:
     """Returns windows that cover the holes of a picture, each with known pixels around it.
 
@@ -79,6 +98,8 @@ def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Cr
     """
     height, width = left.shape
     tall, wide = min(side, height), min(side, width)
+    # What a window takes of the holes: all that it spans where it spans the picture.
+    deep, broad = (length if length <= side else side - 2 * margin for length in (height, width))
     pixels = 0
     row = 0
     while pixels <= most:
@@ -87,8 +108,8 @@ def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Cr
             break
         row += int(np.argmax(rows))
         # The first hole of the row, and what else fits into a window with it.
-        column = int(np.argmax(left[row : row + tall - 2 * margin].any(axis=0)))
-        part = left[row : row + tall - 2 * margin, column : column + wide - 2 * margin]
+        column = int(np.argmax(left[row : row + deep].any(axis=0)))
+        part = left[row : row + deep, column : column + broad]
         bottom, right = (int(np.flatnonzero(part.any(axis=axis))[-1]) for axis in (1, 0))
         top = _place(row, row + bottom, tall, height)
         start = _place(column, column + right, wide, width)

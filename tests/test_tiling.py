@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dip_jax.tiling import OVERLAP, blend, cut_tiles, surround_holes
+from dip_jax.tiling import OVERLAP, blend, cut_tiles, most_detailed, surround_holes
 
 PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
 
@@ -76,8 +76,30 @@ def test_a_wide_hole_gets_a_large_window():
     assert (cover(known)[known[:, :, 0] == 0] >= 1).all()
 
 
+@pytest.mark.parametrize(("height", "width"), [(40, 900), (900, 40), (30, 30), (128, 600)])
+def test_windows_in_pictures_smaller_than_a_window(height, width):
+    known = np.ones((height, width, 1))
+    known[height // 2, 5:] = 0
+    known[:20, 10] = 0
+    windows = surround_holes(known)
+    if windows is None:
+        return
+    assert sum(crop.height * crop.width for crop in windows) <= height * width / 2
+    assert (cover(known)[known[:, :, 0] == 0] >= 1).all()
+
+
 @pytest.mark.parametrize("hole", [np.s_[:200], np.s_[::2, ::2], np.s_[::90, ::90]])
 def test_windows_that_would_hold_half_of_the_picture_are_none(hole):
     known = np.ones((400, 600, 1))
     known[hole] = 0
     assert surround_holes(known) is None
+
+
+def test_the_tile_with_the_most_detail_is_found_beside_noise_and_shading():
+    rng = np.random.default_rng(3)
+    picture = 0.1 * rng.standard_normal((150, 200, 3)) + np.linspace(0, 1, 200)[:, None]
+    crops = cut_tiles(150, 200, 64)
+    wanted = crops[5]
+    checks = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((8, 8)))
+    wanted(picture)[:] += 0.3 * checks[:, :, None]
+    assert most_detailed(picture, crops) == 5

@@ -54,6 +54,8 @@ class Follower(Watch):
                 f"{which}too large for the free memory: restored in {count} tiles "
                 f"(--tile={outline.tile}), with blended seams"
             )
+        elif outline.tile and count > 1:
+            self._voice.say(f"{which}restored in {count} tiles, with blended seams")
         elif not outline.tile and fitted < outline.pixels:
             self._voice.say(
                 f"{which}fitted around the holes only: {count} window{'s' * (count > 1)}, "

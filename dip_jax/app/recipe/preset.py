@@ -14,6 +14,8 @@ from dip_jax.app.recipe.rules import AUTO, check_rule
 from dip_jax.app.recipe.tasks import TASKS, TaskSpec
 
 LEAST_TILE = 64
+_LARGE = 640_000  # pixels that are fitted at once
+_SIDE = 256  # of the tiles of larger pictures
 MAX_STEPS = 10**9
 # Names of settings up to 0.3, and what they are called now.
 RENAMED = {
@@ -36,8 +38,9 @@ class Counts(Record):
     """Steps in a chunk, after which the display is updated."""
     members: int = 1
     """Fits with different seeds, whose mean is the result."""
-    tile: int = 0
-    """Side in pixels of overlapping squares in which the picture is restored; 0: whole."""
+    tile: int | None = None
+    """Side in pixels of overlapping squares in which the picture is restored; 0: whole; None: whole
+    unless it is large and the preset has ``tile_steps``."""
 
     tile_steps: int = 0
     """Steps of each tile after the first, which continues from the network of the tile before; 0:
@@ -47,9 +50,17 @@ class Counts(Record):
         for name in ("steps", "chunk_steps", "members"):
             check_integer(name, getattr(self, name), 1, MAX_STEPS)
         check_integer("tile_steps", self.tile_steps, 0, MAX_STEPS)
-        check_integer("tile", self.tile, 0, MAX_STEPS)
-        if 0 != self.tile < LEAST_TILE:
-            raise UserError("tile", self.tile, f"must be 0, or at least {LEAST_TILE} pixels")
+        if self.tile is not None:
+            check_integer("tile", self.tile, 0, MAX_STEPS)
+            if 0 != self.tile < LEAST_TILE:
+                raise UserError("tile", self.tile, f"must be 0, or at least {LEAST_TILE} pixels")
+
+    def resolve(self, pixels: int, *, tiles: bool) -> "Counts":
+        """Returns the counts for a picture of so many pixels; ``tiles`` is the task's."""
+        if self.tile is not None:
+            return self
+        large = tiles and self.tile_steps and pixels > _LARGE
+        return self.replace(tile=_SIDE if large else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,9 +135,10 @@ def make_plan(
         known = spec.known(data)
     if preset.counts.tile and not spec.tiles:
         raise UserError("tile", preset.counts.tile, f"{spec.name} needs the whole picture; take 0")
+    counts = preset.counts.resolve(y[:, :, 0].size, tiles=spec.tiles)
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
     rule = choose_rule(preset.stop, spec, model, pixels)
-    preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name)
+    preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name, counts=counts)
     generator = preset.network.build(y.shape[2])
     return Plan(
         preset=preset,

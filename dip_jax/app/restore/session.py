@@ -25,7 +25,7 @@ from dip_jax.base import Task
 from dip_jax.loop import needed_bytes
 from dip_jax.noise import invert_clipped_mean
 from dip_jax.operators import Crop
-from dip_jax.tiling import cut_tiles, surround_holes
+from dip_jax.tiling import cut_tiles, most_detailed, surround_holes
 
 
 class PictureRun:
@@ -40,7 +40,7 @@ class PictureRun:
         self._finished = _finished_fits(self._kept, plan.preset)
         self._carried = {int(k): v for k, v in (self._kept or {}).get("carried", {}).items()}
         self._plan = plan
-        wanted = plan.preset.counts.tile
+        wanted = plan.preset.counts.tile or 0
         # A resumed run keeps its tiles: there may be more memory now, or less.
         tile = int(self._kept["tile"]) if self._kept else wanted
         self.crops = cut(plan, tile)
@@ -182,7 +182,7 @@ class PictureRun:
 
         ``first`` is one of those that were asked for.
         """
-        tile = self.preset.counts.tile
+        tile = self.preset.counts.tile or 0
         problem = self.problem(first)
         pixels = problem.window.height * problem.window.width
         if not memory.may_not_fit(pixels):
@@ -205,14 +205,17 @@ class PictureRun:
 def cut(plan: Plan, tile: int) -> list[Crop]:
     """Returns what is fitted of a picture, one after the other.
 
-    Where known pixels stay as they are, windows around the holes are enough.
+    Where known pixels stay as they are, windows around the holes are enough. If tiles go on from
+    one another, the one with the most detail comes first, since it teaches the others most.
     """
     exact = plan.preset.task.exact(plan.data)
-    height, width = plan.y.shape[:2]
     if exact is None:
-        return cut_tiles(height, width, tile)
+        crops = cut_tiles(*plan.y.shape[:2], tile)
+        if plan.preset.counts.tile_steps:
+            crops.insert(0, crops.pop(most_detailed(plan.y, crops)))
+        return crops
     windows = None if tile else surround_holes(exact)
-    return windows or [c for c in cut_tiles(height, width, tile) if not c(exact).all()]
+    return windows or [c for c in cut_tiles(*plan.y.shape[:2], tile) if not c(exact).all()]
 
 
 def _arrays_of(fits: list[Restoration]) -> Arrays:
