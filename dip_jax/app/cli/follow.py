@@ -19,6 +19,7 @@ _WORTH_TELLING = 5  # seconds
 # What the preset ``fast`` takes on two cores (docs/large_pictures.md).
 _SECONDS = 4e-6  # a pixel of the result and a step
 _BYTES, _BYTES_OF_PROCESS = 2000, 1e9  # a pixel of the result
+_BYTES_IN_TILES, _OVERLAPPING = 150, 1.4  # of a picture in tiles: pixels count so often
 _LARGE = 500_000  # pixels of the result: from here on the time is announced
 
 
@@ -146,8 +147,12 @@ def expected(request: Request, inputs: Inputs) -> str | None:
     exact = request.task.exact(inputs.data)
     if exact is not None and surround_holes(exact):
         return None  # windows are restored, in minutes
-    seconds = pixels * request.preset.counts.steps * request.preset.counts.members * _SECONDS
-    memory = (pixels * _BYTES + _BYTES_OF_PROCESS) / 1e9
+    counts = request.preset.counts.resolve(pixels, tiles=request.task.tiles)
+    steps, bytes_of_pixel = counts.steps, _BYTES
+    if counts.tile and counts.tile_steps:
+        steps, bytes_of_pixel = counts.tile_steps * _OVERLAPPING, _BYTES_IN_TILES
+    seconds = pixels * steps * counts.members * _SECONDS
+    memory = (pixels * bytes_of_pixel + _BYTES_OF_PROCESS) / 1e9
     return (
         f"{pixels / 1e6:.1f} megapixels: expect {in_words(seconds)} and {memory:.0f} GB with "
         "--preset=fast on two cores, more with others; --preview=center shows the middle first"

@@ -15,7 +15,7 @@ from dip_jax.app.errors import UserError
 from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
 from dip_jax.app.machine import memory
-from dip_jax.app.recipe import Denoise
+from dip_jax.app.recipe import Denoise, preset
 from dip_jax.app.restore import session
 from dip_jax.loop import needed_bytes
 from dip_jax.tiling import blend, cut_tiles, surround_holes
@@ -206,3 +206,16 @@ def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_pa
         rest = restore(PICTURE, progress=shares.append, checkpoint=checkpoint, **WARM)
     np.testing.assert_array_equal(rest.image, whole.image)
     assert sum(shares) == pytest.approx(1)
+
+
+def test_a_large_picture_is_denoised_in_tiles_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(preset, "_LARGE", 10_000)
+    monkeypatch.setattr(preset, "_SIDE", 64)
+    options = {"sigma": 25.0, "steps": 2, "progress": False}
+    large = restore(PICTURE, **options)
+    assert large.preset.counts.tile == 64
+    assert large.trace["tile"].max() + 1 == len(cut_tiles(70, 150, 64))
+    assert restore(PICTURE, tile=0, **options).preset.counts.tile == 0
+    assert restore(PICTURE[:60], **options).preset.counts.tile == 0
+    # Without steps of its own for later tiles, a picture is fitted at once.
+    assert restore(PICTURE, tile_steps=0, **options).preset.counts.tile == 0
