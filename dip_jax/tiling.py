@@ -53,7 +53,8 @@ def surround_holes(known: np.ndarray) -> list[Crop] | None:
     hole = np.asarray(known)[:, :, 0] == 0
     labels = np.empty(hole.shape, np.int32)
     ndimage.label(hole, np.ones((3, 3)), output=labels)
-    reach = np.asarray(ndimage.distance_transform_cdt(np.pad(hole, 1), "chessboard"))[1:-1, 1:-1]
+    # To the nearest known pixel: at the picture's border there is none.
+    reach = np.asarray(ndimage.distance_transform_cdt(hole, "chessboard"))
     inside = np.asarray(ndimage.maximum(reach, labels, np.arange(1, labels.max() + 1)))
     widths = np.concatenate([[0], inside])
     if widths.max() * _CONTEXT > _SIDES[-1]:
@@ -79,6 +80,9 @@ def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Cr
     """
     height, width = left.shape
     tall, wide = min(side, height), min(side, width)
+    # The holes that fit into a window: any along a side that is the picture's own.
+    high = tall if tall == height else tall - 2 * margin
+    broad = wide if wide == width else wide - 2 * margin
     pixels = 0
     row = 0
     while pixels <= most:
@@ -87,8 +91,8 @@ def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Cr
             break
         row += int(np.argmax(rows))
         # The first hole of the row, and what else fits into a window with it.
-        column = int(np.argmax(left[row : row + tall - 2 * margin].any(axis=0)))
-        part = left[row : row + tall - 2 * margin, column : column + wide - 2 * margin]
+        column = int(np.argmax(left[row : row + high].any(axis=0)))
+        part = left[row : row + high, column : column + broad]
         bottom, right = (int(np.flatnonzero(part.any(axis=axis))[-1]) for axis in (1, 0))
         top = _place(row, row + bottom, tall, height)
         start = _place(column, column + right, wide, width)

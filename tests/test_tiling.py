@@ -81,3 +81,24 @@ def test_windows_that_would_hold_half_of_the_picture_are_none(hole):
     known = np.ones((400, 600, 1))
     known[hole] = 0
     assert surround_holes(known) is None
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 52), (40, 900), (900, 40), (60, 60), (1, 700)])
+def test_a_picture_may_be_narrower_than_the_margins_of_a_window(height, width):
+    known = np.ones((height, width, 1))
+    known[height // 3, width // 3 : width // 3 + 3] = 0
+    known[-1, -1] = 0
+    windows = surround_holes(known)
+    assert (windows is None) == (height * width < 2 * 128 * min(height, width))
+    for window in windows or []:
+        window(known)[:] = 1
+    assert windows is None or known.all()
+
+
+@pytest.mark.parametrize(("height", "width", "hole"), [(30, 1500, 250), (100, 6000, 1200)])
+def test_every_window_has_known_pixels_where_a_hole_spans_the_picture(height, width, hole):
+    known = np.ones((height, width, 1))
+    known[:, 200 : 200 + hole] = 0
+    assert all(window(known).any() for window in surround_holes(known) or [])
+    known[5:, 200 : 200 + hole] = 1  # now a strip along the border
+    assert surround_holes(known)
