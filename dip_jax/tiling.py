@@ -26,6 +26,22 @@ def cut_tiles(height: int, width: int, side: int) -> list[Crop]:
     ]
 
 
+def cut_picture(height: int, width: int, side: int, exact: np.ndarray | None) -> list[Crop]:
+    """Returns what is fitted of a picture: tiles, or windows around its holes, or all of it.
+
+    Args:
+      height: of the picture.
+      width: of the picture.
+      side: of the tiles; 0 for none.
+      exact: ``[h, w, 1]``, 1 where pixels stay as they are, so that the rest is enough; None if
+        nowhere.
+    """
+    if exact is None:
+        return cut_tiles(height, width, side)
+    windows = None if side else surround_holes(exact)
+    return windows or [crop for crop in cut_tiles(height, width, side) if not crop(exact).all()]
+
+
 def _starts(length: int, side: int) -> list[int]:
     """Where windows of ``side`` begin, evenly over ``length``."""
     if side >= length:

@@ -13,7 +13,7 @@ from dip_jax.app.cli.voice import SCHEMA, Voice
 from dip_jax.app.errors import printable
 from dip_jax.app.machine import used_bytes
 from dip_jax.app.restore import Chunk, Outline, Watch
-from dip_jax.tiling import surround_holes
+from dip_jax.tiling import cut_picture
 
 _WORTH_TELLING = 5  # seconds
 # What the preset ``fast`` takes on two cores (docs/large_pictures.md).
@@ -138,17 +138,23 @@ def expected(request: Request, inputs: Inputs) -> str | None:
     It is known before the first step, which alone may take minutes.
     """
     height, width, _ = inputs.observed.shape
-    pixels = height * width * request.task.factor**2
-    if pixels < _LARGE or jax.default_backend() != "cpu":
+    task, counts = request.task, request.preset.counts
+    if height * width * task.factor**2 < _LARGE or jax.default_backend() != "cpu":
         return None
-    exact = request.task.exact(inputs.data)
-    if exact is not None and surround_holes(exact):
-        return None  # windows are restored, in minutes
-    seconds = pixels * request.preset.counts.steps * request.preset.counts.members * _SECONDS
-    memory = (pixels * _BYTES + _BYTES_OF_PROCESS) / 1e9
+    exact = task.exact(inputs.data)
+    if exact is not None and inputs.part is not None:
+        exact = inputs.part(exact)
+    crops = cut_picture(height, width, 0 if exact is None else counts.tile, exact)
+    sizes = [crop.height * crop.width * task.factor**2 for crop in crops]
+    pixels = sum(sizes)
+    if pixels < _LARGE:
+        return None  # around holes: minutes
+    seconds = pixels * counts.steps * counts.members * _SECONDS
+    memory = (max(sizes) * _BYTES + _BYTES_OF_PROCESS) / 1e9
+    where = " around the holes" * (exact is not None and pixels < height * width)
     return (
-        f"{pixels / 1e6:.1f} megapixels: expect {in_words(seconds)} and {memory:.0f} GB with "
-        "--preset=fast on two cores, more with others; --preview=center shows the middle first"
+        f"{pixels / 1e6:.1f} megapixels{where}: expect {in_words(seconds)} and {memory:.0f} GB "
+        "with --preset=fast on two cores, more with others; --preview=center shows the middle first"
     )
 
 

@@ -25,7 +25,7 @@ from dip_jax.base import Task
 from dip_jax.loop import needed_bytes
 from dip_jax.noise import invert_clipped_mean
 from dip_jax.operators import Crop
-from dip_jax.tiling import cut_tiles, surround_holes
+from dip_jax.tiling import cut_picture
 
 
 class PictureRun:
@@ -203,16 +203,9 @@ class PictureRun:
 
 
 def cut(plan: Plan, tile: int) -> list[Crop]:
-    """Returns what is fitted of a picture, one after the other.
-
-    Where known pixels stay as they are, windows around the holes are enough.
-    """
-    exact = plan.preset.task.exact(plan.data)
+    """Returns what is fitted of a picture, one after the other."""
     height, width = plan.y.shape[:2]
-    if exact is None:
-        return cut_tiles(height, width, tile)
-    windows = None if tile else surround_holes(exact)
-    return windows or [c for c in cut_tiles(height, width, tile) if not c(exact).all()]
+    return cut_picture(height, width, tile, plan.preset.task.exact(plan.data))
 
 
 def _arrays_of(fits: list[Restoration]) -> Arrays:
