@@ -12,7 +12,7 @@ import dip_jax
 from dip_jax.app import restore
 from dip_jax.app.cli import command
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.checkpoint import Checkpoint
+from dip_jax.app.files.checkpoint import FOLDER, Checkpoint
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
 from dip_jax.app.machine import memory
 from dip_jax.app.recipe import Denoise
@@ -202,7 +202,10 @@ def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_pa
 
     with Checkpoint(tmp_path, {}, seconds=0) as checkpoint, pytest.raises(KeyboardInterrupt):
         restore(PICTURE, progress=interrupt, checkpoint=checkpoint, **WARM)
+    begun = tmp_path / FOLDER / "99.orbax-checkpoint-tmp"  # by a save that was killed
+    begun.mkdir()
     with Checkpoint(tmp_path, {}, seconds=0) as checkpoint:
         rest = restore(PICTURE, progress=shares.append, checkpoint=checkpoint, **WARM)
     np.testing.assert_array_equal(rest.image, whole.image)
+    assert not begun.exists()
     assert sum(shares) == pytest.approx(1)
