@@ -45,7 +45,8 @@ class PictureRun:
         tile = int(self._kept["tile"]) if self._kept else wanted
         self.crops = cut(plan, tile)
         if not self._kept:
-            tile = self._largest_tile(self.crops[0], allowed=fit_memory)
+            largest = max(self.crops, key=lambda crop: crop.height * crop.width)
+            tile = self._largest_tile(largest, allowed=fit_memory)
             self.crops = self.crops if tile == wanted else cut(plan, tile)
         counts = plan.preset.counts.replace(tile=tile)
         self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
@@ -177,13 +178,13 @@ class PictureRun:
             task = task._replace(metrics=dip_jax.precompose(final, task).metrics)
         return task if spec.on_canvas else dip_jax.precompose(problem.window.crop, task)
 
-    def _largest_tile(self, first: Crop, *, allowed: bool) -> int:
+    def _largest_tile(self, largest: Crop, *, allowed: bool) -> int:
         """Returns the side of tiles for which a fit has enough memory; see ``machine.memory``.
 
-        ``first`` is one of those that were asked for.
+        ``largest`` is the largest of those that were asked for.
         """
         tile = self.preset.counts.tile
-        problem = self.problem(first)
+        problem = self.problem(largest)
         pixels = problem.window.height * problem.window.width
         if not memory.may_not_fit(pixels):
             return tile

@@ -150,6 +150,22 @@ def test_only_windows_around_holes_are_fitted():
     np.testing.assert_array_equal(result.raw[:, 250:300], picture[:, 250:300])
 
 
+def test_the_largest_window_has_to_fit_the_memory(monkeypatch):
+    picture, mask = np.ones((600, 900, 3), np.float32), np.ones((600, 900), np.float32)
+    mask[20:24, 20:24] = mask[300:340, 400:440] = 0
+    assert [crop.height for crop in surround_holes(mask[:, :, None])] == [128, 256]
+    asked = []
+
+    def refuse(pixels):
+        asked.append(pixels)
+        raise UserError("image", "", "is too large")
+
+    monkeypatch.setattr(memory, "may_not_fit", refuse)
+    with pytest.raises(UserError):
+        restore(picture, task="inpaint", mask=mask, progress=False)
+    assert asked[0] >= 256 * 256
+
+
 def test_noise_over_the_known_pixels_needs_the_whole_picture():
     picture, mask = scratched()
     options = {"mask": mask, "steps": 1, "progress": False, "keep_known": False}
