@@ -10,7 +10,7 @@ from PIL import Image
 
 import dip_jax
 from dip_jax.app import restore
-from dip_jax.app.cli import command
+from dip_jax.app.cli import command, report
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.checkpoint import FOLDER, Checkpoint
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
@@ -182,7 +182,8 @@ def test_tiles_without_a_hole_are_not_fitted():
     np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
 
 
-def test_the_command_says_that_windows_are_fitted(tmp_path, capsys):
+def test_the_command_says_that_windows_are_fitted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "_SHOWN", 1)
     picture, mask = scratched()
     for name, array in (("photo", picture), ("mask", mask)):
         Image.fromarray((255 * array).astype(np.uint8)).save(tmp_path / f"{name}.png")
@@ -190,6 +191,7 @@ def test_the_command_says_that_windows_are_fitted(tmp_path, capsys):
     assert command.main([*arguments, "--steps=1"]) == 0
     said = capsys.readouterr().out
     assert "fitted around the holes only: 3 windows, 33 % of the picture; the rest" in said
+    assert ", and so on for 2 more fits\n" in said
 
 
 WARM = {"steps": 6, "tile": 64, "tile_steps": 2, "chunk_steps": 1, "sigma": 25.0, "stop": "none"}
