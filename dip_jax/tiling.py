@@ -26,6 +26,22 @@ def cut_tiles(height: int, width: int, side: int) -> list[Crop]:
     ]
 
 
+def cut_picture(height: int, width: int, side: int, exact: np.ndarray | None) -> list[Crop]:
+    """Returns what is fitted of a picture: tiles, or windows around its holes, or all of it.
+
+    Args:
+      height: of the picture.
+      width: of the picture.
+      side: of the tiles; 0 for none.
+      exact: ``[h, w, 1]``, 1 where pixels stay as they are, so that the rest is enough; None if
+        nowhere.
+    """
+    if exact is None:
+        return cut_tiles(height, width, side)
+    windows = None if side else surround_holes(exact)
+    return windows or [crop for crop in cut_tiles(height, width, side) if not crop(exact).all()]
+
+
 def _starts(length: int, side: int) -> list[int]:
     """Where windows of ``side`` begin, evenly over ``length``."""
     if side >= length:
@@ -72,7 +88,8 @@ def surround_holes(known: np.ndarray) -> list[Crop] | None:
     hole = np.asarray(known)[:, :, 0] == 0
     labels = np.empty(hole.shape, np.int32)
     ndimage.label(hole, np.ones((3, 3)), output=labels)
-    reach = np.asarray(ndimage.distance_transform_cdt(np.pad(hole, 1), "chessboard"))[1:-1, 1:-1]
+    # To the nearest known pixel: at the picture's border there is none.
+    reach = np.asarray(ndimage.distance_transform_cdt(hole, "chessboard"))
     inside = np.asarray(ndimage.maximum(reach, labels, np.arange(1, labels.max() + 1)))
     widths = np.concatenate([[0], inside])
     if widths.max() * _CONTEXT > _SIDES[-1]:
@@ -98,8 +115,9 @@ def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Cr
     """
     height, width = left.shape
     tall, wide = min(side, height), min(side, width)
-    # What a window takes of the holes: all that it spans where it spans the picture.
-    deep, broad = (length if length <= side else side - 2 * margin for length in (height, width))
+    # The holes that fit into a window: any along a side that is the picture's own.
+    high = tall if tall == height else tall - 2 * margin
+    broad = wide if wide == width else wide - 2 * margin
     pixels = 0
     row = 0
     while pixels <= most:
@@ -108,8 +126,8 @@ def _cover(left: np.ndarray, side: int, margin: int, most: float, crops: list[Cr
             break
         row += int(np.argmax(rows))
         # The first hole of the row, and what else fits into a window with it.
-        column = int(np.argmax(left[row : row + deep].any(axis=0)))
-        part = left[row : row + deep, column : column + broad]
+        column = int(np.argmax(left[row : row + high].any(axis=0)))
+        part = left[row : row + high, column : column + broad]
         bottom, right = (int(np.flatnonzero(part.any(axis=axis))[-1]) for axis in (1, 0))
         top = _place(row, row + bottom, tall, height)
         start = _place(column, column + right, wide, width)

@@ -13,13 +13,13 @@ from dip_jax.app.cli.voice import SCHEMA, Voice
 from dip_jax.app.errors import printable
 from dip_jax.app.machine import used_bytes
 from dip_jax.app.restore import Chunk, Outline, Watch
-from dip_jax.tiling import surround_holes
+from dip_jax.tiling import cut_picture
 
 _WORTH_TELLING = 5  # seconds
 # What the preset ``fast`` takes on two cores (docs/large_pictures.md).
 _SECONDS = 4e-6  # a pixel of the result and a step
 _BYTES, _BYTES_OF_PROCESS = 2000, 1e9  # a pixel of the result
-_BYTES_IN_TILES, _OVERLAPPING = 150, 1.4  # of a picture in tiles: pixels count so often
+_BYTES_OF_PICTURE = 100  # a pixel, besides the fits
 _LARGE = 500_000  # pixels of the result: from here on the time is announced
 
 
@@ -141,21 +141,26 @@ def expected(request: Request, inputs: Inputs) -> str | None:
     It is known before the first step, which alone may take minutes.
     """
     height, width, _ = inputs.observed.shape
-    pixels = height * width * request.task.factor**2
-    if pixels < _LARGE or jax.default_backend() != "cpu":
+    task, counts = request.task, request.preset.counts
+    if height * width * task.factor**2 < _LARGE or jax.default_backend() != "cpu":
         return None
-    exact = request.task.exact(inputs.data)
-    if exact is not None and surround_holes(exact):
-        return None  # windows are restored, in minutes
-    counts = request.preset.counts.resolve(pixels, tiles=request.task.tiles)
-    steps, bytes_of_pixel = counts.steps, _BYTES
-    if counts.tile and counts.tile_steps:
-        steps, bytes_of_pixel = counts.tile_steps * _OVERLAPPING, _BYTES_IN_TILES
-    seconds = pixels * steps * counts.members * _SECONDS
-    memory = (pixels * bytes_of_pixel + _BYTES_OF_PROCESS) / 1e9
+    exact = task.exact(inputs.data)
+    if exact is not None and inputs.part is not None:
+        exact = inputs.part(exact)
+    counts = counts.resolve(height * width, tiles=task.tiles)
+    crops = cut_picture(height, width, counts.tile or 0, exact)
+    sizes = [crop.height * crop.width * task.factor**2 for crop in crops]
+    pixels = sum(sizes)
+    if pixels < _LARGE:
+        return None  # around holes: minutes
+    steps = sizes[0] * counts.steps + sum(sizes[1:]) * (counts.tile_steps or counts.steps)
+    memory = max(sizes) * _BYTES + height * width * _BYTES_OF_PICTURE + _BYTES_OF_PROCESS
+    where = " around the holes" * (exact is not None and pixels < height * width)
+    seconds, memory = steps * counts.members * _SECONDS, memory / 1e9
+    pixels = pixels if exact is not None else height * width * task.factor**2
     return (
-        f"{pixels / 1e6:.1f} megapixels: expect {in_words(seconds)} and {memory:.0f} GB with "
-        "--preset=fast on two cores, more with others; --preview=center shows the middle first"
+        f"{pixels / 1e6:.1f} megapixels{where}: expect {in_words(seconds)} and {memory:.0f} GB "
+        "with --preset=fast on two cores, more with others; --preview=center shows the middle first"
     )
 
 

@@ -101,6 +101,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
     if part is not None and not task.tiles:
         problem = f"can't be done: {task.name} needs the whole picture; drop it"
         raise UserError("preview", request.preview, problem)
+    _check_part(request, part, data)
     return Inputs(
         name, observed, alpha, data, reference, noise, picture.origin, damage, given, part
     )
@@ -140,6 +141,18 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
         for remark in remarks:
             request.voice.note(remark)
     return arrays
+
+
+def _check_part(request: Request, part: Crop | None, data: Arrays) -> None:
+    """Raises a UserError for a part with nothing known, or nothing to restore."""
+    known, exact = request.task.known(data), request.task.exact(data)
+    if part is None:
+        return
+    if known is not None and not part(known).any():
+        problem = "lies in a hole, with no known pixel; take another part"
+        raise UserError("preview", request.preview, problem)
+    if exact is not None and part(exact).all():
+        raise UserError("preview", request.preview, "has nothing to fill; take another part")
 
 
 def _read_preview(where: str, image: np.ndarray) -> Crop:

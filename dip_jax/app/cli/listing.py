@@ -105,7 +105,8 @@ def note_skipped(image: str, *, recursive: bool) -> list[str]:
     skipped = [path.name for path in _files(Path(image), recursive) if not _is_picture(path)]
     if not skipped:
         return []
-    return [f"--image={image}: skipped {_shorten(skipped)}: not pictures by their suffixes"]
+    what = "not a picture by its suffix" if len(skipped) == 1 else "not pictures by their suffixes"
+    return [f"--image={image}: skipped {_shorten(skipped)}: {what}"]
 
 
 def note_spare_partners(

@@ -36,7 +36,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
         raise UserError("", "", f"{problem}; see --help") from error
     for flag in FLAGS:
         if flag.kind is str and values[flag.name].value == "":  # an unset shell variable
-            raise UserError(f"--{flag.name}", "", "is empty; name a file or a folder, or drop it")
+            raise UserError(f"--{flag.name}", "", "is empty; give it a value, or drop it")
     known = {flag.name: values[flag.name].value for flag in FLAGS}
     given = {flag.name for flag in FLAGS if values[flag.name].present}
     plain = _plain_paths(rest, given)

@@ -22,6 +22,7 @@ from dip_jax.metrics import psnr_8_bit, psnr_full_depth
 from dip_jax.noise import LEVELS, NoiseModel, Verdict
 
 LUMA_BORDER = 4
+_SHOWN = 8  # fits
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "dm-pix", "numpy", "pillow", "scikit-image")
 Scores = dict[str, dict[str, float]]
 
@@ -146,7 +147,11 @@ def report_lines(
     yield from result.preset.method.remarks()
     chosen = final_values(result.trace, "chosen")
     if chosen:
-        numbers = ", ".join(str(step) if step else "the last, none was chosen" for step in chosen)
+        numbers = ", ".join(
+            str(step) if step else "the last, none was chosen" for step in chosen[:_SHOWN]
+        )
+        more = len(chosen) - _SHOWN
+        numbers += f", and so on for {more} more fit{'s' * (more > 1)}" * (more > 0)
         yield f"stopping rule {result.preset.stop}: the picture is that of step {numbers}"
     if result.verdict is not None:
         yield _describe_verdict(result.verdict)

@@ -62,6 +62,8 @@ class Checkpoint:
             problem = f"can't be read ({_line(error)}); remove it to start again"
             raise UserError("--resume", self._folder / SETTINGS, problem) from error
         check_same(found, self._settings, self._folder)
+        for begun in self._folder.glob("*.orbax-checkpoint-tmp*"):  # orbax warns of them
+            shutil.rmtree(begun, ignore_errors=True)
         self._number = numbers[-1]
         for number in reversed(numbers):
             try:

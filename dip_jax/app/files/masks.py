@@ -19,6 +19,7 @@ from dip_jax.app.files.regions import fit_region, grow, neighbours_agree
 
 _LUMA = np.array([[0.299], [0.587], [0.114]])
 _DARK, _LIGHT = 0.1, 0.9  # beyond these, a mask is black or white and no grey
+_FAINT = 0.02  # below it, the lighter of a mask's two values is the 1 of numbers 0 and 1
 _RIM = 2  # pixels to either side of an edge in which grey is a soft rim
 _SMEAR = 2  # pixels by which a lossy format carries a mark beyond its rim
 _GREY = 0.05  # of a mask, from which on it is said to be grey
@@ -96,7 +97,7 @@ def find_mask(picture: Picture, marks: Marks) -> tuple[np.ndarray | None, list[s
         raise UserError("--grow_mask", marks.grow, "leaves nothing known; take less")
     share = float(fill.mean())
     words = " and ".join(part.words for part in parts)
-    grown = f", grown by {marks.grow} pixels" * (marks.grow > 0)
+    grown = f", grown by {marks.grow} pixel{'s' * (marks.grow > 1)}" * (marks.grow > 0)
     lines = [f"filling {100 * share:.3g} % of the picture: {words}{grown}"]
     for part in parts:
         remarks = list(part.remarks)
@@ -133,12 +134,16 @@ def _from_file(picture: Picture, marks: Marks) -> Part | None:
     coloured = image.shape[2] == 3
     # Rounded, so that a grey of exactly a half stays a half in all three channels.
     luma = (image @ _LUMA).round(6)[:, :, 0] if coloured else image.mean(axis=2)
+    name, remarks = Path(path).name, []
+    lightest = float(luma.max())
+    if 0 < lightest < _FAINT and np.isin(luma, (0, lightest)).all():
+        luma = luma / lightest
+        remarks.append("is of zeros and ones: 1 is taken as white")
     fill = (luma < 0.5) != marks.invert
     edge = grow(fill, _RIM) & grow(~fill, _RIM)
     grey = (luma > _DARK) & (luma < _LIGHT)
     broad = grey & ~edge
     share = float(broad.mean())
-    name, remarks = Path(path).name, []
     # No mask, but a picture on which something is marked.
     if share > _PHOTO and len(np.unique(luma[broad])) > _SHADES:
         if alpha is not None and (alpha == 0).any():

@@ -220,6 +220,10 @@ def write_picture(
     metadata = _suitable(origin.metadata, *pixels.shape)
     if strip:
         metadata = Metadata(icc=metadata.icc, colours=metadata.colours)
+    kinds = {"colour profile": metadata.icc, "EXIF": metadata.exif, "XMP": metadata.xmp}
+    lost = [kind for kind, data in kinds.items() if data]
+    if lost and not format.holds_metadata:
+        remarks.append(f"{format.name} holds no {' or '.join(lost)}: left out")
     contents = Contents(pixels, alpha, metadata, origin.encoding, origin.layout)
     with warnings.catch_warnings(action="ignore"), replacing(path) as partial:
         format.save(partial, contents)

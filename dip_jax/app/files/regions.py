@@ -33,7 +33,7 @@ def fit_region(path: str, fill: np.ndarray, picture: Picture) -> tuple[np.ndarra
         raise UserError("--mask", path, problem)
     if fill.shape != wanted:
         fill, grown = _scaled(fill, wanted)
-        more = f", and what is filled grown by {grown} pixels" * (grown > 0)
+        more = f", and what is filled grown by {grown} pixel{'s' * (grown > 1)}" * (grown > 0)
         remarks.append(f"is {size}: scaled to the picture's {target}{more}")
     return fill, tuple(remarks)
 

@@ -87,7 +87,9 @@ def restore(
         part=part,
         settings=settings,
     )
-    if plan.verdict is not None and plan.verdict.kind == "none":
+    exact = plan.preset.task.exact(plan.data)
+    clean = plan.verdict is not None and plan.verdict.kind == "none"
+    if clean or (exact is not None and exact.all()):  # such as a part without a hole
         return keep_picture(plan)
     run = PictureRun(plan, as_watch(progress), checkpoint, fit_memory=fit_memory)
     tiles: list[Restoration] = []

@@ -25,7 +25,7 @@ from dip_jax.base import Task
 from dip_jax.loop import needed_bytes
 from dip_jax.noise import invert_clipped_mean
 from dip_jax.operators import Crop
-from dip_jax.tiling import cut_tiles, most_detailed, surround_holes
+from dip_jax.tiling import cut_picture, most_detailed
 
 
 class PictureRun:
@@ -45,7 +45,8 @@ class PictureRun:
         tile = int(self._kept["tile"]) if self._kept else wanted
         self.crops = cut(plan, tile)
         if not self._kept:
-            tile = self._largest_tile(self.crops[0], allowed=fit_memory)
+            largest = max(self.crops, key=lambda crop: crop.height * crop.width)
+            tile = self._largest_tile(largest, allowed=fit_memory)
             self.crops = self.crops if tile == wanted else cut(plan, tile)
         counts = plan.preset.counts.replace(tile=tile)
         self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
@@ -177,13 +178,13 @@ class PictureRun:
             task = task._replace(metrics=dip_jax.precompose(final, task).metrics)
         return task if spec.on_canvas else dip_jax.precompose(problem.window.crop, task)
 
-    def _largest_tile(self, first: Crop, *, allowed: bool) -> int:
+    def _largest_tile(self, largest: Crop, *, allowed: bool) -> int:
         """Returns the side of tiles for which a fit has enough memory; see ``machine.memory``.
 
-        ``first`` is one of those that were asked for.
+        ``largest`` is the largest of those that were asked for.
         """
         tile = self.preset.counts.tile or 0
-        problem = self.problem(first)
+        problem = self.problem(largest)
         pixels = problem.window.height * problem.window.width
         if not memory.may_not_fit(pixels):
             return tile
@@ -205,17 +206,15 @@ class PictureRun:
 def cut(plan: Plan, tile: int) -> list[Crop]:
     """Returns what is fitted of a picture, one after the other.
 
-    Where known pixels stay as they are, windows around the holes are enough. If tiles go on from
-    one another, the one with the most detail comes first, since it teaches the others most.
+    If tiles go on from one another, the one with the most detail comes first, since it teaches the
+    others most.
     """
+    height, width = plan.y.shape[:2]
     exact = plan.preset.task.exact(plan.data)
-    if exact is None:
-        crops = cut_tiles(*plan.y.shape[:2], tile)
-        if plan.preset.counts.tile_steps:
-            crops.insert(0, crops.pop(most_detailed(plan.y, crops)))
-        return crops
-    windows = None if tile else surround_holes(exact)
-    return windows or [c for c in cut_tiles(*plan.y.shape[:2], tile) if not c(exact).all()]
+    crops = cut_picture(height, width, tile, exact)
+    if plan.preset.counts.tile_steps and exact is None:
+        crops.insert(0, crops.pop(most_detailed(plan.y, crops)))
+    return crops
 
 
 def _arrays_of(fits: list[Restoration]) -> Arrays:

@@ -99,6 +99,9 @@ def test_every_format_is_listed_and_the_rest_is_told(tmp_path):
     (note,) = note_skipped(str(folder), recursive=False)
     assert note.endswith("skipped notes.doc, x.psd: not pictures by their suffixes")
     assert note_skipped(str(folder / "below"), recursive=False) == []
+    (folder / "x.psd").unlink()
+    (note,) = note_skipped(str(folder), recursive=False)
+    assert note.endswith("skipped notes.doc: not a picture by its suffix")
     assert note_skipped(f"{folder}/*.doc", recursive=False) == []
 
 

@@ -85,4 +85,5 @@ def test_what_is_no_flag_is_refused(flags, refused):
 def test_an_unset_variable_of_the_shell_is_told(words, refused):
     with pytest.raises(UserError, match="empty"):
         parse(words)
-    assert "name a file or a folder, or drop it" in refused(*words)
+    assert ", or drop it" in refused(*words)
+    assert "--mask_color: is empty; give it a value, or drop it" in refused("--mask_color=")

@@ -112,6 +112,26 @@ def test_bad_parts_are_one_line(argv, words, photo, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
 
 
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [("0,0,64,64", "has nothing to fill; take"), ("105,205,5,5", "lies in a hole, with no known")],
+)
+def test_a_part_without_a_hole_or_without_a_known_pixel(part, words, photo, tmp_path, capsys):
+    box = "--mask_box=100,200,30,30"
+    code, _, err = run(capsys, "p.png", box, f"--preview={part}", "--task=inpaint")
+    assert (code, f"--preview={part}: {words}" in err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+
+def test_the_part_of_a_restoration_without_a_hole_is_kept():
+    y = RNG.random((64, 64, 3), np.float32)
+    mask = np.ones((64, 64), np.float32)
+    mask[50, 50] = 0
+    options = {"task": "inpaint", "mask": mask, "progress": False}
+    kept = restore(y, part=Crop(0, 0, 32, 32), **options)
+    np.testing.assert_array_equal(kept.image, y[:32, :32])
+
+
 def test_a_task_that_needs_the_whole_picture(photo, capsys, monkeypatch):
     monkeypatch.setattr(Denoise, "tiles", False)
     code, _, err = run(capsys, "p.png", "--preview=center")

@@ -118,9 +118,19 @@ def test_a_large_picture_is_told_before_the_first_step(photo, capsys, monkeypatc
     assert "expect" not in run(capsys, photo, "--overwrite")[1]
     Image.new("L", (1200, 1000)).save("large.png")
     out = run(capsys, "large.png")[1]
-    assert "1.2 megapixels: expect 6 min and 1 GB with --preset=fast on two cores" in out
+    assert "1.2 megapixels: expect 8 min and 1 GB with --preset=fast on two cores" in out
     out = run(capsys, "large.png", "--tile=0", "--overwrite")[1]
     assert "1.2 megapixels: expect 32 min and 3 GB with --preset=fast on two cores" in out
+
+
+def test_the_time_of_windows_is_that_of_their_pixels(photo, capsys, monkeypatch):
+    monkeypatch.setattr(picture, "restore", without_fit)
+    Image.new("L", (1500, 1200)).save("large.png")
+    out = run(capsys, "large.png", "--mask_box=100,100,110,110; 1000,900,110,110")[1]
+    assert "0.5 megapixels around the holes: expect 14 min and 2 GB with --preset=fast" in out
+    assert "expect" not in run(capsys, "large.png", "--mask_box=9,9,9,9", "--overwrite")[1]
+    box = "--mask_box=0,0,900,900"
+    assert "1.8 megapixels: expect" in run(capsys, "large.png", box, "--overwrite")[1]
 
 
 def test_times_in_words():

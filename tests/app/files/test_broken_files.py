@@ -214,3 +214,22 @@ def test_values_beyond_all_measure(tmp_path):
     np.save(tmp_path / "a.npy", np.full((4, 4), 1e308) * [1, -1, 1, -1])
     with pytest.raises(UserError, match="values too large"):
         read_picture(tmp_path / "a.npy")
+
+
+def shallow_png():
+    shades = np.add.outer(np.arange(48), np.arange(60)).astype(np.uint8)
+    return encoded(lambda file: Image.fromarray(shades).save(file, format="PNG"))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_no_damaged_byte_of_the_pixels_of_a_png_is_overlooked(deep, tmp_path):
+    """Some make Pillow's decoder fail, some give other pixels."""
+    data = deep_png(tmp_path) if deep else shallow_png()
+    start, end = data.index(b"IDAT") + 4, data.index(b"IEND") - 8
+    for at in np.linspace(start, end - 1, 30).astype(int):
+        damaged = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        (tmp_path / "a.png").write_bytes(damaged)
+        with pytest.raises(UserError, match="damaged or cut short"):
+            read_picture(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(data)
+    read_picture(tmp_path / "a.png")

@@ -51,6 +51,17 @@ def test_npy_masks(tmp_path):
     np.testing.assert_array_equal(mask[:, :, 0], [[1] * 15 + [0] * 5] * 12)
 
 
+@pytest.mark.parametrize("name", ["mask.npy", "mask.png"])
+def test_zeros_and_ones_need_no_white(name, tmp_path):
+    ones, path = np.array([[1] * 4 + [0] * 6] * 3, np.uint8), tmp_path / name
+    np.save(path, ones) if name == "mask.npy" else Image.fromarray(ones).save(path)
+    mask, lines = read(path, (3, 10))
+    np.testing.assert_array_equal(mask[:, :, 0], ones)
+    assert lines[1:] == [f"--mask={path} is of zeros and ones: 1 is taken as white"]
+    mask, _ = read(path, (3, 10), invert=True)
+    np.testing.assert_array_equal(mask[:, :, 0], 1 - ones)
+
+
 def test_bad_masks_are_refused(tmp_path):
     def message(pixels, **options):
         path = saved(tmp_path, pixels)

@@ -85,5 +85,6 @@ def test_holes_grow_on_all_sides(tmp_path, invert):
     wanted[:3, :3] = wanted[3:9, 8:13] = 0
     np.testing.assert_array_equal(mask[:, :, 0], wanted)
     assert lines[0].endswith(", grown by 2 pixels")
+    assert read(path, invert=invert, grow=1)[1][0].endswith(", grown by 1 pixel")
     with pytest.raises(UserError, match=r"^--grow_mask=10: leaves nothing known; take less"):
         read(path, invert=invert, grow=10)

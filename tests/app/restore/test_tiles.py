@@ -10,9 +10,9 @@ from PIL import Image
 
 import dip_jax
 from dip_jax.app import restore
-from dip_jax.app.cli import command
+from dip_jax.app.cli import command, report
 from dip_jax.app.errors import UserError
-from dip_jax.app.files.checkpoint import Checkpoint
+from dip_jax.app.files.checkpoint import FOLDER, Checkpoint
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
 from dip_jax.app.machine import memory
 from dip_jax.app.recipe import Denoise, preset
@@ -150,6 +150,22 @@ def test_only_windows_around_holes_are_fitted():
     np.testing.assert_array_equal(result.raw[:, 250:300], picture[:, 250:300])
 
 
+def test_the_largest_window_has_to_fit_the_memory(monkeypatch):
+    picture, mask = np.ones((600, 900, 3), np.float32), np.ones((600, 900), np.float32)
+    mask[20:24, 20:24] = mask[300:340, 400:440] = 0
+    assert [crop.height for crop in surround_holes(mask[:, :, None])] == [128, 256]
+    asked = []
+
+    def refuse(pixels):
+        asked.append(pixels)
+        raise UserError("image", "", "is too large")
+
+    monkeypatch.setattr(memory, "may_not_fit", refuse)
+    with pytest.raises(UserError):
+        restore(picture, task="inpaint", mask=mask, progress=False)
+    assert asked[0] >= 256 * 256
+
+
 def test_noise_over_the_known_pixels_needs_the_whole_picture():
     picture, mask = scratched()
     options = {"mask": mask, "steps": 1, "progress": False, "keep_known": False}
@@ -166,7 +182,8 @@ def test_tiles_without_a_hole_are_not_fitted():
     np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
 
 
-def test_the_command_says_that_windows_are_fitted(tmp_path, capsys):
+def test_the_command_says_that_windows_are_fitted(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report, "_SHOWN", 1)
     picture, mask = scratched()
     for name, array in (("photo", picture), ("mask", mask)):
         Image.fromarray((255 * array).astype(np.uint8)).save(tmp_path / f"{name}.png")
@@ -174,6 +191,7 @@ def test_the_command_says_that_windows_are_fitted(tmp_path, capsys):
     assert command.main([*arguments, "--steps=1"]) == 0
     said = capsys.readouterr().out
     assert "fitted around the holes only: 3 windows, 33 % of the picture; the rest" in said
+    assert ", and so on for 2 more fits\n" in said
 
 
 WARM = {"steps": 6, "tile": 64, "tile_steps": 2, "chunk_steps": 1, "sigma": 25.0, "stop": "none"}
@@ -202,9 +220,12 @@ def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_pa
 
     with Checkpoint(tmp_path, {}, seconds=0) as checkpoint, pytest.raises(KeyboardInterrupt):
         restore(PICTURE, progress=interrupt, checkpoint=checkpoint, **WARM)
+    begun = tmp_path / FOLDER / "99.orbax-checkpoint-tmp"  # by a save that was killed
+    begun.mkdir()
     with Checkpoint(tmp_path, {}, seconds=0) as checkpoint:
         rest = restore(PICTURE, progress=shares.append, checkpoint=checkpoint, **WARM)
     np.testing.assert_array_equal(rest.image, whole.image)
+    assert not begun.exists()
     assert sum(shares) == pytest.approx(1)
 
 

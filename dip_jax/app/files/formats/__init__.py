@@ -17,7 +17,13 @@ from dip_jax.app.files.formats.base import (
 )
 
 PNG = Format(
-    "PNG", (".png", ".apng"), begins(png.MARK), png.read_png, png.save_png, ("uint8", "uint16")
+    "PNG",
+    (".png", ".apng"),
+    begins(png.MARK),
+    png.read_png,
+    png.save_png,
+    ("uint8", "uint16"),
+    holds_metadata=True,
 )
 _GZIP = b"\x1f\x8b"
 _RAW = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw")
@@ -40,6 +46,7 @@ FORMATS = (
         _read_with_pillow("JPEG", "MPO"),
         pillow.save_jpeg,
         holds_alpha=False,
+        holds_metadata=True,
         lossy=True,
     ),
     Format(
@@ -49,9 +56,18 @@ FORMATS = (
         tiff.read_tiff,
         tiff.save_tiff,
         tiff.DEPTHS,
+        holds_metadata=True,
         any_channels=True,
     ),
-    Format("WebP", (".webp",), _is_webp, _read_with_pillow("WEBP"), pillow.save_webp, lossy=True),
+    Format(
+        "WebP",
+        (".webp",),
+        _is_webp,
+        _read_with_pillow("WEBP"),
+        pillow.save_webp,
+        holds_metadata=True,
+        lossy=True,
+    ),
     Format(
         "BMP",
         (".bmp", ".dib"),

@@ -125,6 +125,8 @@ class Format(NamedTuple):
     depths: tuple[str, ...] = ("uint8",)
     """The types of values that it holds, the shallowest first."""
     holds_alpha: bool = True
+    holds_metadata: bool = False
+    """Whether it has a place for a colour profile, EXIF and XMP."""
     any_channels: bool = False
     """Whether it holds other pictures than grey and RGB."""
     by_name: bool = False

@@ -71,6 +71,8 @@ def turn(image: Image.Image) -> int:
     Its EXIF data still tell that.
     """
     orientation = 1
+    if image.format == "PNG":  # where getexif loads the pixels: their errors must not be lost
+        image.load()
     with contextlib.suppress(Exception):  # broken EXIF data are no obstacle
         orientation = int(image.getexif().get(_ORIENTATION, 1))  # before TIFF's is dropped
     image.load()

@@ -27,6 +27,7 @@ _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 # Pillow's decoders that give the high bytes and the low ones, by the colour type of the file.
 _HALVES = {2: ("RGB;16B", "RGB;16L"), 6: ("RGBA;16B", "RGBA;16L")}
 _GREY_ALPHA = 4
+_PIXELS = b"IDAT"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _COLOUR_SPACES = (b"cHRM", b"gAMA", b"sRGB", b"cICP")
 _CHECK = 4  # bytes of the checksum at the end of a chunk
@@ -46,11 +47,20 @@ def read_png(source: Source) -> Contents:
 
 
 def _read_chunks(source: Source) -> tuple[Chunks, Chunks]:
-    """Returns the texts of a PNG that was decoded, and what says what its colours mean."""
+    """Returns the texts of a PNG that was decoded, and what says what its colours mean.
+
+    Raises:
+      RefusedError: if a checksum is wrong; Pillow does not look at those of the pixels.
+    """
     texts, colours = [], []
     source.file.seek(len(MARK))
     while len(start := source.file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", start)
+        if kind == _PIXELS:
+            if zlib.crc32(kind + source.file.read(length)) != _read_check(source):
+                problem = "is damaged or cut short (wrong checksum of its pixels)"
+                raise RefusedError(f"{problem}; save or download it again")
+            continue
         if kind in _TEXTS + _COLOUR_SPACES:
             data = source.file.read(length)
             if kind in _COLOUR_SPACES:
@@ -60,6 +70,12 @@ def _read_chunks(source: Source) -> tuple[Chunks, Chunks]:
             length = 0
         source.file.seek(length + _CHECK, os.SEEK_CUR)
     return tuple(texts), tuple(colours)
+
+
+def _read_check(source: Source) -> int:
+    """Returns the checksum at the end of a chunk; -1 if the file ends before."""
+    data = source.file.read(_CHECK)
+    return int.from_bytes(data) if len(data) == _CHECK else -1
 
 
 def _read_16_bit(source: Source, colour: int) -> Contents:

@@ -30,6 +30,23 @@ def test_transparency_that_a_format_lacks_is_told(suffix, tmp_path):
     assert "holds no transparency: left out" in note
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".ppm", ".npy", ".png", ".jpg", ".tif", ".webp"])
+def test_metadata_that_a_format_lacks_are_told(suffix, tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[271] = "a camera"
+    Image.fromarray(RGB).save(tmp_path / "in.png", icc_profile=profile, exif=exif)
+    picture = read_picture(tmp_path / "in.png")
+    path = tmp_path / f"a{suffix}"
+    notes = write_picture(path, picture.image, None, picture.origin)
+    lacks = suffix in (".bmp", ".ppm", ".npy")
+    assert [note.split(" holds ")[1] for note in notes] == (
+        ["no colour profile or EXIF: left out"] if lacks else []
+    )
+    notes = write_picture(path, picture.image, None, picture.origin, strip=True)
+    assert ["EXIF" in note for note in notes] == [False] * lacks
+
+
 @pytest.mark.parametrize(("quality", "expected"), [(50, 90), (90, 90), (96, 96), (100, 100)])
 def test_a_jpeg_keeps_its_quality_but_no_less_than_90(quality, expected, tmp_path):
     path = tmp_path / "a.jpg"
