@@ -120,7 +120,7 @@ def test_a_large_picture_is_told_before_the_first_step(photo, capsys, monkeypatc
     out = run(capsys, "large.png")[1]
     assert "1.2 megapixels: expect 8 min and 1 GB with --preset=fast on two cores" in out
     out = run(capsys, "large.png", "--tile=0", "--overwrite")[1]
-    assert "1.2 megapixels: expect 32 min and 3 GB with --preset=fast on two cores" in out
+    assert "1.2 megapixels: expect 32 min and 4 GB with --preset=fast on two cores" in out
 
 
 def test_the_time_of_windows_is_that_of_their_pixels(photo, capsys, monkeypatch):
