@@ -12,7 +12,6 @@ from dip_jax.noise.spectrum import TEXTURE, Spectrum, measure_spectrum
 
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only correlated noise, as a camera's, can be told from detail
-_WEAK = 3.0  # up to this, a camera's noise was found too weak in any case (four photographs)
 _CORRELATED = 0.3  # between neighbours; measured 0.1 to 0.2 for white noise on textures
 _SOFTER = 0.65  # level at the finest frequencies over that at all; below, it is not white
 _SHARED = 0.6  # correlation of channels; 0.7 to 0.9 where JPEG halved the colours' resolution
@@ -83,9 +82,11 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         most = float(255 * np.sqrt(found.fine.mean(axis=1).min()))
         return _guess(y, most, f"texture hides it; {evidence}")
     if _is_correlated(found):
-        if camera and found.level >= _WEAK:
-            found = limit_texture(found)
-        return Verdict("correlated", model_noise(found), evidence)
+        return Verdict(
+            "correlated",
+            model_noise(limit_texture(found) if camera and found.level >= _FAINT else found),
+            evidence,
+        )
     fine = np.sqrt(found.fine.mean(axis=1))
     if fine.max() > _VARIES * fine.min():
         return Verdict("signal-dependent", model_noise(found, correlated=False), evidence)
