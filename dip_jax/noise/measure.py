@@ -9,6 +9,7 @@ _LEAST_FLAT = 48  # pixels a side, which hold so many
 _GRID = 32  # of frequencies, for the filter
 _REACH = 10  # pixels of the filter on either side
 _NODES = 33  # of the table of standard deviations
+_TINY = 1e-12
 _MIDDLE = (8, 10)  # orders of the frequencies that distinguish cameras' noise from fine texture
 _SLOPE = 0.16  # a camera's noise falls about as fast, in standard deviation, from order to order
 
@@ -45,7 +46,8 @@ def limit_texture(spectrum: Spectrum) -> Spectrum:
     """
     power, channels = spectrum.power, len(spectrum.power)
     root = np.sqrt(spectrum.variance.mean(axis=0))
-    luma = np.einsum("ijuv,i,j->uv", power, root, root)
+    # Measured cross-powers may leave nothing of the luma, or less.
+    luma = np.maximum(np.einsum("ijuv,i,j->uv", power, root, root), _TINY)
     order = np.add.outer(np.arange(SIDE), np.arange(SIDE))
     first, last = _MIDDLE
     middle = luma[(order >= first) & (order <= last)].mean()

@@ -70,3 +70,12 @@ def test_texture_in_a_cameras_noise_is_left_out():
     for one, other in ((left, both), (left, camera)):
         apart = [s.variance[0, 0] * (s.power[0, 0] - s.power[0, 1]) for s in (one, other)]
         np.testing.assert_allclose(*apart, rtol=1e-6, atol=1e-9)
+
+
+def test_channels_that_cancel_each_other_leave_a_finite_model():
+    base = measure_spectrum(CLEAN + 0.03 * noise("white"))
+    opposed = np.ones((SIDE, SIDE)) * (np.eye(3) - 0.6 * (1 - np.eye(3)))[:, :, None, None]
+    left = limit_texture(base._replace(power=opposed))
+    assert np.isfinite(left.power).all()
+    assert np.isfinite(left.variance).all()
+    assert np.isfinite(model_noise(left).kernel).all()

@@ -41,7 +41,6 @@ class Counts(Record):
     tile: int | None = None
     """Side in pixels of overlapping squares in which the picture is restored; 0: whole; None: whole
     unless it is large and the preset has ``tile_steps``."""
-
     tile_steps: int = 0
     """Steps of each tile after the first, which continues from the network of the tile before; 0:
     as many as the first, from scratch."""
@@ -114,6 +113,7 @@ def change(preset: Preset, **settings: Any) -> Preset:
     for name, value in settings.items():
         if name in RENAMED:
             raise UserError(name, value, f"is now called {RENAMED[name]}")
+    original = preset
     if "generator" in settings:
         preset = _with_generator(preset, settings)
     changes: dict[str, dict[str, Any]] = {"": {}}
@@ -134,7 +134,13 @@ def change(preset: Preset, **settings: Any) -> Preset:
         changes[""]["method"] = _with_method(preset, method, methods)
     if "options" in settings and "generator" not in settings:
         changes[""]["network"] = preset.network.replace(options=settings["options"])
-    return preset.replace(**changes[""])
+    preset = preset.replace(**changes[""])
+    if type(preset.method) is not type(original.method) and not {"tile_steps", "counts"} & {
+        *settings
+    }:
+        # The preset's later tiles need few steps by its own method.
+        preset = preset.replace(counts=preset.counts.replace(tile_steps=0))
+    return preset
 
 
 _RECORDS = ("task", "counts", "optimizer")

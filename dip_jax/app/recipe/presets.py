@@ -95,7 +95,7 @@ CATALOGUE = (
         "nine pictures 256x256, sigma 25: 31.2 dB (fast 30.8, BM3D 30.8)",
     ),
     Entry(
-        _DENOISER.replace(name="sure", method=Sure(0.5)),
+        _DENOISER.replace(name="sure", method=Sure(0.5), counts=Counts(400)),
         "dip_jax, after Jo et al., ICCV 2021",
         "kodim12 256x256, sigma 25: 30.6 dB (fast 31.0)",
     ),

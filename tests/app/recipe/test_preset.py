@@ -226,3 +226,12 @@ def test_settings_may_be_lists_as_a_report_holds_them():
 def test_records_check_themselves(make, words):
     with pytest.raises(UserError, match="^" + re.escape(words)):
         make()
+
+
+def test_few_steps_for_later_tiles_are_the_presets_own_methods():
+    fast = find_preset("fast", "denoise")
+    assert fast.counts.tile_steps > 0
+    assert change(fast, steps=50, noise_share=0.2).counts.tile_steps == fast.counts.tile_steps
+    for settings in ({"hide": 0.5}, {"generator": "deep_decoder"}, {"extra_noise": 0.3}):
+        assert change(fast, **settings).counts.tile_steps == 0
+        assert change(fast, tile_steps=9, **settings).counts.tile_steps == 9
