@@ -18,6 +18,8 @@ from dip_jax.metrics import rank_correlation, to_uint8
 from experiments.program import define_backend
 from experiments.quality.grid import Row, fill
 
+EXAMPLES = "fast, fast:wmv, fast/256 or fast*4"
+
 
 def define_grid(
     values: flags.FlagValues,
@@ -31,7 +33,7 @@ def define_grid(
     """Defines the flags of a table; ``others`` are the methods that are not presets."""
     text = {"flag_values": values}
     define_pictures(values, pictures)
-    known = "Presets, such as fast, fast:wmv or fast*4, and " + ", ".join(others)
+    known = f"Presets, such as {EXAMPLES}, and " + ", ".join(others)
     flags.DEFINE_list("methods", list(methods), known + ".", **text)
     flags.DEFINE_integer("seeds", 1, "Number of seeds per preset: 0, 1, ...", lower_bound=1, **text)
     flags.DEFINE_integer(
@@ -69,10 +71,10 @@ def round_to_8_bits(image: np.ndarray) -> np.ndarray:
 
 
 class Method(NamedTuple):
-    """A method parsed from a name such as ``fast``, ``fast:wmv`` or ``fast*4``."""
+    """A method parsed from a name such as ``fast``, ``fast:wmv``, ``fast/256`` or ``fast*4``."""
 
     preset: Preset
-    """Includes the stopping rule, if the name has one."""
+    """Includes the stopping rule and the side of tiles, if the name has them."""
     members: int
 
 
@@ -82,7 +84,8 @@ def find_method(
     """Returns the preset, stopping rule and number of members that ``method`` names.
 
     Args:
-      method: for example ``fast``, ``fast:wmv`` or ``fast*4``.
+      method: for example ``fast``, ``fast:wmv`` (a rule), ``fast/256`` (the side of tiles) or
+        ``fast*4`` (members).
       task: the preset's task.
       flag: the flag to blame in an error.
       own: the experiment's own presets by name, in addition to the application's.
@@ -90,14 +93,16 @@ def find_method(
     Raises:
       UserError: if the task has no such preset or rule.
     """
-    match = re.fullmatch(r"(\w+)(?::(\w+))?(?:\*([1-9]\d*))?", method)
+    match = re.fullmatch(r"(\w+)(?::(\w+))?(?:/(\d+))?(?:\*([1-9]\d*))?", method)
     if match is None:
-        raise UserError(flag, method, "is not a method; write fast, fast:wmv or fast*4")
-    name, stop, members = match.groups()
+        raise UserError(flag, method, f"is not a method; write {EXAMPLES}")
+    name, stop, tile, members = match.groups()
     names = [*own, *(preset.name for preset in recipe.PRESETS)]
     if name not in names:
         raise UserError(flag, name, "is unknown; " + recipe.suggest(name, names))
-    changes = {} if stop is None else {"stop": stop}
+    changes: dict[str, Any] = {} if stop is None else {"stop": stop}
+    if tile is not None:
+        changes["tile"] = int(tile)
     try:
         preset = own[name] if name in own else recipe.find_preset(name, task)
         preset = recipe.change(preset, **changes)
@@ -143,6 +148,8 @@ def _describe_choice(result: Restoration, reference: np.ndarray) -> dict[str, An
         return {"steps": 0}  # there was no noise, and the picture was returned unchanged
     curve = result.trace["average_psnr"]
     steps = len(curve)
+    if "tile" in result.trace:
+        return {"steps": steps}  # each tile has chosen for itself
     # 0: the rule has not chosen yet, and the result is the newest picture.
     chosen = int(result.trace.get("chosen", [0])[-1]) or steps
     # Read from the curve: later corrections of the picture are not part of the choice. After a

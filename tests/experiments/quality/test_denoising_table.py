@@ -8,6 +8,7 @@ from dip_jax.app.files import write_picture
 from dip_jax.metrics import psnr_8_bit
 from experiments.quality import denoisers, denoising_table
 from experiments.quality.denoising_table import PICTURES, load_pair
+from experiments.quality.tables import find_method
 from tests.experiments.quality.common import read_rows
 
 NAMES = ("image_House256rgb", "kodim03")
@@ -102,12 +103,19 @@ def test_a_preset_end_to_end(data, tiny_presets):
     assert line == [25, "fast*2", *(f"{float(double['rank_correlation']):.2f}",) * 2]
 
 
+def test_a_method_may_work_in_tiles():
+    method = find_method("fast:none/64*3", "denoise")
+    assert (method.preset.stop, method.preset.counts.tile, method.members) == ("none", 64, 3)
+    assert find_method("fast", "denoise").preset.counts.tile is None
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--methods=fats"], "--methods=fats: is unknown"),
         (["--methods=fast:psnr"], "stop=psnr: is unknown"),
         (["--methods=fast**2"], "is not a method"),
+        (["--methods=fast/9"], "--methods tile=9: must be 0, or at least 64 pixels"),
         (["--sigmas=a"], "--sigmas=a"),
         (["--pictures=lena", "--methods=noisy"], "--pictures=lena: is not in"),
         (["--size=99", "--methods=noisy"], "--size=99: image_House256rgb is only 48x40"),
