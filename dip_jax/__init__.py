@@ -11,7 +11,7 @@
 ((32, 32, 3), (2,))
 """
 
-from dip_jax import filling, inputs, metrics, noise, operators
+from dip_jax import filling, inputs, losses, metrics, noise, operators
 from dip_jax.base import Algorithm, Generator, Info, Task
 from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, ResNet, Skip, UNet
 from dip_jax.layout import canonical
@@ -84,6 +84,7 @@ __all__ = [
     "inpaint",
     "inputs",
     "langevin",
+    "losses",
     "masked",
     "measured",
     "metrics",

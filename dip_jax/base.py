@@ -8,8 +8,9 @@ Every part of the library is one of the types below or a function between them:
 * an *algorithm* is three pure functions over an immutable state, and a *wrapper* is a
   function from Algorithm to Algorithm, ``average(dip(...))``.
 
-Images are float32 arrays ``[height, width, channels]`` with values in [0, 1]. There is no
-batch axis: one fit restores one image.
+Images are float32 arrays ``[height, width, channels]`` with values in [0, 1], unless a task says
+otherwise: volumes have an axis more, and :mod:`dip_jax.operators.values` is for complex images and
+other units. There is no batch axis: one fit restores one image.
 """
 
 from collections.abc import Callable

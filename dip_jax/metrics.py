@@ -1,20 +1,27 @@
 """Image metrics that dm_pix lacks: PSNR of a region, of the luma or at 8 bits, total variation."""
 
+import functools
+import operator
+
 import dm_pix
 import jax.numpy as jnp
 import numpy as np
 
+from dip_jax import losses
 from dip_jax.base import Array, Image, Scalar
 
 
 def psnr(image: Image, reference: Image, region: Array | None = None) -> Scalar:
-    """Returns the peak signal-to-noise ratio in dB over all pixels and channels, for peak 1.
+    """Returns the peak signal-to-noise ratio in dB over all values, for peak 1.
+
+    Images are real or complex, of any number of axes.
 
     ``region [h, w, 1]`` is 1 where pixels count and 0 elsewhere. By default all count.
     """
-    if region is None:
+    if region is None and image.ndim == 3 and not jnp.iscomplexobj(image - reference):
         return jnp.asarray(dm_pix.psnr(image, reference))
-    square = jnp.mean(region * (image - reference) ** 2) / jnp.mean(region)
+    region = jnp.ones(()) if region is None else region
+    square = jnp.mean(region * jnp.abs(image - reference) ** 2) / jnp.mean(region)
     return -10 * jnp.log10(square)
 
 
@@ -86,12 +93,15 @@ def psnr_full_depth(image: np.ndarray, reference: np.ndarray) -> float:
 def total_variation(image: Image, beta: float = 0.5) -> Scalar:
     """Returns the sum over pixels of ``(dx**2 + dy**2) ** beta``, the original's ``tv_loss``.
 
+    A volume ``[d, h, w, c]`` has three differences. Values may be complex.
+
     ``beta`` 0.5 gives isotropic total variation, 1 the squared gradient. Where both
     differences are zero the derivative is defined as zero (for beta 0.5 it does not exist).
     """
-    down = image[1:, :-1] - image[:-1, :-1]
-    right = image[:-1, 1:] - image[:-1, :-1]
-    square = down**2 + right**2
+    axes = range(image.ndim - 1)
+    inner = image[(slice(-1),) * len(axes)]
+    ahead = [image[tuple(slice(1, None) if a == b else slice(-1) for b in axes)] for a in axes]
+    square = functools.reduce(operator.add, (losses.squared(one, inner) for one in ahead))
     flat = square == 0
     return jnp.sum(jnp.where(flat, 0.0, jnp.where(flat, 1.0, square) ** beta))
 

@@ -1,8 +1,8 @@
 """Functions that turn measured data into a :class:`~dip_jax.base.Task`.
 
-All losses are least squares, ``mean((A(x) - y) ** 2)`` with an operator ``A``, as in the paper
-(section 2). The data are leaves of the task: a second task of the same shapes compiles nothing,
-and ``jax.vmap(denoise)(ys)`` is a batch of tasks.
+Losses are least squares, ``mean(|A(x) - y| ** 2)`` with an operator ``A``, as in the paper
+(section 2), unless :func:`observe` is given another. The data are leaves of the task: a second
+task of the same shapes compiles nothing, and ``jax.vmap(denoise)(ys)`` is a batch of tasks.
 
 A *reference* (the clean picture, in demonstrations and experiments) is used by the metrics only.
 """
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from dip_jax import metrics, operators
+from dip_jax import losses, metrics, operators
 from dip_jax.base import Array, Image, Scalar, Task
 
 
@@ -22,6 +22,7 @@ def observe(
     y: Array,
     *,
     known: Array | None = None,
+    loss: Callable[[Array, Array], Array] | None = None,
     reference: Image | None = None,
     region: Array | None = None,
 ) -> Task:
@@ -34,12 +35,20 @@ def observe(
         works too, but every new function object compiles again.
       y: the measurement, of the shape that ``operator`` returns.
       known: weights of the differences, such as 1 where ``y`` counts and 0 where it is
-        ignored; broadcasts to the shape of ``y``. By default all values count.
+        ignored; broadcasts to the shape of ``y``. By default all values count. With a ``loss``,
+        weights of the errors that it returns.
+      loss: ``(operator(x), y) -> errors``, whose mean is fitted, such as those of
+        :mod:`dip_jax.losses`; a ``Partial`` if it has arrays or numbers of its own. By default
+        least squares.
       reference: the true image ``[h, w, c]``, if known. It is reported, never fitted.
       region: ``[h, w, 1]``, 1 where the reference counts and 0 elsewhere (such as the margin
         of a picture on a larger canvas). By default all pixels count.
+
+    Raises:
+      ValueError: when the task is first used, if the image measures as an array of another shape
+        than ``y``, or one of them is complex and the other is not.
     """
-    return Task(_make_loss(operator, y, known), _make_metrics(reference, region))
+    return Task(_make_loss(operator, y, known, loss), _make_metrics(reference, region))
 
 
 def denoise(
@@ -146,9 +155,14 @@ def precompose(operator: Callable[[Image], Image], task: Task) -> Task:
     )
 
 
-def _make_loss(operator: Callable, y: Array, known: Array | None = None) -> Partial:
+def _make_loss(
+    operator: Callable, y: Array, known: Array | None = None, loss: Callable | None = None
+) -> Partial:
     if not isinstance(operator, Partial):
         operator = Partial(operator)
+    if loss is not None:
+        loss = loss if isinstance(loss, Partial) else Partial(loss)
+        return Partial(_mean_error, loss, operator, y, known)
     if known is None:
         return Partial(_squared_error, operator, y)
     operator = Partial(_apply_and_mask, known, operator)
@@ -156,13 +170,29 @@ def _make_loss(operator: Callable, y: Array, known: Array | None = None) -> Part
 
 
 def _squared_error(operator: Callable, y: Array, image: Image) -> Scalar:
+    return jnp.mean(losses.squared(_measure(operator, y, image), y))
+
+
+def _mean_error(
+    loss: Callable, operator: Callable, y: Array, known: Array | None, image: Image
+) -> Scalar:
+    errors = loss(_measure(operator, y, image), y)
+    return jnp.mean(errors if known is None else known * errors)
+
+
+def _measure(operator: Callable, y: Array, image: Image) -> Array:
     measured = operator(image)
     if measured.shape != y.shape:  # otherwise grey and RGB would broadcast silently
         raise ValueError(
             f"y has shape {y.shape}, but the image measures as {measured.shape}: check the "
             "generator's channels and the operator"
         )
-    return jnp.mean((measured - y) ** 2)
+    if jnp.iscomplexobj(measured) != jnp.iscomplexobj(y):
+        raise ValueError(
+            f"y holds {y.dtype}, but the image measures as {measured.dtype}: for complex images, "
+            "use precompose(operators.to_complex, task); for real ones, give the real part"
+        )
+    return measured
 
 
 def _identity(image: Image) -> Image:

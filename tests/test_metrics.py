@@ -87,3 +87,14 @@ def test_psnr_at_full_depth_rounds_nothing():
     assert psnr_full_depth(a, a + error) == pytest.approx(-20 * np.log10(error))
     ones = np.ones((4, 4, 1))
     assert psnr_full_depth(ones + 1, ones) == np.inf  # clipped
+
+
+def test_complex_images_and_volumes():
+    image, reference = jnp.full((4, 5, 1), 0.3 + 0.4j), jnp.zeros((4, 5, 1))
+    np.testing.assert_allclose(metrics.psnr(image, reference), 10 * np.log10(4), rtol=1e-5)
+    volume = jnp.zeros((3, 4, 5, 1))
+    np.testing.assert_allclose(metrics.psnr(volume + 0.1, volume), 20, rtol=1e-5)
+    z, y, x = jnp.meshgrid(jnp.arange(3.0), jnp.arange(4.0), jnp.arange(5.0), indexing="ij")
+    slope = (2 * z + 3 * y + 6 * x)[:, :, :, None]
+    np.testing.assert_allclose(metrics.total_variation(slope), 2 * 3 * 4 * 7, rtol=1e-5)
+    np.testing.assert_allclose(metrics.total_variation(1j * slope), 2 * 3 * 4 * 7, rtol=1e-5)

@@ -17,6 +17,7 @@ ROOMS = [
     "base",
     "compilation",
     "layout",
+    "losses",
     "operators",
     "damage",
     "tiling",

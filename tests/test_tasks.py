@@ -5,7 +5,7 @@ import pytest
 from jax.tree_util import Partial
 
 import dip_jax
-from dip_jax import operators
+from dip_jax import losses, operators
 from tests.toy import picture
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
@@ -31,6 +31,9 @@ def tasks(reference=None):
         "inpaint": dip_jax.inpaint(y, MASK, reference=reference),
         "super_resolve": dip_jax.super_resolve(small, 2, reference=reference),
         "observe": dip_jax.observe(half, half(y), reference=reference),
+        "loss": dip_jax.observe(
+            half, half(y), loss=Partial(losses.huber, delta=0.1), known=MASK, reference=reference
+        ),
         "precompose": dip_jax.precompose(
             operators.Crop(0, 0, 12, 10), dip_jax.denoise(y, reference=reference)
         ),
@@ -153,3 +156,58 @@ def test_validation_is_of_other_data_and_is_seen_through_the_crop_too():
     canvas = jnp.pad(other, ((2, 2), (1, 5), (0, 0)), constant_values=0.3)
     assert dip_jax.precompose(window, task).validation(canvas) == 0
     assert dip_jax.precompose(window, dip_jax.denoise(y)).validation is None
+
+
+def test_a_loss_of_ones_own_is_averaged_with_its_weights():
+    y = picture()
+    task = dip_jax.observe(half, half(y), loss=losses.squared)
+    np.testing.assert_allclose(task.loss(0.5 * y), dip_jax.observe(half, half(y)).loss(0.5 * y))
+    absolute = dip_jax.observe(half, half(y), loss=lambda a, b: jnp.abs(a - b), known=2 * MASK)
+    np.testing.assert_allclose(absolute.loss(y + 0.2), 2 * 0.1 * MASK.mean(), rtol=1e-5)
+
+
+def test_complex_images_are_fitted_as_pairs_of_channels():
+    pairs = picture(channels=4) - 0.5
+    image = operators.to_complex(pairs)
+    mask = operators.cartesian_mask(jax.random.key(0), 10, acceleration=2)
+    operator = Partial(operators.sample_fourier, mask=mask)
+    task = dip_jax.observe(operator, operator(image), reference=image)
+    task = dip_jax.precompose(operators.to_complex, task)
+    assert task.loss(pairs) < 1e-12
+    loss, gradient = jax.value_and_grad(task.loss)(pairs + 0.1)
+    assert loss > 0
+    assert gradient.shape == pairs.shape
+    assert np.isfinite(gradient).all()
+    # Both parts are off by 0.1.
+    np.testing.assert_allclose(task.metrics(pairs + 0.1)["psnr"], 20 - 10 * np.log10(2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 31])
+def test_any_number_of_channels(channels):
+    y = picture(channels=channels)
+    for task in (dip_jax.denoise(y, reference=y), dip_jax.super_resolve(y, 2)):
+        image = jnp.zeros((24, 20, channels) if task.metrics(y) == {} else y.shape)
+        assert task.loss(image) > 0
+    assert dip_jax.total_variation(dip_jax.denoise(y), 0.1).loss(y) > 0
+
+
+@pytest.mark.parametrize(
+    ("task", "image", "named"),
+    [
+        (dip_jax.denoise(picture() + 0j), picture(), "y holds complex64, but .* as float32"),
+        (dip_jax.denoise(picture()), picture() + 0j, "y holds float32, but .* as complex64"),
+        (
+            dip_jax.observe(half, picture(), loss=losses.squared),
+            picture(channels=3),
+            r"y has shape \(12, 10, 1\), but the image measures as \(12, 10, 3\)",
+        ),
+        (
+            dip_jax.observe(lambda image: image[1:], picture(), loss=losses.squared),
+            picture(),
+            r"y has shape \(12, 10, 1\), but the image measures as \(11, 10, 1\)",
+        ),
+    ],
+)
+def test_data_of_another_kind_than_the_image_is_told(task, image, named):
+    with pytest.raises(ValueError, match=named):
+        task.loss(image)

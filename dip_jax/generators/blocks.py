@@ -1,4 +1,4 @@
-"""The layers of the generators, on unbatched maps ``[h, w, c]``.
+"""The layers of the generators, on unbatched maps ``[h, w, c]`` or volumes ``[d, h, w, c]``.
 
 The convolution and norms of ``flax.linen`` are not used. Without a batch axis they treat the
 height as the batch, and the original's convolutions have another initialisation and
@@ -6,6 +6,8 @@ reflection padding.
 """
 
 import functools
+import itertools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -50,6 +52,8 @@ def uniform_fan_in(fan_in: int) -> Callable[..., Array]:
 class Conv(nn.Module):
     """A convolution ``[h, w, c_in] -> [h / stride, w / stride, width]``.
 
+    Likewise of volumes, with a kernel of three axes more than channels.
+
     Several parts are convolved as their concatenation: each part with its channels of the
     kernel, and the results are added.
 
@@ -74,18 +78,22 @@ class Conv(nn.Module):
     def __call__(self, *parts: Part) -> Array:
         """Convolves the concatenation of ``parts``."""
         slices = _channel_slices(parts)
-        shape = (self.kernel_size, self.kernel_size, slices[-1].stop, self.width)
-        init = uniform_fan_in(shape[0] * shape[1] * shape[2])
+        dims = _array_of(parts[0]).ndim - 1
+        shape = (*(self.kernel_size,) * dims, slices[-1].stop, self.width)
+        init = uniform_fan_in(math.prod(shape[:-1]))
         kernel = self.param("kernel", init, shape)
         terms = [
-            self._convolve(part, kernel[:, :, channels])
+            self._convolve(part, kernel[..., channels, :])
             for part, channels in zip(parts, slices, strict=True)
         ]
         y = functools.reduce(operator.add, terms)
         if not self.use_bias:
             return y
         bias = self.param("bias", init, (self.width,))
-        return y if self.before_norm else y + spread(bias.astype(y.dtype), y.shape[:2])
+        if self.before_norm:
+            return y
+        plane = _flatten(y)
+        return (plane + spread(bias.astype(y.dtype), plane.shape[:2])).reshape(y.shape)
 
     def _convolve(self, part: Part, kernel: Array) -> Array:
         if isinstance(part, Normal):
@@ -131,7 +139,8 @@ class Norm(nn.Module):
     are in float32. ``activation`` is applied to the result; for a :class:`Doubled`, before the
     upsampling.
 
-    Channels are independent: one part gives one result, several parts give as many.
+    Volumes are normalised likewise. Channels are independent: one part gives one result, several
+    parts give as many.
     """
 
     affine: bool = True
@@ -142,7 +151,8 @@ class Norm(nn.Module):
     def __call__(self, *parts: Array | Doubled, pending: bool = False) -> Any:
         """Normalises each part: one part returns one result, several return a list.
 
-        With ``pending``, each array returns a :class:`Normal`, for a :class:`Conv` to compute.
+        With ``pending``, each map returns a :class:`Normal`, for a :class:`Conv` to compute;
+        a volume does not.
         """
         slices = _channel_slices(parts)
         scale = bias = None
@@ -158,14 +168,16 @@ class Norm(nn.Module):
             )
             if isinstance(part, Doubled):
                 normal.append(part._replace(x=result.compute()))
+            elif pending and part.ndim == 3:
+                normal.append(result)
             else:
-                normal.append(result if pending else result.compute())
+                normal.append(result.compute().reshape(part.shape))
         return normal[0] if len(normal) == 1 else normal
 
     def _normalize(
         self, part: Array | Doubled, scale: Array | float, bias: Array | float
     ) -> Normal:
-        x = part.x if isinstance(part, Doubled) else part
+        x = _flatten(_array_of(part))
         high = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         # E[x^2] - E[x]^2 takes one pass over the data, but float32 loses all digits if the
         # mean is far from 0. Subtracting any one value of the channel first avoids that.
@@ -182,10 +194,19 @@ def _channel_slices(parts: Sequence[Part]) -> list[slice]:
     """Returns the position of each part's channels in the concatenation."""
     slices, start = [], 0
     for part in parts:
-        stop = start + (part.x if isinstance(part, tuple) else part).shape[-1]
+        stop = start + _array_of(part).shape[-1]
         slices.append(slice(start, stop))
         start = stop
     return slices
+
+
+def _array_of(part: Part) -> Array:
+    return part.x if isinstance(part, tuple) else part
+
+
+def _flatten(x: Array) -> Array:
+    """Lays the planes of a volume below each other, for layers that see no neighbours."""
+    return x if x.ndim == 3 else x.reshape(-1, *x.shape[-2:])
 
 
 class LanczosDownsample(nn.Module):
@@ -216,12 +237,18 @@ class LanczosDownsample(nn.Module):
 
 
 def pool(x: Array, kind: str) -> Array:
-    """Halves ``[h, w, c]`` by the ``"average"`` or the ``"max"`` of 2x2 pixels."""
-    height, width, channels = x.shape
-    blocks = x.reshape(height // 2, 2, width // 2, 2, channels)
+    """Halves ``[h, w, c]`` by the ``"average"`` or the ``"max"`` of 2x2 pixels.
+
+    Of a volume ``[d, h, w, c]``, it halves all three sides.
+    """
+    *sides, channels = x.shape
+    blocks = x.reshape(*(size for side in sides for size in (side // 2, 2)), channels)
     if kind == "average":
-        return blocks.mean(axis=(1, 3))
+        return blocks.mean(axis=tuple(range(1, 2 * len(sides), 2)))
     # Not blocks.max: its gradient divides by the number of values equal to the maximum. That
     # number is 0 where XLA computes the block twice with different rounding.
-    corners = [blocks[:, a, :, b] for a in (0, 1) for b in (0, 1)]
+    corners = [
+        blocks[tuple(index for place in places for index in (slice(None), place))]
+        for places in itertools.product((0, 1), repeat=len(sides))
+    ]
     return functools.reduce(jnp.maximum, corners)

@@ -17,16 +17,20 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero") -> Array:
     """Convolves ``[h, w, c_in]`` with a kernel ``[k, k, c_in, c_out]`` of odd size.
 
+    Likewise a volume ``[d, h, w, c_in]`` with a kernel ``[k, k, k, c_in, c_out]``.
+
     The padding keeps the size at stride 1 and halves an even size at stride 2. ``"edge"``
     repeats the border pixel; ``"reflect"`` mirrors about it. As in NumPy, a map smaller than
     the padding is mirrored repeatedly and a single pixel is repeated, so the coarsest scale
     may be one pixel wide.
     """
     kernel = kernel.astype(x.dtype)
-    if kernel.shape[:2] == (1, 1) and stride == 1:
-        # On a CPU, XLA's convolution transposes the whole map for the gradient.
-        return matmul(x, kernel[0, 0])
     size = kernel.shape[0]
+    if size == stride == 1:
+        # On a CPU, XLA's convolution transposes the whole map for the gradient.
+        return matmul(x, kernel[(0,) * (kernel.ndim - 2)])
+    if x.ndim == 4:
+        return _convolve_volume(x, kernel, stride, padding)
     height, width, channels = x.shape
     x = pad(x, size // 2, padding)
     if stride == 1 and size * size * channels <= kernel.shape[3]:
@@ -44,12 +48,26 @@ def convolve(x: Array, kernel: Array, *, stride: int = 1, padding: str = "zero")
 
 
 def matmul(x: Array, matrix: Array) -> Array:
-    """Returns ``x @ matrix`` for ``[h, w, c_in]`` and ``[c_in, c_out]``, with pixels as one axis.
+    """Returns ``x @ matrix`` for ``[..., c_in]`` and ``[c_in, c_out]``, with pixels as one axis.
 
     With two pixel axes the gradient of the matrix is a sum over both. For that, XLA on a CPU
     transposes the whole map, with strides that take longer than the rest of the convolution.
     """
-    return (x.reshape(-1, x.shape[2]) @ matrix).reshape(*x.shape[:2], -1)
+    return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], -1)
+
+
+def _convolve_volume(x: Array, kernel: Array, stride: int, padding: str) -> Array:
+    """Sums convolutions of a volume's planes, whose forms are fast: one for each of the kernel."""
+    size, planes = kernel.shape[0], x.shape[0]
+    mode = "constant" if padding == "zero" else padding
+    x = jnp.pad(x, ((size // 2, size // 2), (0, 0), (0, 0), (0, 0)), mode=mode)
+    last = stride * (-(-planes // stride) - 1)
+    one = functools.partial(convolve, stride=stride, padding=padding)
+    terms = [
+        jax.vmap(one, (0, None))(x[first : first + last + 1 : stride], kernel[first])
+        for first in range(size)
+    ]
+    return functools.reduce(operator.add, terms)
 
 
 def _convolve_phases(x: Array, kernel: Array) -> Array:

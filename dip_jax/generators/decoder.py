@@ -26,9 +26,11 @@ class _Decoder(nn.Module, kw_only=True):
     width: int = 128
     upsampling: str = "bilinear"
     sigmoid: bool = True
+    dims: int = 2
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        check_choice("dims", self.dims, (2, 3))
         check_integer("channels", self.channels, least=1)
         check_integer("levels", self.levels, least=1)
         check_integer("width", self.width, least=1)
@@ -42,6 +44,7 @@ class _Decoder(nn.Module, kw_only=True):
 
     def _decode(self, z: Array, grow: Callable[[Array, int], Array], *, use_bias: bool) -> Image:
         """Computes the image of ``z``; ``grow`` is the convolution and upsampling of a level."""
+        check_input(z, self.stride, self.dims)
         x = _take_middle_pixels(z, self.stride)
         for index in range(self.levels + 1):
             x = Norm(name=f"norm{index}")(nn.relu(grow(x, index)))
@@ -71,6 +74,7 @@ class DeepDecoder(_Decoder, kw_only=True):
         width: channels of all hidden maps, the paper's k: 64 or 128 for denoising.
         upsampling: ``"bilinear"``, or ``"nearest"``, which gives blocky images.
         sigmoid: whether a sigmoid is applied to the output.
+        dims: 2 for pictures, 3 for volumes, ``[d, h, w, depth] -> [d, h, w, channels]``.
 
     Raises:
         ValueError: on construction, for an invalid field; on the call, for an input of the
@@ -122,6 +126,7 @@ class ConvDecoder(_Decoder, kw_only=True):
         upsampling: ``"nearest"`` or ``"bilinear"``.
         padding: ``"zero"``, as published, ``"reflect"`` or ``"edge"``.
         sigmoid: whether a sigmoid is applied to the output.
+        dims: 2 for pictures, 3 for volumes, ``[d, h, w, depth] -> [d, h, w, channels]``.
 
     Raises:
         ValueError: on construction, for an invalid field; on the call, for an input of the
@@ -148,12 +153,15 @@ class ConvDecoder(_Decoder, kw_only=True):
 
         def grow(x: Array, index: int) -> Array:
             conv = Conv(self.width, 3, 1, self.padding, name=f"conv{index}")
-            return conv(Doubled(x, self.upsampling) if index < self.levels else x)
+            if index == self.levels:
+                return conv(x)
+            # The folded form is for planes.
+            fold = self.dims == 2
+            return conv(Doubled(x, self.upsampling) if fold else upsample(x, self.upsampling))
 
         return self._decode(z, grow, use_bias=True)
 
 
 def _take_middle_pixels(z: Array, stride: int) -> Array:
     """Takes one pixel of each block, ``[h, w, depth] -> [h / stride, w / stride, depth]``."""
-    check_input(z, stride)
-    return z[stride // 2 :: stride, stride // 2 :: stride]
+    return z[(slice(stride // 2, None, stride),) * (z.ndim - 1)]

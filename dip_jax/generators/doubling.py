@@ -37,10 +37,12 @@ class Doubled(NamedTuple):
 def upsample(x: Array, kind: str) -> Array:
     """Upsamples ``[h, w, c]`` by two: ``"nearest"`` repeats pixels, ``"bilinear"`` interpolates.
 
+    Of a volume ``[d, h, w, c]``, it doubles all three sides.
+
     Bilinear is PyTorch's with ``align_corners=False``: half-pixel centres, weights of 1/4 and
     3/4, and a repeated border. Slices are faster than ``jax.image.resize``.
     """
-    for axis in (0, 1):
+    for axis in range(x.ndim - 1):
         x = jnp.repeat(x, 2, axis) if kind == "nearest" else _double_bilinear(x, axis)
     return x
 

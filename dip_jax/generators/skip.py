@@ -84,7 +84,7 @@ class Level(nn.Module, kw_only=True):
         This is the most expensive part of the network. Nothing is concatenated, and the
         upsampling is folded into the convolution.
         """
-        fold = self.kernel_up == 3
+        fold = self.kernel_up == 3 and x.ndim == 3  # not of volumes
         parts = [Doubled(x, self.upsampling) if fold else upsample(x, self.upsampling)]
         if skip is not None:
             parts.insert(0, skip)
@@ -146,6 +146,8 @@ class Skip(nn.Module, kw_only=True):
             ``"bfloat16"``, which takes half the memory and is faster on accelerators.
             Parameters and the sums of norms stay float32; the last convolution and the output
             have the type of the input.
+        dims: 2 for pictures, 3 for volumes, ``[d, h, w, depth] -> [d, h, w, channels]``.
+            Those have no ``"lanczos2"``, and "bilinear" is along all three axes.
 
     Raises:
         ValueError: on construction, for an invalid field; on the call, for an input of the
@@ -177,11 +179,13 @@ class Skip(nn.Module, kw_only=True):
     sigmoid: bool = True
     bias: bool = True
     dtype: str | None = None
+    dims: int = 2
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         if not isinstance(self.widths, tuple) or not self.widths:
             raise ValueError(f"widths={self.widths!r}: must be a tuple with an int per scale")
+        check_choice("dims", self.dims, (2, 3))
         check_integer("channels", self.channels, least=1)
         check_choice("padding", self.padding, PADDINGS)
         check_choice("activation", self.activation, tuple(ACTIVATIONS))
@@ -201,6 +205,8 @@ class Skip(nn.Module, kw_only=True):
         ):
             for value in self._per_scale(field):
                 check_choice(field, value, choices)
+        if self.dims == 3 and "lanczos2" in self._per_scale("downsampling"):
+            raise ValueError("downsampling='lanczos2': must be another for volumes (dims=3)")
         super().__post_init__()
 
     @property
@@ -211,7 +217,7 @@ class Skip(nn.Module, kw_only=True):
     @nn.compact
     def __call__(self, z: Array) -> Image:
         """Computes the image of ``z``, ``[h, w, depth] -> [h, w, channels]``."""
-        check_input(z, self.stride)
+        check_input(z, self.stride, self.dims)
         levels = [self._level(scale) for scale in range(len(self.widths))]
         x, skips = z, []
         for level in levels:

@@ -105,7 +105,9 @@ def _is_fit(node: Any) -> bool:
 
 def _like(fresh: Array, value: Any) -> Array:
     """Returns a copy of ``value`` on the device of ``fresh``."""
-    return jnp.array(value, fresh.dtype, device=fresh.sharding)
+    # Tied to the device only if that is: otherwise the loop would compile again.
+    with jax.default_device(next(iter(fresh.devices()))):
+        return jnp.array(value, fresh.dtype, device=fresh.sharding if fresh.committed else None)
 
 
 def descend(

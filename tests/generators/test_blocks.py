@@ -61,6 +61,9 @@ def test_pool():
     x = jnp.arange(8.0).reshape(2, 4, 1)
     np.testing.assert_array_equal(blocks.pool(x, "max").ravel(), [5, 7])
     np.testing.assert_array_equal(blocks.pool(x, "average").ravel(), [2.5, 4.5])
+    volume = jnp.arange(16.0).reshape(2, 2, 4, 1)
+    np.testing.assert_array_equal(blocks.pool(volume, "max").ravel(), [13, 15])
+    np.testing.assert_array_equal(blocks.pool(volume, "average").ravel(), [6.5, 8.5])
 
 
 def test_max_pool_does_not_count_the_largest_in_its_gradient():

@@ -9,6 +9,7 @@ def test_what_is_right_passes():
     checks.check_integer("width", 4, least=4)
     checks.check_kernel("kernel_up", 3)
     checks.check_input(jnp.zeros((8, 16, 1)), 8)
+    checks.check_input(jnp.zeros((24, 8, 16, 1)), 8, 3)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,14 @@ def test_what_is_right_passes():
         (lambda: checks.check_input(jnp.zeros((8, 16)), 8), r"z has shape \(8, 16\): must be"),
         (lambda: checks.check_input(jnp.zeros((0, 16, 1)), 8), "z is 0x16 pixels"),
         (lambda: checks.check_input(jnp.zeros((8, 12, 1)), 8), "z is 8x12 .*multiples of 8"),
+        (
+            lambda: checks.check_input(jnp.zeros((8, 8, 1)), 8, 3),
+            r"must be \[planes, height, width, depth\]",
+        ),
+        (
+            lambda: checks.check_input(jnp.zeros((4, 8, 8, 1)), 8, 3),
+            "z is 4x8x8 pixels: planes, height and width must be multiples of 8",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(check, words):

@@ -25,6 +25,24 @@ def test_convolve_equals_a_sum_over_taps(stride, padding, mode):
     np.testing.assert_allclose(result, sum(taps)[::stride, ::stride], atol=1e-4)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("padding", "mode"), [("zero", "constant"), ("reflect", "reflect"), ("edge", "edge")]
+)
+def test_convolution_of_a_volume_equals_a_sum_over_taps(stride, padding, mode):
+    x, kernel = data(4, 8, 6, 2), data(3, 3, 3, 2, 5, seed=1)
+    padded = np.pad(x, ((1, 1), (1, 1), (1, 1), (0, 0)), mode=mode)
+    taps = [
+        padded[a : a + 4, i : i + 8, j : j + 6] @ kernel[a, i, j]
+        for a in range(3)
+        for i in range(3)
+        for j in range(3)
+    ]
+    result = convolution.convolve(jnp.asarray(x), kernel, stride=stride, padding=padding)
+    expected = sum(taps)[::stride, ::stride, ::stride]
+    np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 5])
 def test_halving_by_phases_equals_a_convolution_of_stride_2(size):

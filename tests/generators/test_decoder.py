@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dip_jax.compilation import jit
 from dip_jax.generators import ConvDecoder, DeepDecoder
 from tests.generators.common import (
     DECODER,
@@ -15,6 +16,7 @@ from tests.generators.common import (
     check_sigmoid_is_the_last_step,
     check_sizes,
     image_of,
+    params_of,
 )
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
@@ -77,3 +79,25 @@ def test_deep_decoder_has_the_parameters_of_the_published_one():
     z = jax.ShapeDtypeStruct((64, 64, 64), jnp.float32)
     params = jax.eval_shape(DeepDecoder(width=64).init, KEY, z)
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 6 * (64**2 + 2 * 64) + 3 * 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [DeepDecoder, ConvDecoder])
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_a_volume_of_equal_planes_has_equal_planes(kind, upsampling):
+    """And those are the picture, if kernels see their own plane only."""
+    options = DECODER | {"upsampling": upsampling}
+    flat, deep = kind(**options), kind(**options, dims=3)
+    params = params_of(flat, Z)
+
+    def thicken(path, leaf):
+        if path[-1].key != "kernel":
+            return leaf
+        thick = np.zeros((leaf.shape[0], *leaf.shape), np.float32)
+        thick[leaf.shape[0] // 2] = leaf
+        return thick
+
+    volume = np.repeat(Z[None], 8, 0)
+    found = jit(deep.apply)(jax.tree_util.tree_map_with_path(thicken, params), volume)
+    expected = jit(flat.apply)(params, Z)
+    np.testing.assert_allclose(found, np.repeat(expected[None], 8, 0), atol=1e-4)

@@ -35,10 +35,10 @@ def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
 
 
 @pytest.mark.parametrize(("kind", "method"), [("nearest", "nearest"), ("bilinear", "linear")])
-@pytest.mark.parametrize("shape", [(5, 7, 2), (1, 3, 2)])
+@pytest.mark.parametrize("shape", [(5, 7, 2), (1, 3, 2), (3, 4, 2, 2)])
 def test_upsample_equals_a_resize(kind, method, shape):
     x = data(*shape)
-    expected = jax.image.resize(x, (2 * shape[0], 2 * shape[1], 2), method)
+    expected = jax.image.resize(x, (*(2 * side for side in shape[:-1]), 2), method)
     np.testing.assert_allclose(doubling.upsample(jnp.asarray(x), kind), expected, atol=1e-6)
 
 

@@ -164,3 +164,67 @@ def test_image_is_of_the_inputs_type(dtype, backend, monkeypatch):
         assert program.out_avals[0].dtype == dtype
         maps = set(re.findall(r"\b(\w+)\[16,8,\d+\]", str(program)))
     assert maps - {"bool"} == ({"bf16", "f32"} if dtype == "bfloat16" else {f"f{dtype[5:]}"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "zero", "upsampling": "nearest", "downsampling": "max"},
+        {"downsampling": ("stride", "average"), "kernel_down": (5, 1)},
+    ],
+)
+def test_a_volume_that_is_constant_along_an_axis_is_painted_as_its_planes_are(options):
+    """A kernel of zeros but for its middle plane sees one plane only; axes may be exchanged."""
+    flat, deep = Skip(**SKIP, **options), Skip(**SKIP, **options, dims=3)
+    params = params_of(flat, Z)
+
+    def thicken(name, leaf, axis):
+        if name != "kernel":
+            return leaf
+        middle = np.zeros((leaf.shape[0], *leaf.shape), np.float32)
+        middle[leaf.shape[0] // 2] = leaf
+        return np.moveaxis(middle, 0, axis)
+
+    expected = jit(flat.apply)(params, Z)
+    for axis in (0, 2):
+        volume = np.repeat(np.expand_dims(Z, axis), 8, axis)
+        thick = jax.tree_util.tree_map_with_path(
+            lambda path, leaf, axis=axis: thicken(path[-1].key, leaf, axis), params
+        )
+        shapes = jax.eval_shape(deep.init, KEY, volume)
+        assert jax.tree.map(np.shape, thick) == jax.tree.map(lambda leaf: leaf.shape, shapes)
+        found = jit(deep.apply)(thick, volume)
+        assert found.shape == (*volume.shape[:-1], 3)
+        planes = np.repeat(np.expand_dims(expected, axis), 8, axis)
+        np.testing.assert_allclose(found, planes, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_volume_is_fitted():
+    net = Skip(**ONE_SCALE, channels=1, dims=3)
+    z = np.random.default_rng(1).random((8, 4, 6, 2), np.float32)
+    y = np.random.default_rng(2).random((8, 4, 6, 1), np.float32)
+
+    def loss(params):
+        return jnp.mean((net.apply(params, z) - y) ** 2)
+
+    params = params_of(net, z)
+    step = jit(lambda params: (loss(params), jax.grad(loss)(params)))
+    before, gradient = step(params)
+    for path, slope in jax.tree.leaves_with_path(gradient):
+        fitted = path[-1].key != "bias" or "norm" in str(path) or "out_conv" in str(path)
+        assert (np.abs(slope).max() > 0) == fitted, path
+    after, _ = step(jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, params, gradient))
+    assert after < before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dims": 4}, ["dims=4", "must be one of 2, 3"]),
+        ({"dims": 3, "downsampling": "lanczos2"}, ["downsampling='lanczos2'", "dims=3"]),
+    ],
+)
+def test_volumes_are_of_three_axes(options, words):
+    check_option_is_refused(Skip, options, words)

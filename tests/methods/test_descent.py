@@ -7,8 +7,9 @@ import optax
 import pytest
 
 import dip_jax
+from dip_jax import loop
 from dip_jax.methods.descent import carry, descend, start, warm_start
-from tests.toy import Gain
+from tests.toy import Gain, Toy
 
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
@@ -93,3 +94,13 @@ def test_what_can_be_carried():
         warm_start(state, carry(state), count=-1)
     plain = start(Gain(), optax.sgd(0.1), KEY, Z, Z["z"])  # whose optimiser counts nothing
     assert warm_start(plain, carry(plain), count=3).params == plain.params
+
+
+def test_a_warm_start_compiles_nothing():
+    fit = dip_jax.dip(Toy(), optax.adam(0.1))
+    task, z = dip_jax.denoise(jnp.full((8, 8, 1), 0.3)), jnp.ones((8, 8, 2))
+    state, _ = dip_jax.run(fit, jax.random.key(0), task, z, steps=2)
+    programs = loop.compilations(jax.default_backend())
+    fresh, _ = dip_jax.run(fit, jax.random.key(1), task, z, steps=0)
+    dip_jax.advance(fit, warm_start(fresh, carry(state), count=0), task, steps=2)
+    assert loop.compilations(jax.default_backend()) == programs

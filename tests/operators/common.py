@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dip_jax import operators
+
 
 def check_linear_and_transposed(operator):
     keys = jax.random.split(jax.random.key(0), 3)
@@ -16,3 +18,30 @@ def check_linear_and_transposed(operator):
     # Measured against the norms: the products themselves may cancel.
     tolerance = 3e-7 * float(jnp.linalg.norm(y.ravel()) * jnp.linalg.norm(u.ravel()))
     np.testing.assert_allclose(jnp.vdot(y, u), jnp.vdot(a, transpose(u)[0]), atol=tolerance)
+
+
+def check_adjoint_of_derivative(operator, shape, dtype=jnp.float32):
+    """The inner-product test of what JAX derives, and the derivative against differences."""
+    operator = jax.jit(operator)
+
+    @jax.jit
+    def adjoint(y):
+        return operators.apply_adjoint(operator, y, shape, dtype)
+
+    operators.check_adjoint(operator, adjoint, shape, dtype=dtype)
+    image = jax.random.normal(jax.random.key(1), shape, dtype)
+    operators.check_derivative(operator, image, step=1.0, tolerance=1e-5)
+
+
+def count_traces(partials, image):
+    """How often a function of an operator and an image is traced for several operators."""
+    traces = []
+
+    @jax.jit
+    def measure(operator, image):
+        traces.append(operator)
+        return operator(image)
+
+    for partial in partials:
+        measure(partial, image)
+    return len(traces)
