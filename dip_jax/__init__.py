@@ -13,7 +13,7 @@
 
 from dip_jax import filling, inputs, losses, metrics, noise, operators
 from dip_jax.base import Algorithm, Generator, Info, Task
-from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, ResNet, Skip, UNet
+from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, Matched, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
 from dip_jax.members import Ensemble, combine
@@ -64,6 +64,7 @@ __all__ = [
     "Generator",
     "Info",
     "MaskedInput",
+    "Matched",
     "NoisyInput",
     "ResNet",
     "Skip",

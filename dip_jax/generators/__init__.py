@@ -8,8 +8,9 @@ multiples of the generator's :attr:`stride`. Nothing else in the library imports
 
 from dip_jax.generators.decoder import ConvDecoder, DeepDecoder
 from dip_jax.generators.flat import Flat
+from dip_jax.generators.matched import Matched
 from dip_jax.generators.resnet import ResNet
 from dip_jax.generators.skip import Skip
 from dip_jax.generators.unet import UNet
 
-__all__ = ["ConvDecoder", "DeepDecoder", "Flat", "ResNet", "Skip", "UNet"]
+__all__ = ["ConvDecoder", "DeepDecoder", "Flat", "Matched", "ResNet", "Skip", "UNet"]

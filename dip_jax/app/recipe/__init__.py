@@ -1,7 +1,7 @@
 """What a run is, as records: presets of a task, a method, a network, a stopping rule."""
 
 from dip_jax.app.recipe import degrade
-from dip_jax.app.recipe.build import build_algorithm, describe_program
+from dip_jax.app.recipe.build import build_algorithm, build_generator, describe_program
 from dip_jax.app.recipe.methods import (
     METHODS,
     BlindSpot,
@@ -68,6 +68,7 @@ __all__ = [
     "Sure",
     "TaskSpec",
     "build_algorithm",
+    "build_generator",
     "change",
     "choose_rule",
     "degrade",

@@ -11,6 +11,18 @@ from dip_jax.app.recipe.rules import Rule
 from dip_jax.base import Algorithm, Image, Scalar
 
 
+def build_generator(preset: Preset, channels: int) -> Any:
+    """Returns the network for pictures of so many channels.
+
+    A network that continues from another tile would first have to learn the brightness and contrast
+    of its own. There it takes them from its input: 40 steps a tile then do what 60 did.
+    """
+    network = preset.network.build(channels)
+    counts = preset.counts
+    continues = bool(counts.tile and counts.tile_steps) and preset.method.feeds_noise
+    return dip_jax.Matched(network) if continues else network
+
+
 def build_algorithm(preset: Preset, rule: Rule, generator: Any) -> Algorithm:
     """Returns the algorithm; the same object for presets of the same program."""
     return _algorithm(*program_key(preset, rule, generator))

@@ -19,6 +19,7 @@ from dip_jax.app.recipe import (
     Rule,
     TaskSpec,
     build_algorithm,
+    build_generator,
     change,
     choose_rule,
     describe_program,
@@ -139,7 +140,7 @@ def make_plan(
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
     rule = choose_rule(preset.stop, spec, model, pixels)
     preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name, counts=counts)
-    generator = preset.network.build(y.shape[2])
+    generator = build_generator(preset, y.shape[2])
     return Plan(
         preset=preset,
         rule=rule,
