@@ -101,11 +101,11 @@ SETTINGS = (
     ),
     Flag("tile", int, None, "Restore in overlapping squares of N pixels a side [0: whole]."),
     Flag(
-        "tile_steps",
+        "later_steps",
         int,
         None,
-        "Steps of each tile after the first, which continues from the network of the one before; "
-        "0: as many as the first, from scratch [the preset's].",
+        "Steps of each tile after the first, which continues from the network of the one before, "
+        "and of pictures with --warm_start; 0: each tile is fitted from scratch [the preset's].",
     ),
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )
@@ -127,6 +127,13 @@ _RUN = (
 # Flags for many pictures, which one picture would ignore.
 MANY = (
     Flag("recursive", bool, False, "Many pictures: also those in subfolders."),
+    Flag(
+        "warm_start",
+        bool,
+        False,
+        "Many pictures: each continues from the network of the one before, in --later_steps steps. "
+        "For frames of a film, slices of a stack, pictures of one camera and exposure.",
+    ),
     Flag(
         "devices",
         int,

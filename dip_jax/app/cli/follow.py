@@ -153,7 +153,7 @@ def expected(request: Request, inputs: Inputs) -> str | None:
     pixels = sum(sizes)
     if pixels < _LARGE:
         return None  # around holes: minutes
-    steps = sizes[0] * counts.steps + sum(sizes[1:]) * (counts.tile_steps or counts.steps)
+    steps = sizes[0] * counts.steps + sum(sizes[1:]) * (counts.later_steps or counts.steps)
     memory = max(sizes) * _BYTES + height * width * _BYTES_OF_PICTURE + _BYTES_OF_PROCESS
     where = " around the holes" * (exact is not None and pixels < height * width)
     seconds, memory = steps * counts.members * _SECONDS, memory / 1e9

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from dip_jax.app.cli.request import Files, Request, as_flag
 from dip_jax.app.cli.target import find_targets, names_file
 from dip_jax.app.errors import FitError, NotOursError, UserError, printable
 from dip_jax.app.files import read_picture
+from dip_jax.app.files.carried import clear_carried, read_carried, write_carried
+from dip_jax.app.files.checkpoint import Arrays
 from dip_jax.app.files.records import check_ours, check_resumable
 from dip_jax.app.files.results import claim_folder
 from dip_jax.app.files.summary import check_summary, forget_failure, keep_failure, write_summary
@@ -51,13 +54,14 @@ def run_many(request: Request) -> int:
     targets = find_targets(request, entries)
     if targets is not None:
         entries = [entry for entry in entries if entry.name in targets]
+    _check_warm_start(request)
     if request.cluster.expected and request.out is None:
         raise UserError("out", None, "is needed with several processes, the same for all")
     task, preset = request.task.name, request.preset.name
     with _claim(request, targets) as folder:
         # Several processes wait for each other in here, before any of them writes.
         place = find_place(request.cluster)
-        devices = choose_devices(request.backend, request.devices)
+        devices = choose_devices(request.backend, 1 if request.warm_start else request.devices)
         common = common_settings(request)
         if targets is None and request.resume and not request.overwrite:
             check_summary(folder)
@@ -159,6 +163,18 @@ def _check_apart(request: Request, entries: list[Entry]) -> None:
             raise UserError("out", request.out, problem)
 
 
+def _check_warm_start(request: Request) -> None:
+    """Raises a UserError if pictures can't continue from each other."""
+    if not request.warm_start:
+        return
+    if request.cluster.expected or request.devices not in (None, 1):
+        problem = "needs one process and one device, since each picture waits for the one before"
+        raise UserError("warm_start", True, f"{problem}; drop one of the flags")
+    if not request.preset.counts.later_steps:
+        problem = f"needs the steps of later pictures, which preset {request.preset.name} lacks"
+        raise UserError("warm_start", True, f"{problem}; add --later_steps=100")
+
+
 class Run:
     """Pictures shared among devices, with a thread for each device.
 
@@ -178,6 +194,8 @@ class Run:
         self._devices = devices
         self._lock = threading.Lock()
         self._shares: dict[str, float] = {}
+        self._carried: dict[int, Mapping[int, Arrays]] = {}
+        """What the last picture hands on, by number of channels."""
 
     def restore_all(self, entries: list[Entry]) -> None:
         """Restores them; ``failures`` then holds what went wrong, by name."""
@@ -193,6 +211,8 @@ class Run:
             for entry in entries:
                 if self._shares.get(entry.name, 0) < 1:
                     self.failures[entry.name] = "interrupted; --resume continues"
+        if not self.failures:
+            clear_carried(self._folder)  # nothing is left to continue
 
     def _work_together(self, rest: deque[Entry]) -> None:
         pool = ThreadPoolExecutor(len(self._devices.each))
@@ -234,18 +254,34 @@ class Run:
             data = request.files.data | entry.partners
             reference = data.pop("reference")
             inputs = read_inputs(request, Files(entry.image, data, reference))
-            device = self._devices.description
+            device, channels = self._devices.description, inputs.observed.shape[2]
+            warm_start = self._request.warm_start and self._carried.get(channels, True)
             tell_start(request, inputs, entry.image, device)
             report = functools.partial(self._progress, entry)
             progress = Follower(request.voice, entry.image, alone=False, report=report)
             if target is not None:
                 outcome = restore_to_file(
-                    request, inputs, target, device, progress=progress, whole=True
+                    request,
+                    inputs,
+                    target,
+                    device,
+                    progress=progress,
+                    whole=True,
+                    warm_start=warm_start,
                 )
             else:
                 folder.mkdir(parents=True, exist_ok=True)
-                outcome = restore_file(request, inputs, folder, device, progress=progress)
+                outcome = restore_file(
+                    request,
+                    inputs,
+                    folder,
+                    device,
+                    progress=progress,
+                    warm_start=warm_start,
+                )
                 forget_failure(folder)
+            if request.warm_start and not (outcome.result and outcome.result.interrupted):
+                self._hand_on(entry, outcome, channels)
         except Exception as error:
             # Whatever is wrong with this picture, the others go on.
             expected = isinstance(error, (UserError, FitError, OSError)) and str(error)
@@ -264,6 +300,19 @@ class Run:
         for note in outcome.notes:
             request.voice.note(printable(f"{entry.name}: {note}"))
         return _summarise(outcome, time.perf_counter() - started)
+
+    def _hand_on(self, entry: Entry, outcome: Outcome, channels: int) -> None:
+        """Lets the next picture continue from this one, also after ``--resume``."""
+        result = outcome.result
+        if result is None:  # finished before
+            carried = read_carried(self._folder, entry.name, channels)
+        else:
+            carried = result.carried
+        if carried is None:
+            return
+        self._carried[channels] = carried
+        if result is not None and self._targets is None:
+            write_carried(self._folder, entry.name, channels, carried)
 
     def _progress(self, entry: Entry, share: float) -> bool:
         """Notes one more share of a picture; returns whether to end."""

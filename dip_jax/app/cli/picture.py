@@ -27,7 +27,7 @@ from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_finished
 from dip_jax.app.files.results import has_full_depth, write_results
-from dip_jax.app.restore import Progress, Restoration, restore
+from dip_jax.app.restore import Progress, Restoration, WarmStart, restore
 
 # Of the settings that ``--resume`` compares. A new number makes old checkpoints unusable.
 FORMAT = 2
@@ -47,12 +47,19 @@ class Outcome(NamedTuple):
 
 
 def restore_file(
-    request: Request, inputs: Inputs, folder: Path, device: str, *, progress: Progress = True
+    request: Request,
+    inputs: Inputs,
+    folder: Path,
+    device: str,
+    *,
+    progress: Progress = True,
+    warm_start: WarmStart = False,
 ) -> Outcome:
     """Restores a picture and writes its results to ``folder``, which exists.
 
     With ``--resume``, a finished picture is left alone and a begun one continues. With
-    ``--overwrite`` too, one with other settings is restored again.
+    ``--overwrite`` too, one with other settings is restored again. ``warm_start`` is as for
+    :func:`dip_jax.app.restore`.
 
     Raises:
       UserError: for what the user can fix, and if the folder holds the results or the
@@ -83,6 +90,7 @@ def restore_file(
                 inputs.observed,
                 progress=progress,
                 checkpoint=checkpoint,
+                warm_start=warm_start,
                 **_settings(request, inputs),
             )
         try:
@@ -105,6 +113,7 @@ def restore_to_file(
     *,
     progress: Progress = True,
     whole: bool = False,
+    warm_start: WarmStart = False,
 ) -> Outcome:
     """Restores a picture and writes only the result, in the form of the picture's file.
 
@@ -115,6 +124,7 @@ def restore_to_file(
       device: where it is computed, in words.
       progress: how to show it.
       whole: whether an interrupted run writes nothing.
+      warm_start: as for :func:`dip_jax.app.restore`.
 
     Raises:
       UserError: for what the user can fix.
@@ -122,7 +132,12 @@ def restore_to_file(
       KeyboardInterrupt: if it was interrupted, with ``whole``.
     """
     with _explaining_memory(request, inputs):
-        result = restore(inputs.observed, progress=progress, **_settings(request, inputs))
+        result = restore(
+            inputs.observed,
+            progress=progress,
+            warm_start=warm_start,
+            **_settings(request, inputs),
+        )
     if result.interrupted and whole:
         raise KeyboardInterrupt
     _check_finite(result)
@@ -182,6 +197,7 @@ def common_settings(request: Request) -> Settings:
     settings = {
         "format": FORMAT,
         **preset,
+        "warm_start": request.warm_start,
         "seed": request.seed,
         "noise": {"kind": request.kind, "level": None if noise is None else noise.level},
         "versions": [dip_jax.__version__, version("jax"), version("jaxlib")],

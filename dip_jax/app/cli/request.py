@@ -66,6 +66,8 @@ class Request(NamedTuple):
     settings: bool
     """Whether the settings are written into the result's metadata."""
     recursive: bool
+    warm_start: bool
+    """Whether each of many pictures continues from the one before."""
     preview: str | None
     """The part to restore, for a first look."""
     name: str | None
@@ -150,6 +152,7 @@ def read_request(values: dict[str, Any]) -> Request:
         strip=values["strip"],
         settings=values["settings"],
         recursive=values["recursive"],
+        warm_start=values["warm_start"],
         name=values["name"],
         preview=values["preview"],
         suffix=None if values["format"] is None else parse_format(values["format"]),

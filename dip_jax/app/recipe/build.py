@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import dip_jax
+from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.methods import Method
 from dip_jax.app.recipe.optimizer import Adam
 from dip_jax.app.recipe.preset import Preset
@@ -11,16 +12,27 @@ from dip_jax.app.recipe.rules import Rule
 from dip_jax.base import Algorithm, Image, Scalar
 
 
-def build_generator(preset: Preset, channels: int) -> Any:
+def build_generator(preset: Preset, channels: int, *, warm: bool) -> Any:
     """Returns the network for pictures of so many channels.
 
-    A network that continues from another tile would first have to learn the brightness and contrast
-    of its own. There it takes them from its input: 40 steps a tile then do what 60 did.
+    One that continues from another tile or picture would first have to learn the brightness and
+    contrast of its own. There it takes them from its input: 40 steps then do what 60 did.
+
+    Args:
+      preset: the settings.
+      channels: of the picture.
+      warm: whether pictures continue from each other.
+
+    Raises:
+      UserError: if they do, and the preset has no steps for that.
     """
     network = preset.network.build(channels)
     counts = preset.counts
-    continues = bool(counts.tile and counts.tile_steps) and preset.method.feeds_noise
-    return dip_jax.Matched(network) if continues else network
+    if warm and not counts.later_steps:
+        problem = f"needs the steps of later pictures, which preset {preset.name} lacks"
+        raise UserError("warm_start", "given", f"{problem}; add later_steps=100")
+    continues = warm or bool(counts.tile and counts.later_steps)
+    return dip_jax.Matched(network) if continues and preset.method.feeds_noise else network
 
 
 def build_algorithm(preset: Preset, rule: Rule, generator: Any) -> Algorithm:

@@ -40,15 +40,15 @@ class Counts(Record):
     """Fits with different seeds, whose mean is the result."""
     tile: int | None = None
     """Side in pixels of overlapping squares in which the picture is restored; 0: whole; None: whole
-    unless it is large and the preset has ``tile_steps``."""
-    tile_steps: int = 0
-    """Steps of each tile after the first, which continues from the network of the tile before; 0:
-    as many as the first, from scratch."""
+    unless it is large and the preset has ``later_steps``."""
+    later_steps: int = 0
+    """Steps of a fit that continues from an earlier one: of each tile after the first, and of a
+    picture that is warm-started. 0: every tile is fitted from scratch."""
 
     def check(self) -> None:
         for name in ("steps", "chunk_steps", "members"):
             check_integer(name, getattr(self, name), 1, MAX_STEPS)
-        check_integer("tile_steps", self.tile_steps, 0, MAX_STEPS)
+        check_integer("later_steps", self.later_steps, 0, MAX_STEPS)
         if self.tile is not None:
             check_integer("tile", self.tile, 0, MAX_STEPS)
             if 0 != self.tile < LEAST_TILE:
@@ -58,7 +58,7 @@ class Counts(Record):
         """Returns the counts for a picture of so many pixels; ``tiles`` is the task's."""
         if self.tile is not None:
             return self
-        large = tiles and self.tile_steps and pixels > _LARGE
+        large = tiles and self.later_steps and pixels > _LARGE
         return self.replace(tile=_SIDE if large else 0)
 
 
@@ -135,11 +135,11 @@ def change(preset: Preset, **settings: Any) -> Preset:
     if "options" in settings and "generator" not in settings:
         changes[""]["network"] = preset.network.replace(options=settings["options"])
     preset = preset.replace(**changes[""])
-    if type(preset.method) is not type(original.method) and not {"tile_steps", "counts"} & {
+    if type(preset.method) is not type(original.method) and not {"later_steps", "counts"} & {
         *settings
     }:
         # The preset's later tiles need few steps by its own method.
-        preset = preset.replace(counts=preset.counts.replace(tile_steps=0))
+        preset = preset.replace(counts=preset.counts.replace(later_steps=0))
     return preset
 
 

@@ -22,6 +22,17 @@ from dip_jax.base import Algorithm, State, Task
 from dip_jax.loop import Program, Trace
 from dip_jax.operators import Crop
 
+_OLD = UserError(
+    "--resume",
+    FOLDER,
+    "holds a fit of another version of dip-jax; pass --overwrite, not --resume",
+)
+_OTHER = UserError(
+    "warm_start",
+    "given",
+    "is from another network, method or number of channels; begin again with True",
+)
+
 
 class FitSpec(NamedTuple):
     """What to run, and how much of it."""
@@ -167,10 +178,10 @@ class _Course:
         key, z_key = jax.random.split(fit.key)
         state, _ = dip_jax.run(fit.algorithm, key, fit.task, fit.make_input(z_key), steps=0)
         if self._kept is not None:
-            state = _restore_state(state, self._kept["state"])
+            state = _restore_state(state, self._kept["state"], _OLD)
             self._look(state)
         elif fit.earlier is not None:
-            carried = _restore_state(dip_jax.carry(state), fit.earlier)
+            carried = _restore_state(dip_jax.carry(state), fit.earlier, _OTHER)
             count = fit.preset.optimizer.begin_late(fit.steps)
             state = dip_jax.warm_start(state, carried, count=count)
         return state
@@ -265,17 +276,16 @@ def _name_leaves(tree: Any) -> Arrays:
     }
 
 
-def _restore_state(like: State, leaves: Arrays) -> State:
-    """Returns the checkpoint's state, with the structure of ``like``.
+def _restore_state(like: State, leaves: Arrays, error: UserError) -> State:
+    """Returns a state, or a part of it, with the structure of ``like``.
 
     Raises:
-      UserError: if it has another structure.
+      UserError: ``error``, if the leaves are not those of such a structure.
     """
     fresh, structure = jax.tree.flatten(like)
     names = [f"{number:04d}" for number in range(len(fresh))]
     if sorted(leaves) != names or not all(map(_same_shape, fresh, map(leaves.get, names))):
-        problem = "holds a fit of another version of dip-jax; pass --overwrite, not --resume"
-        raise UserError("--resume", FOLDER, problem)
+        raise error
     return jax.tree.unflatten(structure, map(_as_leaf, fresh, map(leaves.__getitem__, names)))
 
 

@@ -54,6 +54,8 @@ class Plan(NamedTuple):
     data: Arrays
     """The task's arrays."""
     reference: np.ndarray | None
+    warm: bool
+    """Whether another picture can continue from this one, or this one from another."""
     generator: Any
     algorithm: Algorithm
     program: Program
@@ -85,6 +87,7 @@ def make_plan(
     reference: np.ndarray | None,
     seed: int,
     part: Crop | None,
+    warm: bool,
     settings: Mapping[str, Any],
 ) -> Plan:
     """Resolves the settings of a restoration; the arguments are those of :func:`.restore`.
@@ -140,7 +143,7 @@ def make_plan(
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
     rule = choose_rule(preset.stop, spec, model, pixels)
     preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name, counts=counts)
-    generator = build_generator(preset, y.shape[2])
+    generator = build_generator(preset, y.shape[2], warm=warm)
     return Plan(
         preset=preset,
         rule=rule,
@@ -153,6 +156,7 @@ def make_plan(
         strength=preset.strength,
         data=data,
         reference=truth,
+        warm=warm,
         generator=generator,
         algorithm=build_algorithm(preset, rule, generator),
         program=programs.cached_program(describe_program(preset, rule, generator)),
@@ -223,6 +227,7 @@ def _plan_filling(
         reference=reference,
         seed=seed,
         part=part,
+        warm=False,  # what its holes need depends on them
         settings={"mask": verdict.known},
     )
     picture = picture if part is None else part(picture)

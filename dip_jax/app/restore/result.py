@@ -1,11 +1,13 @@
 """What a restoration returns, for one fit or several put together."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
+from dip_jax.app.files.checkpoint import Arrays
 from dip_jax.app.files.trace import concatenate_traces
 from dip_jax.app.recipe import Preset
 from dip_jax.app.restore.span import Span
@@ -44,6 +46,9 @@ class Restoration(NamedTuple):
     """What was found about the noise, if its kind was not given."""
     span: Span = Span()
     """The range of the picture's values in which it was fitted."""
+    carried: Mapping[int, Arrays] | None = None
+    """What another picture can continue from, by member; None unless ``warm_start`` asked for it.
+    """
     doubt: str = ""
     """Why the result should be checked before it is used; empty if there is no reason."""
 

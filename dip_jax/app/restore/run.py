@@ -1,11 +1,12 @@
 """From a picture and a preset to a restored picture."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dip_jax.app.files.checkpoint import Checkpoint
+from dip_jax.app.files.checkpoint import Arrays, Checkpoint
 from dip_jax.app.recipe import AUTO_NOISE, Preset
 from dip_jax.app.restore.finish import finish, keep_picture, leave_span, mask_uncertainty
 from dip_jax.app.restore.plan import Plan, make_plan
@@ -15,6 +16,9 @@ from dip_jax.app.restore.tiles import join_tiles
 from dip_jax.app.restore.watch import Progress, as_watch
 from dip_jax.noise import NoiseModel
 from dip_jax.operators import Crop
+
+WarmStart = bool | Mapping[int, Arrays]
+"""See :func:`restore`."""
 
 
 def restore(
@@ -31,6 +35,7 @@ def restore(
     checkpoint: Checkpoint | None = None,
     fit_memory: bool = False,
     part: Crop | None = None,
+    warm_start: WarmStart = False,
     **settings: Any,
 ) -> Restoration:
     """Restores one picture with a preset's settings and a progress bar.
@@ -63,6 +68,9 @@ def restore(
       checkpoint: saves the fit as it goes, and resumes it where an earlier call was killed.
       fit_memory: whether a picture too large for the memory is restored in tiles that fit.
       part: a window of the picture, to be restored alone; the noise is that of the whole picture.
+      warm_start: ``carried`` of the restoration of a similar picture, such as the frame before.
+        This one then continues from its networks, in ``later_steps`` steps. True, for the first
+        picture, makes a restoration that others can continue from.
       **settings: the task's arrays, such as ``mask`` for inpainting (``[h, w]``: 1 known, 0 to
         be filled); and settings of the preset to change, such as ``steps=200``, ``stop="none"``,
         ``members=4`` (fits with the seeds from ``seed`` on, averaged), ``generator="unet"``,
@@ -85,13 +93,15 @@ def restore(
         reference=reference,
         seed=seed,
         part=part,
+        warm=bool(warm_start),
         settings=settings,
     )
+    earlier = warm_start if isinstance(warm_start, Mapping) and plan.warm else None
     exact = plan.preset.task.exact(plan.data)
     clean = plan.verdict is not None and plan.verdict.kind == "none"
     if clean or (exact is not None and exact.all()):  # such as a part without a hole
-        return keep_picture(plan)
-    run = PictureRun(plan, as_watch(progress), checkpoint, fit_memory=fit_memory)
+        return keep_picture(plan)._replace(carried=earlier)
+    run = PictureRun(plan, as_watch(progress), checkpoint, fit_memory=fit_memory, earlier=earlier)
     tiles: list[Restoration] = []
     for tile, crop in enumerate(run.crops):
         problem = run.problem(crop)
@@ -116,6 +126,7 @@ def restore(
     scene = run.scene()
     outcome = finish(outcome, "picture", scene)._replace(
         preset=run.preset,
+        carried=run.carried,
         verdict=plan.verdict,
         uncertainty=mask_uncertainty(outcome.uncertainty, scene),
     )

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -32,13 +32,21 @@ class PictureRun:
     """The fits of a picture, counted tile by tile and member by member."""
 
     def __init__(
-        self, plan: Plan, watch: Watch, checkpoint: Checkpoint | None, *, fit_memory: bool
+        self,
+        plan: Plan,
+        watch: Watch,
+        checkpoint: Checkpoint | None,
+        *,
+        fit_memory: bool,
+        earlier: Mapping[int, Arrays] | None = None,
     ):
         self._watch = watch
         self._checkpoint = checkpoint
         self._kept = None if checkpoint is None else checkpoint.load()
         self._finished = _finished_fits(self._kept, plan.preset)
-        self._carried = {int(k): v for k, v in (self._kept or {}).get("carried", {}).items()}
+        kept = (self._kept or {}).get("carried", {})
+        self._carried = {int(k): v for k, v in kept.items()} or dict(earlier or {})
+        self._continues = bool(earlier)
         self._plan = plan
         wanted = plan.preset.counts.tile or 0
         # A resumed run keeps its tiles: there may be more memory now, or less.
@@ -55,6 +63,11 @@ class PictureRun:
         if known is not None and not all(crop(known).any() for crop in self.crops):
             problem = "leaves a tile without a known pixel, in a large hole; take larger ones, or 0"
             raise UserError("tile", tile, problem)
+
+    @property
+    def carried(self) -> Mapping[int, Arrays] | None:
+        """What another picture can continue from, by member."""
+        return self._carried or None if self._plan.warm else None
 
     @property
     def preset(self) -> Preset:
@@ -97,13 +110,15 @@ class PictureRun:
         part = self._split(member, problem)
         scene = self.scene(problem, problem.known - np.asarray(part.known))
         if index == len(self._finished):
-            outcome, self._carried[member] = run_fit(
+            outcome, carried = run_fit(
                 self._fit_spec(member, problem, part, tile),
                 started=time.perf_counter() if started is None else started,
                 watch=self._watch,
                 kept=self._kept if self._kept and index == int(self._kept["index"]) else None,
                 offer=self._offer,
             )
+            if carried:  # it was not interrupted
+                self._carried[member] = carried
             self._finished.append(finish(outcome, "fit", scene))
         return finish(self._finished[index], "member", scene)
 
@@ -123,9 +138,9 @@ class PictureRun:
     def _fit_spec(self, member: int, problem: Problem, part: Split, tile: int = 0) -> FitSpec:
         plan, window, spec = self._plan, problem.window, self.preset.task
         counts, tiles = plan.preset.counts, len(self.crops)
-        # All tiles but the first continue from the one before.
-        later = min(counts.steps, counts.tile_steps or counts.steps)
-        steps = [counts.steps, *[later] * (tiles - 1)]
+        # All tiles but the first continue from the one before; that one, from an earlier picture.
+        later = min(counts.steps, counts.later_steps or counts.steps)
+        steps = [later if self._continues else counts.steps, *[later] * (tiles - 1)]
         index = tile * counts.members + member
         place = Place(
             index,
@@ -151,7 +166,11 @@ class PictureRun:
             crop=window.crop,
             steps=steps[tile],
             place=place,
-            earlier=self._carried.get(member) if tile and counts.tile_steps else None,
+            earlier=(
+                self._carried.get(member)
+                if counts.later_steps and (tile or self._continues)
+                else None
+            ),
         )
 
     def _task(self, problem: Problem, part: Split) -> Task:
@@ -198,7 +217,7 @@ class PictureRun:
     def _offer(self, arrays: Callable[[], Arrays], at_once: bool) -> None:
         if self._checkpoint is not None:
             rest = {"tile": np.array(self.preset.counts.tile)} | _arrays_of(self._finished)
-            if self.preset.counts.tile_steps and self._carried:
+            if self.preset.counts.later_steps and self._carried:
                 rest["carried"] = {str(member): one for member, one in self._carried.items()}
             self._checkpoint.offer(lambda: arrays() | rest, at_once)
 
@@ -212,7 +231,7 @@ def cut(plan: Plan, tile: int) -> list[Crop]:
     height, width = plan.y.shape[:2]
     exact = plan.preset.task.exact(plan.data)
     crops = cut_picture(height, width, tile, exact)
-    if plan.preset.counts.tile_steps and exact is None:
+    if plan.preset.counts.later_steps and exact is None:
         crops.insert(0, crops.pop(most_detailed(plan.y, crops)))
     return crops
 

@@ -230,8 +230,8 @@ def test_records_check_themselves(make, words):
 
 def test_few_steps_for_later_tiles_are_the_presets_own_methods():
     fast = find_preset("fast", "denoise")
-    assert fast.counts.tile_steps > 0
-    assert change(fast, steps=50, noise_share=0.2).counts.tile_steps == fast.counts.tile_steps
+    assert fast.counts.later_steps > 0
+    assert change(fast, steps=50, noise_share=0.2).counts.later_steps == fast.counts.later_steps
     for settings in ({"hide": 0.5}, {"generator": "deep_decoder"}, {"extra_noise": 0.3}):
-        assert change(fast, **settings).counts.tile_steps == 0
-        assert change(fast, tile_steps=9, **settings).counts.tile_steps == 9
+        assert change(fast, **settings).counts.later_steps == 0
+        assert change(fast, later_steps=9, **settings).counts.later_steps == 9

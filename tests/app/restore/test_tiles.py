@@ -32,7 +32,7 @@ def small(tiny_presets):
 @pytest.mark.slow
 def test_a_tiled_picture_is_its_tiles_blended():
     options = {"steps": 3, "sigma": 25.0, "progress": False, "stop": "none"}
-    result = restore(PICTURE, tile=64, tile_steps=0, **options)
+    result = restore(PICTURE, tile=64, later_steps=0, **options)
     crops = cut_tiles(70, 150, 64)
     alone = [restore(np.ascontiguousarray(crop(PICTURE)), **options).image for crop in crops]
     np.testing.assert_allclose(result.image, blend(alone, crops, 0 * PICTURE), atol=1e-6)
@@ -194,13 +194,13 @@ def test_the_command_says_that_windows_are_fitted(tmp_path, capsys, monkeypatch)
     assert ", and so on for 2 more fits\n" in said
 
 
-WARM = {"steps": 6, "tile": 64, "tile_steps": 2, "chunk_steps": 1, "sigma": 25.0, "stop": "none"}
+WARM = {"steps": 6, "tile": 64, "later_steps": 2, "chunk_steps": 1, "sigma": 25.0, "stop": "none"}
 
 
 def test_later_tiles_go_on_from_the_one_before():
     dark, options = 0.2 * PICTURE, WARM | {"steps": 40}
     warm = restore(dark, progress=False, **options).trace
-    cold = restore(dark, progress=False, **options | {"tile_steps": 0}).trace
+    cold = restore(dark, progress=False, **options | {"later_steps": 0}).trace
     crops = cut_tiles(70, 150, 64)
     count, first = len(crops), most_detailed(dark, crops)
     assert first != 0
@@ -240,4 +240,4 @@ def test_a_large_picture_is_denoised_in_tiles_unless_told_otherwise(monkeypatch)
     assert restore(PICTURE, tile=0, **options).preset.counts.tile == 0
     assert restore(PICTURE[:60], **options).preset.counts.tile == 0
     # Without steps of its own for later tiles, a picture is fitted at once.
-    assert restore(PICTURE, tile_steps=0, **options).preset.counts.tile == 0
+    assert restore(PICTURE, later_steps=0, **options).preset.counts.tile == 0

@@ -1,0 +1,56 @@
+"""What the last picture of a folder hands on to the next, kept for ``--resume``.
+
+Pictures with different numbers of channels have different networks, and so a file each.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dip_jax.app.files.atomic import replacing
+from dip_jax.app.files.checkpoint import Arrays
+
+_NAME = "picture"
+
+
+def write_carried(folder: Path, name: str, channels: int, carried: Mapping[int, Arrays]) -> None:
+    """Writes what the picture of that name hands on, by member, in place of earlier ones'."""
+    arrays = {
+        f"{member}/{leaf}": array
+        for member, leaves in carried.items()
+        for leaf, array in leaves.items()
+    }
+    with replacing(_file(folder, channels)) as path:
+        np.savez(path, allow_pickle=False, **{_NAME: np.array(name)}, **arrays)
+
+
+def read_carried(folder: Path, name: str, channels: int) -> dict[int, Arrays] | None:
+    """Returns what the picture of that name hands on; None if another was the last, or none."""
+    try:
+        # Opened here: NumPy leaves a damaged file open.
+        with (
+            _file(folder, channels).open("rb") as stream,
+            np.load(stream, allow_pickle=False) as file,
+        ):
+            if str(file[_NAME]) != name:
+                return None
+            carried: dict[int, Arrays] = {}
+            for key in file.files:
+                if key != _NAME:
+                    member, leaf = key.split("/")
+                    carried.setdefault(int(member), {})[leaf] = file[key]
+            return carried
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def clear_carried(folder: Path) -> None:
+    """Removes the files."""
+    for path in folder.glob(".warm_start_*.npz"):
+        path.unlink(missing_ok=True)
+
+
+def _file(folder: Path, channels: int) -> Path:
+    return folder / f".warm_start_{channels}.npz"

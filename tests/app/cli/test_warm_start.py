@@ -1,0 +1,110 @@
+"""Frames that continue from each other."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dip_jax.app import restore
+from dip_jax.app.restore import fit as fitting
+from tests.app.common import contents, run
+
+FLAGS = ("--warm_start", "--steps=12", "--later_steps=3", "--chunk_steps=1", "--sigma=12")
+
+
+@pytest.fixture(autouse=True)
+def small(tiny_presets):
+    pass
+
+
+def frame(number, channels=3):
+    y, x = np.mgrid[0:24, 0:24]
+    noise = np.random.default_rng(number).normal(0, 12, (24, 24, channels))
+    pixels = (60 + 4 * ((x + number) % 24) + 3 * y)[:, :, None] + noise
+    return np.clip(pixels, 0, 255).astype(np.uint8).squeeze()
+
+
+@pytest.fixture
+def film(tmp_path):
+    folder = tmp_path / "film"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(frame(number)).save(folder / f"{number}.png")
+    return folder
+
+
+def losses(folder):
+    with (folder / "trace.csv").open(encoding="utf-8") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+@pytest.mark.slow
+def test_later_frames_begin_where_the_one_before_ended(film, tmp_path, capsys):
+    Image.fromarray(frame(5, channels=1)).save(film / "0_grey.png")  # a network of its own
+    assert run(capsys, f"--image={film}", f"--out={tmp_path / 'o'}", *FLAGS)[0] == 0
+    traces = [losses(tmp_path / "o" / name) for name in ("0", "1", "2", "0_grey")]
+    assert [len(trace) for trace in traces] == [12, 3, 3, 12]
+    assert traces[1][0] < 0.9 * traces[0][0]
+    assert not list((tmp_path / "o").glob(".warm_start*"))
+    again = run(capsys, f"--image={film}", f"--out={tmp_path / 'again'}", *FLAGS)
+    assert again[0] == 0
+    assert contents(tmp_path / "again") == contents(tmp_path / "o")
+    plain = tmp_path / "plain"
+    assert run(capsys, film, plain, *FLAGS)[0] == 0
+    for name in ("0", "1", "2"):
+        paths = plain / f"{name}.png", tmp_path / "o" / name / "restored.png"
+        np.testing.assert_array_equal(*(np.asarray(Image.open(path)) for path in paths))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [5, 13, 14])  # in the first frame, and in the second
+def test_a_resumed_film_has_the_same_bits(film, steps, tmp_path, capsys, monkeypatch):
+    assert run(capsys, f"--image={film}", f"--out={tmp_path / 'whole'}", *FLAGS)[0] == 0
+    add, taken = fitting._Course.add, []
+
+    def interrupted(self, state, trace):
+        add(self, state, trace)
+        taken.append(trace)
+        if len(taken) == steps:
+            raise KeyboardInterrupt
+
+    flags = [f"--image={film}", f"--out={tmp_path / 'o'}", *FLAGS, "--checkpoint=0"]
+    monkeypatch.setattr(fitting._Course, "add", interrupted)
+    assert run(capsys, *flags)[0] == 130
+    monkeypatch.setattr(fitting._Course, "add", add)
+    assert run(capsys, *flags, "--resume")[0] == 0
+    assert contents(tmp_path / "o") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--devices=2"], "--warm_start: needs one process and one device"),
+        (["--coordinator=127.0.0.1:1", "--processes=2", "--process=0", "--out=o"], "one process"),
+        (["--preset=paper"], "which preset paper lacks; add --later_steps=100"),
+    ],
+)
+def test_what_can_t_go_with_it(film, flags, words, capsys):
+    code, _, errors = run(capsys, film, "--warm_start", *flags)
+    assert code == 2
+    assert words in errors
+
+
+def test_one_picture_has_none_before_it(film, capsys):
+    code, _, errors = run(capsys, film / "0.png", "--warm_start")
+    assert (code, "--warm_start: is for many pictures; drop it" in errors) == (2, True)
+
+
+def test_arrays_continue_and_other_networks_are_refused():
+    options = {"sigma": 12.0, "steps": 6, "later_steps": 2, "progress": False}
+    first = restore(frame(0), warm_start=True, **options)
+    assert first.carried is not None
+    second = restore(frame(1), warm_start=first.carried, **options)
+    assert [len(result.trace["loss"]) for result in (first, second)] == [6, 2]
+    assert restore(frame(1), **options).carried is None
+    flat = np.full((24, 24, 3), 0.5, np.float32)
+    unchanged = restore(flat, warm_start=second.carried, progress=False)
+    assert unchanged.carried == second.carried  # it had no noise, and so nothing to add
+    with pytest.raises(ValueError, match="warm_start=given: is from another network"):
+        restore(frame(1, channels=1), warm_start=first.carried, **options)
