@@ -14,7 +14,7 @@ from dip_jax.base import Array
 
 def squared(measured: Array, y: Array) -> Array:
     """``|measured - y|**2``, for Gaussian noise; real or complex."""
-    return _square(measured - y)
+    return square_magnitude(measured - y)
 
 
 def huber(measured: Array, y: Array, delta: Array | float) -> Array:
@@ -24,7 +24,7 @@ def huber(measured: Array, y: Array, delta: Array | float) -> Array:
 
     Source: Huber, Robust estimation of a location parameter, 1964.
     """
-    square = _square(measured - y)
+    square = square_magnitude(measured - y)
     # Below delta the root is of a constant: it has no slope at 0.
     distance = jnp.sqrt(jnp.maximum(square, delta**2))
     return jnp.where(square <= delta**2, square, 2 * delta * distance - delta**2)
@@ -57,10 +57,11 @@ def whitened(measured: Array, y: Array, whiten: Callable[[Array], Array]) -> Arr
       whiten: a linear function that makes the noise white, with variance 1 to have a mean of 1
         where the image is true. Give its arrays as a ``Partial``.
     """
-    return _square(whiten(measured - y))
+    return square_magnitude(whiten(measured - y))
 
 
-def _square(difference: Array) -> Array:
+def square_magnitude(difference: Array) -> Array:
+    """``|difference|**2``, real or complex."""
     if jnp.iscomplexobj(difference):  # the absolute value has no derivative at 0
         return jnp.real(difference) ** 2 + jnp.imag(difference) ** 2
     return difference**2

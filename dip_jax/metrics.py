@@ -18,10 +18,12 @@ def psnr(image: Image, reference: Image, region: Array | None = None) -> Scalar:
 
     ``region [h, w, 1]`` is 1 where pixels count and 0 elsewhere. By default all count.
     """
-    if region is None and image.ndim == 3 and not jnp.iscomplexobj(image - reference):
+    real = not (jnp.iscomplexobj(image) or jnp.iscomplexobj(reference))
+    if region is None and image.ndim == 3 and real:
         return jnp.asarray(dm_pix.psnr(image, reference))
     region = jnp.ones(()) if region is None else region
-    square = jnp.mean(region * jnp.abs(image - reference) ** 2) / jnp.mean(region)
+    square = losses.square_magnitude(image - reference)
+    square = jnp.mean(region * square) / jnp.mean(region)
     return -10 * jnp.log10(square)
 
 
@@ -99,9 +101,10 @@ def total_variation(image: Image, beta: float = 0.5) -> Scalar:
     differences are zero the derivative is defined as zero (for beta 0.5 it does not exist).
     """
     axes = range(image.ndim - 1)
-    inner = image[(slice(-1),) * len(axes)]
-    ahead = [image[tuple(slice(1, None) if a == b else slice(-1) for b in axes)] for a in axes]
-    square = functools.reduce(operator.add, (losses.squared(one, inner) for one in ahead))
+    inner = (slice(-1),) * len(axes)
+    ahead = [tuple(slice(1, None) if a == b else slice(-1) for b in axes) for a in axes]
+    differences = [image[shifted] - image[inner] for shifted in ahead]
+    square = functools.reduce(operator.add, map(losses.square_magnitude, differences))
     flat = square == 0
     return jnp.sum(jnp.where(flat, 0.0, jnp.where(flat, 1.0, square) ** beta))
 
