@@ -165,6 +165,7 @@ def _make_loss(
         return Partial(_mean_error, loss, operator, y, known)
     if known is None:
         return Partial(_squared_error, operator, y)
+    _check_weights(known, jnp.shape(y))
     operator = Partial(_apply_and_mask, known, operator)
     return Partial(_squared_error, operator, operators.mask(y, known))
 
@@ -177,7 +178,10 @@ def _mean_error(
     loss: Callable, operator: Callable, y: Array, known: Array | None, image: Image
 ) -> Scalar:
     errors = loss(_measure(operator, y, image), y)
-    return jnp.mean(errors if known is None else known * errors)
+    if known is None:
+        return jnp.mean(errors)
+    _check_weights(known, errors.shape)
+    return jnp.mean(known * errors)
 
 
 def _measure(operator: Callable, y: Array, image: Image) -> Array:
@@ -204,6 +208,15 @@ _IDENTITY = Partial(_identity)
 
 def _apply_and_mask(mask: Array, operator: Callable, image: Image) -> Array:
     return operators.mask(operator(image), mask)
+
+
+def _check_weights(known: Array, shape: tuple[int, ...]) -> None:
+    """Checks that weights do not make an array larger."""
+    if jnp.broadcast_shapes(jnp.shape(known), shape) != shape:
+        raise ValueError(
+            f"known has shape {jnp.shape(known)}, which does not broadcast to that of the "
+            f"measurement, {shape}"
+        )
 
 
 def _resample(rows: Array, columns: Array, image: Image) -> Image:

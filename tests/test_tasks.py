@@ -211,3 +211,14 @@ def test_any_number_of_channels(channels):
 def test_data_of_another_kind_than_the_image_is_told(task, image, named):
     with pytest.raises(ValueError, match=named):
         task.loss(image)
+
+
+@pytest.mark.parametrize("loss", [None, losses.squared])
+def test_weights_that_would_make_the_measurement_larger_are_refused(loss):
+    def column(image):
+        return image[0, :, 0]
+
+    with pytest.raises(ValueError, match=r"known has shape \(4, 1\), which does not broadcast"):
+        dip_jax.observe(column, jnp.zeros(4), known=jnp.ones((4, 1)), loss=loss).loss(
+            jnp.zeros((4, 4, 1))
+        )

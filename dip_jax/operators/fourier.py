@@ -22,7 +22,7 @@ def sample_fourier(image: Array, mask: Array) -> Array:
     >>> task = tasks.precompose(operators.to_complex, task)  # for a generator of two channels
 
     Args:
-      image: real or complex.
+      image: real or complex; of a volume ``[d, h, w, c]``, each plane is measured.
       mask: 1 where measured, 0 elsewhere; broadcasts to the image's shape. ``[1, w, 1]`` of
         :func:`cartesian_mask` measures whole columns of the spectrum.
 
@@ -37,8 +37,8 @@ def sample_fourier(image: Array, mask: Array) -> Array:
     """
     _check_fits("mask", mask, image.shape)
     # Rows last: contiguous for the transform.
-    planes = jnp.fft.ifftshift(jnp.moveaxis(image, -1, 0), axes=(1, 2))
-    spectrum = jnp.fft.fftshift(jnp.fft.fft2(planes, norm="ortho"), axes=(1, 2))
+    planes = jnp.fft.ifftshift(jnp.moveaxis(image, -1, 0), axes=(-2, -1))
+    spectrum = jnp.fft.fftshift(jnp.fft.fft2(planes, norm="ortho"), axes=(-2, -1))
     return mask * jnp.moveaxis(spectrum, 0, -1)
 
 

@@ -38,9 +38,11 @@ def radon(image: Image, angles: Array) -> Array:
       angles: ``[a]``, in degrees.
 
     Returns:
-      ``[a, detectors, c]``. The detectors, a pixel apart, cover the diagonal of a square of the
-      longer side: ``detectors = ceil(sqrt(2) * max(h, w))``. Detector ``detectors // 2`` sees
-      the centre. Pad a narrower measurement, with weights of 0 (``known``) in the padding.
+      ``[a, detectors, c]``. The detectors are a pixel apart. There are as many as the diagonal of
+      a square of the longer side is long: ``detectors = ceil(sqrt(2) * max(h, w))``. Detector
+      ``detectors // 2`` sees the centre. As in scikit-image, the outermost corner of a square
+      of even sides may be missed. Pad a narrower measurement, with weights of 0 (``known``) in
+      the padding.
 
     Raises:
       ValueError: if the image is not ``[h, w, c]`` or ``angles`` not ``[a]``.

@@ -122,3 +122,10 @@ def test_mask_measures_as_many_columns_as_it_should(width, acceleration, center)
 def test_bad_arguments_are_named(call, named):
     with pytest.raises(ValueError, match=named):
         call()
+
+
+def test_the_planes_of_a_volume_are_measured_each():
+    volume = jnp.asarray(np.random.default_rng(5).random((3, 8, 6, 2), np.float32))
+    mask = operators.cartesian_mask(KEY, 6, acceleration=2, center=0.3)[None]
+    planes = jnp.stack([operators.sample_fourier(plane, mask[0]) for plane in volume])
+    np.testing.assert_allclose(operators.sample_fourier(volume, mask), planes, atol=1e-5)

@@ -104,8 +104,9 @@ SETTINGS = (
         "later_steps",
         int,
         None,
-        "Steps of each tile after the first, which continues from the network of the one before, "
-        "and of pictures with --warm_start; 0: each tile is fitted from scratch [the preset's].",
+        "Steps of each tile after the first and, with --warm_start, of each picture after the "
+        "first: these continue from the network of the one before. 0: tiles are fitted from "
+        "scratch [the preset's].",
     ),
     Flag("chunk_steps", int, None, "Steps between updates of the display [the preset's]."),
 )

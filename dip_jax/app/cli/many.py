@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 import dip_jax
 from dip_jax.app.cli.follow import Follower, tell_end, tell_start
-from dip_jax.app.cli.inputs import read_inputs
+from dip_jax.app.cli.inputs import Inputs, read_inputs
 from dip_jax.app.cli.listing import Entry, list_pictures, note_skipped, note_spare_partners
 from dip_jax.app.cli.picture import Outcome, common_settings, restore_file, restore_to_file
 from dip_jax.app.cli.request import Files, Request, as_flag
@@ -32,6 +32,7 @@ from dip_jax.app.files.results import claim_folder
 from dip_jax.app.files.summary import check_summary, forget_failure, keep_failure, write_summary
 from dip_jax.app.machine import Devices, choose_devices, compilations, find_place
 from dip_jax.app.recipe import Data
+from dip_jax.app.restore import Restoration, WarmStart
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total} pictures [{elapsed}<{remaining}]"
 
@@ -171,8 +172,8 @@ def _check_warm_start(request: Request) -> None:
         problem = "needs one process and one device, since each picture waits for the one before"
         raise UserError("warm_start", True, f"{problem}; drop one of the flags")
     if not request.preset.counts.later_steps:
-        problem = f"needs the steps of later pictures, which preset {request.preset.name} lacks"
-        raise UserError("warm_start", True, f"{problem}; add --later_steps=100")
+        problem = "needs --later_steps above 0, which these settings lack; add --later_steps=100"
+        raise UserError("warm_start", True, problem)
 
 
 class Run:
@@ -211,8 +212,8 @@ class Run:
             for entry in entries:
                 if self._shares.get(entry.name, 0) < 1:
                     self.failures[entry.name] = "interrupted; --resume continues"
-        if not self.failures:
-            clear_carried(self._folder)  # nothing is left to continue
+        if self._request.warm_start and self._targets is None and not self.failures:
+            clear_carried(self._folder)
 
     def _work_together(self, rest: deque[Entry]) -> None:
         pool = ThreadPoolExecutor(len(self._devices.each))
@@ -254,34 +255,8 @@ class Run:
             data = request.files.data | entry.partners
             reference = data.pop("reference")
             inputs = read_inputs(request, Files(entry.image, data, reference))
-            device, channels = self._devices.description, inputs.observed.shape[2]
-            warm_start = self._request.warm_start and self._carried.get(channels, True)
-            tell_start(request, inputs, entry.image, device)
-            report = functools.partial(self._progress, entry)
-            progress = Follower(request.voice, entry.image, alone=False, report=report)
-            if target is not None:
-                outcome = restore_to_file(
-                    request,
-                    inputs,
-                    target,
-                    device,
-                    progress=progress,
-                    whole=True,
-                    warm_start=warm_start,
-                )
-            else:
-                folder.mkdir(parents=True, exist_ok=True)
-                outcome = restore_file(
-                    request,
-                    inputs,
-                    folder,
-                    device,
-                    progress=progress,
-                    warm_start=warm_start,
-                )
-                forget_failure(folder)
-            if request.warm_start and not (outcome.result and outcome.result.interrupted):
-                self._hand_on(entry, outcome, channels)
+            tell_start(request, inputs, entry.image, self._devices.description)
+            outcome = self._restore_inputs(entry, inputs)
         except Exception as error:
             # Whatever is wrong with this picture, the others go on.
             expected = isinstance(error, (UserError, FitError, OSError)) and str(error)
@@ -301,18 +276,63 @@ class Run:
             request.voice.note(printable(f"{entry.name}: {note}"))
         return _summarise(outcome, time.perf_counter() - started)
 
-    def _hand_on(self, entry: Entry, outcome: Outcome, channels: int) -> None:
-        """Lets the next picture continue from this one, also after ``--resume``."""
-        result = outcome.result
-        if result is None:  # finished before
-            carried = read_carried(self._folder, entry.name, channels)
-        else:
-            carried = result.carried
-        if carried is None:
+    def _restore_inputs(self, entry: Entry, inputs: Inputs) -> Outcome:
+        """Restores and writes a picture, and lets the next one continue from it."""
+        channels = inputs.observed.shape[2]
+        warm_start = self._request.warm_start and self._carried.get(channels, True)
+        try:
+            outcome = self._write(entry, inputs, warm_start)
+        except UserError as error:
+            if error.name != "warm_start":
+                raise
+            # Of another kind, such as a mask of scattered pixels after one of areas.
+            outcome = self._write(entry, inputs, True)
+        if self._request.warm_start:
+            if outcome.result is None:  # finished before
+                carried = read_carried(self._folder, entry.name, channels)
+            else:
+                carried = outcome.result.carried
+            if carried:
+                self._carried[channels] = carried
+        return outcome
+
+    def _write(self, entry: Entry, inputs: Inputs, warm_start: WarmStart) -> Outcome:
+        request, folder = self._request, self._folder / entry.name
+        device = self._devices.description
+        report = functools.partial(self._progress, entry)
+        progress = Follower(request.voice, entry.image, alone=False, report=report)
+        if self._targets is not None:
+            return restore_to_file(
+                request,
+                inputs,
+                self._targets[entry.name],
+                device,
+                progress=progress,
+                whole=True,
+                warm_start=warm_start,
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome = restore_file(
+            request,
+            inputs,
+            folder,
+            device,
+            progress=progress,
+            warm_start=warm_start,
+            keep=functools.partial(self._keep, entry),
+        )
+        forget_failure(folder)
+        return outcome
+
+    def _keep(self, entry: Entry, result: Restoration) -> None:
+        """Writes what a picture hands on, for ``--resume``."""
+        if not result.carried:
             return
-        self._carried[channels] = carried
-        if result is not None and self._targets is None:
-            write_carried(self._folder, entry.name, channels, carried)
+        try:
+            write_carried(self._folder, entry.name, result.image.shape[2], result.carried)
+        except OSError as error:
+            problem = f"{entry.name}: can't be kept for --resume ({error.strerror})"
+            self._request.voice.note(printable(problem))
 
     def _progress(self, entry: Entry, share: float) -> bool:
         """Notes one more share of a picture; returns whether to end."""

@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,12 +54,21 @@ def restore_file(
     *,
     progress: Progress = True,
     warm_start: WarmStart = False,
+    keep: Callable[[Restoration], None] | None = None,
 ) -> Outcome:
     """Restores a picture and writes its results to ``folder``, which exists.
 
     With ``--resume``, a finished picture is left alone and a begun one continues. With
-    ``--overwrite`` too, one with other settings is restored again. ``warm_start`` is as for
-    :func:`dip_jax.app.restore`.
+    ``--overwrite`` too, one with other settings is restored again.
+
+    Args:
+      request: what to do.
+      inputs: the picture and what belongs to it.
+      folder: where results go.
+      device: where it is computed, in words.
+      progress: how to show it.
+      warm_start: as for :func:`dip_jax.app.restore`.
+      keep: is called with a complete result before it is written.
 
     Raises:
       UserError: for what the user can fix, and if the folder holds the results or the
@@ -99,6 +108,8 @@ def restore_file(
             checkpoint.clear()
             raise
         with _uninterrupted():
+            if keep is not None and not result.interrupted:
+                keep(result)
             record, paths = _write(request, inputs, result, folder, device, settings)
             if not result.interrupted:
                 checkpoint.clear()

@@ -1,6 +1,7 @@
 """What the last picture of a folder hands on to the next, kept for ``--resume``.
 
-Pictures with different numbers of channels have different networks, and so a file each.
+Pictures with different numbers of channels have different networks, and so files of their own. The
+picture before the last is kept too: a kill may come before the results of the last are written.
 """
 
 import zipfile
@@ -22,18 +23,26 @@ def write_carried(folder: Path, name: str, channels: int, carried: Mapping[int, 
         for member, leaves in carried.items()
         for leaf, array in leaves.items()
     }
-    with replacing(_file(folder, channels)) as path:
+    newest, before = _files(folder, channels)
+    if newest.exists():
+        newest.replace(before)
+    with replacing(newest) as path:
         np.savez(path, allow_pickle=False, **{_NAME: np.array(name)}, **arrays)
 
 
 def read_carried(folder: Path, name: str, channels: int) -> dict[int, Arrays] | None:
-    """Returns what the picture of that name hands on; None if another was the last, or none."""
+    """Returns what the picture of that name hands on; None if it is not of the last two."""
+    for path in _files(folder, channels):
+        carried = _read(path, name)
+        if carried is not None:
+            return carried
+    return None
+
+
+def _read(path: Path, name: str) -> dict[int, Arrays] | None:
     try:
         # Opened here: NumPy leaves a damaged file open.
-        with (
-            _file(folder, channels).open("rb") as stream,
-            np.load(stream, allow_pickle=False) as file,
-        ):
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             if str(file[_NAME]) != name:
                 return None
             carried: dict[int, Arrays] = {}
@@ -52,5 +61,6 @@ def clear_carried(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _file(folder: Path, channels: int) -> Path:
-    return folder / f".warm_start_{channels}.npz"
+def _files(folder: Path, channels: int) -> tuple[Path, Path]:
+    stem = f".warm_start_{channels}"
+    return folder / f"{stem}.npz", folder / f"{stem}_before.npz"

@@ -29,8 +29,8 @@ def build_generator(preset: Preset, channels: int, *, warm: bool) -> Any:
     network = preset.network.build(channels)
     counts = preset.counts
     if warm and not counts.later_steps:
-        problem = f"needs the steps of later pictures, which preset {preset.name} lacks"
-        raise UserError("warm_start", "given", f"{problem}; add later_steps=100")
+        problem = "needs later_steps above 0, which these settings lack; add later_steps=100"
+        raise UserError("warm_start", "given", problem)
     continues = warm or bool(counts.tile and counts.later_steps)
     return dip_jax.Matched(network) if continues and preset.method.feeds_noise else network
 

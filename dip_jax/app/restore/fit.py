@@ -205,7 +205,7 @@ class _Course:
         """Steps that may still be taken."""
         if self._traces and self._traces[-1]["done"][-1]:
             return 0
-        return self._fit.steps - self._taken
+        return max(0, self._fit.steps - self._taken)
 
     @property
     def _taken(self) -> int:

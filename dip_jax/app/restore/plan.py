@@ -163,6 +163,18 @@ def make_plan(
     )
 
 
+def with_tile(plan: Plan, tile: int) -> Plan:
+    """Returns the plan with tiles of this side, 0 for none, and the network that they need."""
+    preset = plan.preset.replace(counts=plan.preset.counts.replace(tile=tile))
+    generator = build_generator(preset, plan.y.shape[2], warm=plan.warm)
+    return plan._replace(
+        preset=preset,
+        generator=generator,
+        algorithm=build_algorithm(preset, plan.rule, generator),
+        program=programs.cached_program(describe_program(preset, plan.rule, generator)),
+    )
+
+
 def _cut(
     part: Crop,
     task: TaskSpec,
@@ -209,8 +221,8 @@ def _plan_filling(
 ) -> Plan:
     """Returns the plan for a picture with impulses: they are unknown pixels, to be filled.
 
-    The preset of the same name for that task is taken, with the counts in force. The other pixels
-    stay, unless they have noise too.
+    The preset of the same name for that task is taken, with the counts in force; but windows around
+    holes do not continue from each other. The other pixels stay, unless they have noise too.
     """
     task = preset.task.filler
     named = any(other.name == preset.name and other.task.name == task for other in PRESETS)
@@ -220,7 +232,7 @@ def _plan_filling(
     plan = make_plan(
         picture * verdict.known,
         task=task,
-        preset=change(filling, counts=preset.counts, keep_known=not noisy),
+        preset=change(filling, counts=preset.counts.replace(later_steps=0), keep_known=not noisy),
         noise=AUTO_NOISE,
         sigma=None,
         gain=None,

@@ -47,8 +47,8 @@ class Restoration(NamedTuple):
     span: Span = Span()
     """The range of the picture's values in which it was fitted."""
     carried: Mapping[int, Arrays] | None = None
-    """What another picture can continue from, by member; None unless ``warm_start`` asked for it.
-    """
+    """What another picture can continue from, by member: what this one learned or, if it was of
+    another kind, what it was given. None without ``warm_start``."""
     doubt: str = ""
     """Why the result should be checked before it is used; empty if there is no reason."""
 

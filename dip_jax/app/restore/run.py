@@ -18,7 +18,7 @@ from dip_jax.noise import NoiseModel
 from dip_jax.operators import Crop
 
 WarmStart = bool | Mapping[int, Arrays]
-"""See :func:`restore`."""
+"""See :func:`restore`; an empty mapping is like True."""
 
 
 def restore(
@@ -93,15 +93,23 @@ def restore(
         reference=reference,
         seed=seed,
         part=part,
-        warm=bool(warm_start),
+        warm=warm_start is not False,
         settings=settings,
     )
-    earlier = warm_start if isinstance(warm_start, Mapping) and plan.warm else None
+    earlier = warm_start if isinstance(warm_start, Mapping) else {}
+    # Another picture's parameters outlast one that adds nothing, or is of another kind.
+    handed_on = earlier if warm_start is not False else None
     exact = plan.preset.task.exact(plan.data)
     clean = plan.verdict is not None and plan.verdict.kind == "none"
     if clean or (exact is not None and exact.all()):  # such as a part without a hole
-        return keep_picture(plan)._replace(carried=earlier)
-    run = PictureRun(plan, as_watch(progress), checkpoint, fit_memory=fit_memory, earlier=earlier)
+        return keep_picture(plan)._replace(carried=handed_on)
+    run = PictureRun(
+        plan,
+        as_watch(progress),
+        checkpoint,
+        fit_memory=fit_memory,
+        earlier=earlier if plan.warm else {},
+    )
     tiles: list[Restoration] = []
     for tile, crop in enumerate(run.crops):
         problem = run.problem(crop)
@@ -126,7 +134,7 @@ def restore(
     scene = run.scene()
     outcome = finish(outcome, "picture", scene)._replace(
         preset=run.preset,
-        carried=run.carried,
+        carried=run.carried if plan.warm else handed_on,
         verdict=plan.verdict,
         uncertainty=mask_uncertainty(outcome.uncertainty, scene),
     )

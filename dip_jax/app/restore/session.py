@@ -18,7 +18,7 @@ from dip_jax.app.recipe.rules import Measurement
 from dip_jax.app.restore.canvas import Problem, put_on_canvas
 from dip_jax.app.restore.finish import Scene, finish
 from dip_jax.app.restore.fit import FitSpec, Place, run_fit
-from dip_jax.app.restore.plan import Plan
+from dip_jax.app.restore.plan import Plan, with_tile
 from dip_jax.app.restore.result import Restoration
 from dip_jax.app.restore.watch import Outline, Watch
 from dip_jax.base import Task
@@ -44,10 +44,14 @@ class PictureRun:
         self._checkpoint = checkpoint
         self._kept = None if checkpoint is None else checkpoint.load()
         self._finished = _finished_fits(self._kept, plan.preset)
-        kept = (self._kept or {}).get("carried", {})
-        self._carried = {int(k): v for k, v in kept.items()} or dict(earlier or {})
-        self._continues = bool(earlier)
+        if self._kept is None:
+            self._carried = dict(earlier or {})
+            self._continues = bool(earlier)
+        else:  # as it began
+            self._carried = {int(k): v for k, v in self._kept.get("carried", {}).items()}
+            self._continues = bool(self._kept.get("continues", False))
         self._plan = plan
+        self._check_members()
         wanted = plan.preset.counts.tile or 0
         # A resumed run keeps its tiles: there may be more memory now, or less.
         tile = int(self._kept["tile"]) if self._kept else wanted
@@ -56,8 +60,7 @@ class PictureRun:
             largest = max(self.crops, key=lambda crop: crop.height * crop.width)
             tile = self._largest_tile(largest, allowed=fit_memory)
             self.crops = self.crops if tile == wanted else cut(plan, tile)
-        counts = plan.preset.counts.replace(tile=tile)
-        self._plan = plan._replace(preset=plan.preset.replace(counts=counts))
+        self._plan = with_tile(plan, tile)
         watch.begin(Outline(tile, wanted, self.crops, plan.y[:, :, 0].size))
         known = plan.known
         if known is not None and not all(crop(known).any() for crop in self.crops):
@@ -67,7 +70,14 @@ class PictureRun:
     @property
     def carried(self) -> Mapping[int, Arrays] | None:
         """What another picture can continue from, by member."""
-        return self._carried or None if self._plan.warm else None
+        return self._carried if self._plan.warm else None
+
+    def _check_members(self) -> None:
+        """Raises a UserError if an earlier picture had fewer members than this one."""
+        count = self._plan.preset.counts.members
+        if self._continues and not set(range(count)) <= self._carried.keys():
+            problem = f"holds {len(self._carried)} of {count} members; begin again with True"
+            raise UserError("warm_start", "given", problem)
 
     @property
     def preset(self) -> Preset:
@@ -219,6 +229,7 @@ class PictureRun:
             rest = {"tile": np.array(self.preset.counts.tile)} | _arrays_of(self._finished)
             if self.preset.counts.later_steps and self._carried:
                 rest["carried"] = {str(member): one for member, one in self._carried.items()}
+                rest["continues"] = np.array(self._continues)
             self._checkpoint.offer(lambda: arrays() | rest, at_once)
 
 

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from dip_jax.app import restore
+from dip_jax.app.cli import picture
+from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.restore import fit as fitting
 from tests.app.common import contents, run
 
@@ -77,12 +79,30 @@ def test_a_resumed_film_has_the_same_bits(film, steps, tmp_path, capsys, monkeyp
     assert contents(tmp_path / "o") == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
+def test_a_kill_before_the_results_are_written_changes_no_bit(film, tmp_path, capsys, monkeypatch):
+    assert run(capsys, f"--image={film}", f"--out={tmp_path / 'whole'}", *FLAGS)[0] == 0
+    write = picture.write_results
+
+    def killed(folder, **arrays):
+        if folder.name == "1":
+            raise KeyboardInterrupt
+        return write(folder, **arrays)
+
+    flags = [f"--image={film}", f"--out={tmp_path / 'o'}", *FLAGS]
+    monkeypatch.setattr(picture, "write_results", killed)
+    assert run(capsys, *flags)[0] == 130
+    monkeypatch.setattr(picture, "write_results", write)
+    assert run(capsys, *flags, "--resume")[0] == 0
+    assert contents(tmp_path / "o") == contents(tmp_path / "whole")
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--devices=2"], "--warm_start: needs one process and one device"),
         (["--coordinator=127.0.0.1:1", "--processes=2", "--process=0", "--out=o"], "one process"),
-        (["--preset=paper"], "which preset paper lacks; add --later_steps=100"),
+        (["--preset=paper"], "needs --later_steps above 0, which these settings lack; add --later"),
     ],
 )
 def test_what_can_t_go_with_it(film, flags, words, capsys):
@@ -103,8 +123,43 @@ def test_arrays_continue_and_other_networks_are_refused():
     second = restore(frame(1), warm_start=first.carried, **options)
     assert [len(result.trace["loss"]) for result in (first, second)] == [6, 2]
     assert restore(frame(1), **options).carried is None
-    flat = np.full((24, 24, 3), 0.5, np.float32)
-    unchanged = restore(flat, warm_start=second.carried, progress=False)
-    assert unchanged.carried == second.carried  # it had no noise, and so nothing to add
+    with pytest.raises(ValueError, match="warm_start=given: holds 1 of 2 members"):
+        restore(frame(1), warm_start=first.carried, members=2, **options)
     with pytest.raises(ValueError, match="warm_start=given: is from another network"):
         restore(frame(1, channels=1), warm_start=first.carried, **options)
+
+
+def test_frames_without_noise_or_with_impulses_hand_on_what_they_got():
+    options = {"steps": 6, "later_steps": 2, "progress": False}
+    flat = np.full((64, 64, 3), 0.5, np.float32)
+    unchanged = restore(flat, warm_start=True, **options)
+    assert unchanged.carried == {}
+    first = restore(frame(0), warm_start=unchanged.carried, sigma=12.0, **options)
+    assert len(first.trace["loss"]) == 6
+    speckled = flat.copy()
+    speckled[np.random.default_rng(0).random((64, 64)) < 0.1] = 1.0
+    filled = restore(speckled, warm_start=first.carried, **options)
+    assert filled.preset.task.name == "inpaint"
+    assert filled.carried == first.carried
+    second = restore(frame(1), warm_start=filled.carried, sigma=12.0, **options)
+    assert len(second.trace["loss"]) == 2
+
+
+@pytest.mark.parametrize("cold", [True, False])
+def test_a_resumed_fit_goes_on_as_it_began(cold, tmp_path):
+    options = {"sigma": 12.0, "steps": 6, "later_steps": 4, "chunk_steps": 1, "progress": False}
+    carried = restore(frame(0), warm_start=True, **options).carried
+    given = (True, carried) if cold else (carried, True)
+    whole = restore(frame(1), warm_start=given[0], **options)
+    seen = []
+
+    def interrupt(share):
+        seen.append(share)
+        return len(seen) == 3
+
+    with Checkpoint(tmp_path, {}, seconds=0) as checkpoint:
+        begun = options | {"progress": interrupt, "checkpoint": checkpoint}
+        assert restore(frame(1), warm_start=given[0], **begun).interrupted
+    with Checkpoint(tmp_path, {}, seconds=0) as checkpoint:
+        rest = restore(frame(1), warm_start=given[1], checkpoint=checkpoint, **options)
+    np.testing.assert_array_equal(rest.image, whole.image)

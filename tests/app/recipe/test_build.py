@@ -28,5 +28,5 @@ def test_a_network_that_is_not_fed_the_noisy_picture_is_not_matched():
 
 def test_continuing_needs_steps():
     preset = find_preset("paper", "denoise")
-    with pytest.raises(UserError, match="which preset paper lacks; add later_steps=100"):
+    with pytest.raises(UserError, match="warm_start=given: needs later_steps above 0"):
         build_generator(preset, 3, warm=True)
