@@ -66,7 +66,9 @@ def sample_coils(image: Array, mask: Array, sensitivities: Array) -> Array:
     return sample_fourier(image * sensitivities, mask)
 
 
-def cartesian_mask(key: Key, width: int, acceleration: float = 4, center: float = 0.08) -> Array:
+def cartesian_mask(
+    key: Key, width: int, acceleration: float = 4, center: float | None = None
+) -> Array:
     """Draws which of ``width`` columns of the spectrum are measured.
 
     The columns around the zero frequency are, which hold most of a picture's energy. The others
@@ -77,7 +79,7 @@ def cartesian_mask(key: Key, width: int, acceleration: float = 4, center: float 
       width: of the images.
       acceleration: ``width`` over the number of measured columns, at least 1.
       center: share of all columns that are measured around the zero frequency, from 0 to
-        ``1 / acceleration``.
+        ``1 / acceleration``. By default 0.08, or all measured columns if they are fewer.
 
     Returns:
       float32 ``[1, width, 1]``, 1 for the ``round(width / acceleration)`` measured columns.
@@ -89,6 +91,8 @@ def cartesian_mask(key: Key, width: int, acceleration: float = 4, center: float 
     """
     if not acceleration >= 1:
         raise ValueError(f"acceleration={acceleration!r}: must be at least 1")
+    if center is None:
+        center = min(0.08, 1 / acceleration)
     if not 0 <= center <= 1 / acceleration:
         raise ValueError(f"center={center!r}: must be from 0 to {1 / acceleration:g}")
     count = round(width / acceleration)

@@ -129,3 +129,8 @@ def test_the_planes_of_a_volume_are_measured_each():
     mask = operators.cartesian_mask(KEY, 6, acceleration=2, center=0.3)[None]
     planes = jnp.stack([operators.sample_fourier(plane, mask[0]) for plane in volume])
     np.testing.assert_allclose(operators.sample_fourier(volume, mask), planes, atol=1e-5)
+
+
+def test_few_lines_are_all_in_the_middle():
+    (columns,) = np.flatnonzero(operators.cartesian_mask(KEY, 64, acceleration=16)).reshape(1, -1)
+    assert columns.tolist() == [30, 31, 32, 33]
