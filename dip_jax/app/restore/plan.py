@@ -143,7 +143,6 @@ def make_plan(
     pixels = y.shape[0] * y.shape[1] if known is None else int(known.sum())
     rule = choose_rule(preset.stop, spec, model, pixels)
     preset = preset.replace(task=spec.resolve(model), method=method, stop=rule.name, counts=counts)
-    generator = build_generator(preset, y.shape[2], warm=warm)
     return Plan(
         preset=preset,
         rule=rule,
@@ -157,22 +156,25 @@ def make_plan(
         data=data,
         reference=truth,
         warm=warm,
-        generator=generator,
-        algorithm=build_algorithm(preset, rule, generator),
-        program=programs.cached_program(describe_program(preset, rule, generator)),
+        **_build(preset, rule, y.shape[2], warm=warm),
     )
 
 
 def with_tile(plan: Plan, tile: int) -> Plan:
     """Returns the plan with tiles of this side, 0 for none, and the network that they need."""
     preset = plan.preset.replace(counts=plan.preset.counts.replace(tile=tile))
-    generator = build_generator(preset, plan.y.shape[2], warm=plan.warm)
-    return plan._replace(
-        preset=preset,
-        generator=generator,
-        algorithm=build_algorithm(preset, plan.rule, generator),
-        program=programs.cached_program(describe_program(preset, plan.rule, generator)),
-    )
+    built = _build(preset, plan.rule, plan.y.shape[2], warm=plan.warm)
+    return plan._replace(preset=preset, **built)
+
+
+def _build(preset: Preset, rule: Rule, channels: int, *, warm: bool) -> dict[str, Any]:
+    """Returns the fields of a plan that follow from its settings."""
+    generator = build_generator(preset, channels, warm=warm)
+    return {
+        "generator": generator,
+        "algorithm": build_algorithm(preset, rule, generator),
+        "program": programs.cached_program(describe_program(preset, rule, generator)),
+    }
 
 
 def _cut(
