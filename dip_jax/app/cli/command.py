@@ -35,12 +35,12 @@ def main(argv: list[str]) -> int:
         request = read_request(values)
         return run_many(request) if names_many(request.files.image) else run_one(request)
     except UserError as error:
-        voice.tell("failed", picture=values["image"], problem=str(as_flag(error)))
+        voice.emit("failed", picture=values["image"], problem=str(as_flag(error)))
         print(f"dip-jax: {as_flag(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         mend = "--resume continues from the last checkpoint, if there is one"
-        voice.tell("failed", picture=values["image"], problem="interrupted")
+        voice.emit("failed", picture=values["image"], problem="interrupted")
         print(f"\ndip-jax: interrupted before there was a picture to keep; {mend}", file=sys.stderr)
         return 130
 

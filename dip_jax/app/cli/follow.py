@@ -72,7 +72,7 @@ class Follower(Watch):
                 self._voice.say(
                     f"about {in_words(left)} to go, or less; {used_bytes() / 1e9:.1f} GB of memory"
                 )
-        self._voice.tell(
+        self._voice.emit(
             "step",
             picture=self._picture,
             fit=chunk.fit,
@@ -99,10 +99,10 @@ class Follower(Watch):
         return (now - began) / (done - before) * (1 - done)
 
 
-def tell_start(request: Request, inputs: Inputs, picture: str, device: str) -> None:
+def emit_start(request: Request, inputs: Inputs, picture: str, device: str) -> None:
     """Writes the event that begins a picture's run."""
     height, width, channels = inputs.observed.shape
-    request.voice.tell(
+    request.voice.emit(
         "start",
         schema=SCHEMA,
         picture=picture,
@@ -117,13 +117,13 @@ def tell_start(request: Request, inputs: Inputs, picture: str, device: str) -> N
     )
 
 
-def tell_end(request: Request, picture: str, outcome: Outcome) -> None:
+def emit_end(request: Request, picture: str, outcome: Outcome) -> None:
     """Writes the event that ends a picture's run."""
     record, files = outcome.record, [printable(str(path)) for path in outcome.paths]
     if outcome.result is None:
-        request.voice.tell("skipped", picture=picture)
+        request.voice.emit("skipped", picture=picture)
         return
-    request.voice.tell(
+    request.voice.emit(
         "done",
         picture=picture,
         files=files,

@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import version
 
 import dip_jax
-from dip_jax.app.cli.follow import Follower, expected, tell_end, tell_start
+from dip_jax.app.cli.follow import Follower, emit_end, emit_start, expected
 from dip_jax.app.cli.inputs import Inputs, read_inputs
 from dip_jax.app.cli.picture import restore_file, restore_to_file
 from dip_jax.app.cli.report import describe_inputs, note_unused, report_lines
@@ -42,10 +42,10 @@ def run_one(request: Request) -> int:
                 _introduce(request, inputs, device)
                 outcome = restore_file(request, inputs, folder, device, progress=follower)
     except FitError as error:
-        request.voice.tell("failed", picture=picture, problem=str(error))
+        request.voice.emit("failed", picture=picture, problem=str(error))
         print(f"dip-jax: {error}", file=sys.stderr)
         return 1
-    tell_end(request, picture, outcome)
+    emit_end(request, picture, outcome)
     if outcome.result is None:
         request.voice.say(f"finished before; {printable(str(request.out))} is left as it is")
         return 0
@@ -73,4 +73,4 @@ def _introduce(request: Request, inputs: Inputs, device: str) -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "jaxlib", "flax", "numpy"))
     request.voice.detail(f"settings: {json.dumps(request.preset.as_data())}")
     request.voice.detail(f"versions: {versions}")
-    tell_start(request, inputs, request.files.image or inputs.name, device)
+    emit_start(request, inputs, request.files.image or inputs.name, device)

@@ -23,9 +23,9 @@ from dip_jax.app.errors import FitError, UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.files.alpha import enlarge_alpha
 from dip_jax.app.files.checkpoint import Checkpoint, read_settings
+from dip_jax.app.files.earlier import Settings, check_ours, digest_arrays, find_finished
 from dip_jax.app.files.locks import lock_folder
 from dip_jax.app.files.pictures import STREAM
-from dip_jax.app.files.records import Settings, check_ours, digest_arrays, find_finished
 from dip_jax.app.files.results import has_full_depth, write_results
 from dip_jax.app.restore import Progress, Restoration, WarmStart, restore
 

@@ -42,7 +42,7 @@ class Voice(NamedTuple):
         if not (self.quiet or (self.events and self.aside)):
             tqdm.write(f"dip-jax: note: {remark}", file=sys.stderr)
 
-    def tell(self, event: str, **fields: Any) -> None:
+    def emit(self, event: str, **fields: Any) -> None:
         """Writes an event, if ``events``."""
         if self.events:
             line = json.dumps({"event": event} | fields) + "\n"  # at once, for several threads

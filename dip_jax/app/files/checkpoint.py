@@ -81,6 +81,8 @@ class Checkpoint:
             if self._seconds and not at_once:
                 return
             self._saving.result()
+            if self._broken:
+                return
         # A copy: the next chunk writes over the state's memory.
         copied = jax.tree.map(np.array, arrays())
         self._number += 1

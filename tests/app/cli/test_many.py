@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app.cli import command, many, picture
+from dip_jax.app.cli import batch, command, picture
 from dip_jax.app.errors import FitError
 from dip_jax.app.files import checkpoint
 from dip_jax.app.files.checkpoint import FOLDER
@@ -112,7 +112,7 @@ def test_a_diverged_fit_fails_alone(photos, tmp_path, capsys, monkeypatch):
             raise FitError("the fit diverged beyond recovery")
         return picture.restore_file(values, preset, inputs, own, *rest, **options)
 
-    monkeypatch.setattr(many, "restore_file", fail)
+    monkeypatch.setattr(batch, "restore_file", fail)
     code, _, errors = run(capsys, f"--image={photos}", f"--out={tmp_path / 'o'}", "--steps=2")
     assert code == 1
     assert "b: the fit diverged" in errors

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dip_jax.app.cli import command, many
+from dip_jax.app.cli import batch, command
 from dip_jax.app.errors import UserError
 from dip_jax.app.machine import device
 
@@ -62,21 +62,21 @@ def test_an_interrupt_ends_both_and_leaves_what_is_done(
     photos, tmp_path, tiny_presets, monkeypatch
 ):
 
-    progress, calls = many.Run._progress, []
+    progress, calls = batch.Batch._progress, []
 
     def stop_later(self, entry, share):
         calls.append(share)
         self.interrupted = len(calls) > 4
         return progress(self, entry, share)
 
-    monkeypatch.setattr(many.Run, "_progress", stop_later)
+    monkeypatch.setattr(batch.Batch, "_progress", stop_later)
     out = tmp_path / "out"
     flags = [f"--image={photos}", "--steps=6", "--every=2", f"--out={out}"]
     assert command.main([*flags, "--devices=2"]) == 130
     assert set(rows(out).values()) > {"done"} or "not done" in rows(out).values()
     # Kept at the interrupt itself: the next checkpoint would have been due after 30 s.
     assert list(out.rglob("settings.json"))
-    monkeypatch.setattr(many.Run, "_progress", progress)
+    monkeypatch.setattr(batch.Batch, "_progress", progress)
     assert command.main([*flags, "--resume"]) == 0
     assert command.main([*flags[:3], f"--out={tmp_path / 'whole'}"]) == 0
     assert pictures(out) == pictures(tmp_path / "whole")

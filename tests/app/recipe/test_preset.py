@@ -180,6 +180,8 @@ def test_settings_may_be_lists_as_a_report_holds_them():
     assert dict(changed.network.options)["widths"] == (4, 4)
     assert changed == change(DENOISE, options=[list(pair) for pair in options.items()])
     hash(changed)
+    assert changed == change(DENOISE, options=[list(pair) for pair in options.items()])
+    hash(changed)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whose results a folder holds, and whether a run may continue there."""
+"""An earlier run in a folder: whose results it holds, and whether a run may continue them."""
 
 import hashlib
 import json
