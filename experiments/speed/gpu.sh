@@ -122,6 +122,8 @@ unset JAX_COMPILATION_CACHE_DIR # the rest uses caches of its own
 measure startup 100 startup --rounds=1
 measure memory-paper 100 memory --presets=paper --sizes=256,512,1024,2048
 measure memory-fast 100 memory --presets=fast --sizes=256,512,1024,2048
+# Large pictures by the command: tiles that continue from each other, windows around holes.
+measure large 120 large --megapixels=1,12.2 --damage=noise,scratches
 # Wall-clock seconds of whole runs until the original's best, on a scikit-image picture. The first
 # run of "fast" starts without compiled programs, the second with the first's.
 if [[ -z "$peers" ]]; then
