@@ -17,6 +17,8 @@ _SOFTER = 0.65  # level at the finest frequencies over that at all; below, it is
 _SHARED = 0.6  # correlation of channels; 0.7 to 0.9 where JPEG halved the colours' resolution
 _TEXTURED = 0.8  # beyond the noise of cameras, of which 0.5 to 0.76 was measured
 _VARIES = 1.5  # largest to smallest standard deviation, from which brightness matters
+_RISES = 0.6  # share that grows with it; up to 0.52 for white noise, 0.54 to 1.6 for photons
+_SOME = 1.15  # ratio of standard deviations without which a share says nothing
 _UNCLEAR = 0.25  # excess from which strong noise may be texture
 _STRONG = 6.0  # 8-bit levels: so much correlated noise shows in more than a slight excess
 _FLOOR = 1.35  # plateau up to which there is a floor of noise
@@ -87,8 +89,7 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
             model_noise(limit_texture(found) if camera and found.level >= _FAINT else found),
             evidence,
         )
-    fine = np.sqrt(found.fine.mean(axis=1))
-    if fine.max() > _VARIES * fine.min():
+    if _depends_on_brightness(found):
         return Verdict("signal-dependent", model_noise(found, correlated=False), evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
 
@@ -97,6 +98,17 @@ def _is_correlated(found: Spectrum) -> bool:
     """Whether neighbours or channels share much of the noise."""
     soft = found.fine_level <= _SOFTER * found.level
     return (found.correlation >= _CORRELATED and soft) or found.sharing >= _SHARED
+
+
+def _depends_on_brightness(found: Spectrum) -> bool:
+    """Whether the noise is stronger at some brightnesses than at others.
+
+    A picture may show a narrow range of them, such as a dark one. So the share of the noise that is
+    proportional to the brightness counts, and not only the ratio of largest to smallest.
+    """
+    fine = np.sqrt(found.fine.mean(axis=1))
+    ratio = fine.max() / fine.min()
+    return bool(ratio > _VARIES or (ratio > _SOME and found.rising > _RISES))
 
 
 def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:

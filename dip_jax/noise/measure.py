@@ -10,6 +10,7 @@ _GRID = 32  # of frequencies, for the filter
 _REACH = 10  # pixels of the filter on either side
 _NODES = 33  # of the table of standard deviations
 _TINY = 1e-12
+_DARKEST = 0.05  # of the variance of the darkest class: what is left of it at black, at least
 _MIDDLE = (8, 10)  # orders of the frequencies that distinguish cameras' noise from fine texture
 _SLOPE = 0.16  # a camera's noise falls about as fast, in standard deviation, from order to order
 
@@ -27,8 +28,12 @@ def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
     variance = spectrum.variance
     if not correlated:
         variance = np.sqrt(variance * spectrum.fine)
+    darkest = 1.0
+    if not correlated and spectrum.rising > 0:
+        darkest = max(1 - spectrum.rising, _DARKEST)
     deviations = [
-        np.sqrt(_extrapolate(nodes, spectrum.brightness, channel)) for channel in variance.T
+        np.sqrt(_extrapolate(nodes, spectrum.brightness, channel, darkest))
+        for channel in variance.T
     ]
     return NoiseModel(
         "measured",
@@ -63,11 +68,20 @@ def limit_texture(spectrum: Spectrum) -> Spectrum:
     return spectrum._replace(power=power, variance=spectrum.variance * own)
 
 
-def _extrapolate(nodes: np.ndarray, brightness: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Interpolates the variance; beyond the brightest class, it keeps rising as photons' does."""
+def _extrapolate(
+    nodes: np.ndarray, brightness: np.ndarray, variance: np.ndarray, darkest: float
+) -> np.ndarray:
+    """Interpolates the variance; beyond the brightest class, it keeps rising as photons' does.
+
+    From the darkest class to black, it falls in a line to the share ``darkest``.
+    """
     rise = (variance[-1] - variance[0]) / max(brightness[-1] - brightness[0], DARK)
     beyond = np.maximum(nodes - brightness[-1], 0)
-    return np.interp(nodes, brightness, variance) + max(rise, 0) * beyond
+    places, values = brightness, variance
+    if brightness[0] > 0:
+        places = np.concatenate([[0.0], brightness])
+        values = np.concatenate([[darkest * variance[0]], variance])
+    return np.interp(nodes, places, values) + max(rise, 0) * beyond
 
 
 def measure_noise(flat: np.ndarray) -> NoiseModel:

@@ -71,6 +71,20 @@ class Spectrum(NamedTuple):
         return float(255 * np.sqrt(self.fine.mean()))
 
     @property
+    def rising(self) -> float:
+        """The share of the variance that is proportional to the brightness: 1 for photons alone.
+
+        By a line through the finest variances, each of them known to the same percentage. 0 if
+        there is one class of brightness only.
+        """
+        variance, brightness = self.fine.mean(axis=1), self.brightness
+        if len(brightness) < 2:
+            return 0.0
+        constant, slope = _fit_line(brightness, variance)
+        mean = constant + slope * brightness.mean()
+        return float(slope * brightness.mean() / mean) if mean > 0 else 0.0
+
+    @property
     def correlation(self) -> float:
         """Between neighbours in a row or column."""
         cosine = np.cos(np.pi * np.arange(SIDE) / SIDE)
@@ -139,6 +153,12 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
         _measure_jump(found, even),
         sum(sizes),
     )
+
+
+def _fit_line(brightness: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Returns constant and slope of ``[k]`` variances, by least squares of relative errors."""
+    terms = np.stack([np.ones_like(brightness), brightness], axis=1) / variance[:, None]
+    return np.linalg.lstsq(terms, np.ones_like(brightness), rcond=None)[0]
 
 
 def _measure_energies(found: np.ndarray, halves: np.ndarray) -> np.ndarray:

@@ -39,6 +39,18 @@ def test_kinds(kind):
         assert verdict.noise == NoiseModel("gaussian", 0.0)
 
 
+@pytest.mark.parametrize(("exposure", "photons"), [(0.15, 120), (1.0, 40)])
+def test_photons_are_told_by_a_narrow_range_of_brightness(exposure, photons):
+    """Their noise follows the brightness, though it hardly differs within this picture."""
+    dark = exposure * (0.45 + 0.8 * (CLEAN - CLEAN.mean()))
+    drawn = np.random.default_rng(6).poisson(photons * dark) / photons
+    verdict = identify_noise(np.round(255 * np.clip(drawn, 0, 1)) / 255)
+    assert verdict.kind == "signal-dependent"
+    true = np.sqrt(dark / photons)
+    found = np.asarray(verdict.noise.standard_deviation_at(dark.astype(np.float32)))
+    np.testing.assert_allclose(found, true, rtol=0.25)
+
+
 def test_stripes_are_correlated():
     verdict = identify_noise(draw("stripes"))
     assert verdict.kind == "correlated"

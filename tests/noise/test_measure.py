@@ -47,6 +47,17 @@ def test_beyond_the_brightest_class_the_noise_of_photons_goes_on_rising():
     assert flat.deviation[-1].mean() < 1.25 * flat.deviation[brightest].mean()
 
 
+def test_towards_black_the_noise_of_photons_goes_on_falling():
+    seen = 0.4 + 0.5 * CLEAN
+    found = measure_spectrum(seen + np.sqrt(0.002 * seen) * noise("white"))
+    assert found.rising == pytest.approx(1, abs=0.35)
+    deviation = np.asarray(model_noise(found, correlated=False).deviation).mean(axis=1)
+    assert deviation[0] < 0.5 * np.sqrt(0.002 * 0.4)
+    white = measure_spectrum(seen + 0.03 * noise("white"))
+    assert abs(white.rising) < 0.4
+    assert model_noise(white, correlated=False).deviation[0].min() > 0.8 * 0.03
+
+
 def test_texture_in_a_cameras_noise_is_left_out():
     order = np.add.outer(np.arange(SIDE), np.arange(SIDE))
     slope = np.exp(-0.32 * order)
