@@ -68,7 +68,8 @@ def _rewrite(value: Any, *, inside: bool) -> Any:
 
     ``inside``: whether it is in the body of a loop, where convolutions are replaced.
     """
-    if isinstance(value, ClosedJaxpr):
+    # From jax 0.11.2 on, the two types are one.
+    if isinstance(value, ClosedJaxpr) and not isinstance(value, Jaxpr):
         return value.replace(jaxpr=_rewrite(value.jaxpr, inside=inside))
     if isinstance(value, Jaxpr):
         return value.replace(eqns=[_rewrite_equation(equation, inside) for equation in value.eqns])
