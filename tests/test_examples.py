@@ -1,4 +1,4 @@
-"""The notebook of examples/: runs from top to bottom, and is committed without outputs."""
+"""The notebooks of examples/: run from top to bottom, and are committed without outputs."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import nbformat
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-NOTEBOOK = ROOT / "examples" / "quickstart.ipynb"
+NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "examples").glob("*.ipynb"))}
 # In place of the cell tagged "parameters": little to compile, little to compute.
-SMALL = """
+QUICKSTART = """
 SIZE, SIGMA, WIDTHS, STEPS = 32, 25, (4,), 2
 
 from dip_jax.app.recipe import change, presets
@@ -21,7 +21,7 @@ presets.PRESETS = tuple(
 )
 """
 # After the last cell.
-REPORT = """
+QUICKSTART_REPORT = """
 import json
 
 print(json.dumps({
@@ -37,41 +37,74 @@ print(json.dumps({
     "chosen": chosen,
 }))
 """
+# Of each notebook about measurements: its small parameters, and the shape of its result.
+MEASUREMENTS = {
+    "microscopy": ("SIZE, WIDTHS, STEPS = 64, (4,), 20", [64, 64, 1]),
+    "mri": ("SIZE, COILS, WIDTHS, STEPS = 64, 3, (4,), 20", [64, 64, 1]),
+    "phase_retrieval": ("SIZE, WIDTHS, STEPS = 32, (4,), 20", [32, 32, 1]),
+    "spectral_inpainting": ("SIZE, BANDS, WIDTHS, STEPS = 32, 4, (4,), 20", [32, 32, 4]),
+    "tomography": ("SIZE, ANGLES, WIDTHS, STEPS = 32, 20, (4,), 20", [32, 32, 1]),
+    "torch_operator": ("SIZE, ANGLES, WIDTHS, STEPS = 32, 20, (4,), 20", [32, 32, 1]),
+}
+NEEDED = {"tomography": ("pydicom",), "torch_operator": ("deepinv", "wrap_torch2jax")}
+REPORT = """
+import json
+
+found = restored
+if isinstance(restored, dict):  # of two slices
+    found, trace = restored["CT"], traces["CT"]
+print(json.dumps({
+    "shape": found.shape,
+    "finite": bool(jnp.isfinite(found).all()),
+    "losses": [float(value) for value in trace["loss"]],
+    "validation": [float(value) for value in trace["validation"]],
+    "chosen": int(trace["chosen"][-1]),
+    "differs": float(jnp.abs(found).std()),
+}))
+"""
 
 
-@pytest.fixture
-def notebook():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def read(name):
+    return nbformat.read(NOTEBOOKS[name], as_version=4)
 
 
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@pytest.mark.slow
-def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch, environment_in_haste):
+@pytest.fixture
+def execute(tmp_path, monkeypatch, environment_in_haste):
+    """Runs a notebook with other parameters; returns its last line and the number of pictures."""
     for name, value in environment_in_haste.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    (parameters,) = [
-        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
-    ]
-    parameters.source = SMALL
-    notebook.cells.append(nbformat.v4.new_code_cell(REPORT))
 
-    resources = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources=resources
-    ).execute()
+    def run(name, small, report):
+        notebook = read(name)
+        (parameters,) = [
+            cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
+        ]
+        parameters.source = small
+        notebook.cells.append(nbformat.v4.new_code_cell(report))
+        resources = {"metadata": {"path": str(tmp_path)}}
+        nbclient.NotebookClient(
+            notebook, timeout=300, kernel_name="python3", resources=resources
+        ).execute()
+        cells = code_cells(notebook)
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+        assert not list(tmp_path.iterdir())
+        pictures = sum(
+            "image/png" in output.get("data", {}) for cell in cells for output in cell.outputs
+        )
+        return json.loads(cells[-1].outputs[0].text), pictures
 
-    cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert not list(tmp_path.iterdir())
-    pictures = sum(
-        "image/png" in output.get("data", {}) for cell in cells for output in cell.outputs
-    )
+    return run
+
+
+@pytest.mark.slow
+def test_quickstart_runs_from_top_to_bottom(execute):
+    report, pictures = execute("quickstart", QUICKSTART, QUICKSTART_REPORT)
     assert pictures == 10
-    report = json.loads(cells[-1].outputs[0].text)
     assert report["shapes"] == [[32, 32, 3]] * 5
     assert report["finite"]
     assert report["steps"] == [2, 2, 2, 6]
@@ -83,7 +116,30 @@ def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch, environment_in
     assert 1 <= report["chosen"] <= 6
 
 
-def test_is_committed_without_outputs(notebook):
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_measurements_are_fitted(name, execute):
+    for package in NEEDED.get(name, ()):
+        pytest.importorskip(package)
+    small, shape = MEASUREMENTS[name]
+    report, pictures = execute(name, small, REPORT)
+    assert pictures == 1
+    assert report["shape"] == shape
+    assert report["finite"]
+    assert report["differs"] > 0
+    assert len(report["losses"]) == 20
+    assert report["losses"][-1] < report["losses"][0]
+    assert report["validation"][-1] < report["validation"][0]
+    assert 1 <= report["chosen"] <= 20
+
+
+def test_every_notebook_is_executed():
+    assert NOTEBOOKS.keys() == {"quickstart", *MEASUREMENTS}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_is_committed_without_outputs(name):
+    notebook = read(name)
     nbformat.validate(notebook)
     for cell in code_cells(notebook):
         assert cell.outputs == []

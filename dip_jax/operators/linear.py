@@ -25,8 +25,18 @@ class Linear:
     adjoint: Callable[..., Any]
     on_host: jax.ShapeDtypeStruct | None = None
 
-    def __call__(self, *arguments: Any) -> Array:
-        """``forward(*data, image)``; only the image, the last argument, has a gradient."""
+    def __call__(self, *arguments: Any, **named: Any) -> Array:
+        """``forward(*data, image)``; only the image, the last argument, has a gradient.
+
+        Raises:
+          TypeError: for an array by name: ``forward`` and ``adjoint`` may name it differently.
+        """
+        if named:
+            name = next(iter(named))
+            raise TypeError(
+                f"{name} is given by name: arrays of a linear operator go by position, before the "
+                f"image, as in Partial(operator, {name})"
+            )
         *data, image = arguments
         return _apply(self, tuple(data), jnp.asarray(image))
 

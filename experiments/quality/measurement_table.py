@@ -1,20 +1,28 @@
-"""MRI and tomography: our fit against the plain inverse and total variation, PSNR of images.
+"""MRI, tomography and compressed sensing: our fit against others, PSNR of images.
 
   python -m experiments.quality.measurement_table --measurements=mri --methods=plain,ours
 
-Measurements, of pictures with 128 x 128 pixels and one channel:
+Measurements, of pictures with one channel:
 
 - ``mri``: one coil, 4-fold Cartesian undersampling at random with 8 % of the columns in the middle,
   of a complex image without phase. Noise of ``--noise`` a component, in units of the image.
+  128 x 128 pixels.
 - ``ct``: 60 parallel angles over 180 degrees. Noise of ``--noise`` times the largest line integral.
+  128 x 128 pixels.
+- ``sensing``: products with Gaussian vectors, a quarter as many as pixels. Noise of ``--noise``
+  times their root mean square. 64 x 64 pixels.
 
 All methods get the same arrays. The score of a complex image is that of its absolute value.
 
-- ``plain``: the zero-filled image, or the filtered back-projection with a ramp filter.
+- ``plain``: the zero-filled image, the filtered back-projection with a ramp filter, or the adjoint.
 - ``tv``: total variation, by Chambolle and Pock's algorithm, with the weight that gives the best
   PSNR. No user can choose it so: the line is an upper limit.
-- ``ours``: a network with skip connections, stopped by a tenth of the lines or angles held out.
-  ``oracle`` in the rows is the best PSNR of its run, which no user knows.
+- ``ours``: a network with skip connections, stopped by a tenth of the lines, angles or products
+  held out. ``oracle`` in the rows is the best PSNR of its run, which no user knows.
+- ``deep_decoder``: the same with the Deep Decoder (Heckel and Hand, 2019) for a network.
+- ``deepinv``: deepinv's Deep Image Prior with its defaults, ``--deepinv_steps`` steps, of which
+  the one with the best PSNR counts: an upper limit too. ``deepinv_64``: with the network of its
+  own example, of 64 channels in place of 256. Needs deepinv; see the extra of this name.
 
 Rows are saved in --out as they are done; the same command resumes.
 """
@@ -38,13 +46,14 @@ from dip_jax import metrics, operators
 from dip_jax.app import UserError
 from dip_jax.app.machine import choose_device
 from experiments.program import Table, define_backend, publish, run_program
+from experiments.quality import deepinv_peer
 from experiments.quality.grid import fill
 from experiments.quality.tables import format_scores, list_pictures, stamp
 
 NAME = "measurement_table"
-SIZE = 128
-PICTURES = ("phantom", "camera")
-METHODS = ("plain", "tv", "ours")
+PICTURES = ("phantom", "camera", "astronaut")  # settings were chosen on the first two
+FITS = ("ours", "deep_decoder")
+METHODS = ("plain", "tv", *FITS, *deepinv_peer.NETWORKS)
 ANGLES = 60
 WEIGHTS = 10.0 ** np.arange(-4, -1.4, 0.25)  # of total variation, for an operator of norm 1
 ITERATIONS = 400
@@ -70,12 +79,16 @@ class Case(NamedTuple):
 def define(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
     text = {"flag_values": values}
-    flags.DEFINE_list("measurements", ["mri", "ct"], "mri, ct, or both.", **text)
+    known = ", ".join(_CASES)
+    flags.DEFINE_list("measurements", list(_CASES), f"Of {known}.", **text)
     flags.DEFINE_list("pictures", list(PICTURES), "Of " + ", ".join(PICTURES) + ".", **text)
-    flags.DEFINE_list("methods", list(METHODS), "Of " + ", ".join(METHODS) + ".", **text)
+    methods = [method for method in METHODS if method not in deepinv_peer.NETWORKS]
+    flags.DEFINE_list("methods", methods, "Of " + ", ".join(METHODS) + ".", **text)
     flags.DEFINE_float("noise", 0.01, "Standard deviation of the noise.", lower_bound=0, **text)
     flags.DEFINE_integer("seeds", 1, "Number of seeds of our fit.", lower_bound=1, **text)
-    flags.DEFINE_integer("steps", 3000, "The most steps of our fit.", lower_bound=1, **text)
+    flags.DEFINE_integer("steps", 3000, "The most steps of our fits.", lower_bound=1, **text)
+    theirs = "Steps of deepinv; fewer than its default measure its time."
+    flags.DEFINE_integer("deepinv_steps", 2500, theirs, lower_bound=1, **text)
     define_backend(values)
     flags.DEFINE_string("out", f"dip-jax-results/{NAME}", "Folder for the results.", **text)
 
@@ -91,74 +104,99 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         for value in values[name].value:
             if value not in choices:
                 raise UserError(f"--{name}", value, "must be of " + ", ".join(choices))
+    for method in deepinv_peer.NETWORKS.keys() & set(values.methods):
+        deepinv_peer.check_installed(method)
     device = choose_device(values.backend)
     keys = [
         (measurement, values.noise, picture, method, seed)
         for measurement in values.measurements
         for method in values.methods
         for picture in values.pictures
-        for seed in range(values.seeds if method == "ours" else 1)
+        for seed in range(values.seeds if method in FITS else 1)
     ]
     path = f"{values.out}/{NAME}_rows.csv"
-    rows = fill(Path(path), KEY, keys, functools.partial(_compute_row, values.steps))
+    steps = dict.fromkeys(FITS, values.steps)
+    steps |= dict.fromkeys(deepinv_peer.NETWORKS, values.deepinv_steps)
+    rows = fill(Path(path), KEY, keys, functools.partial(_compute_row, steps))
     tables = []
     for measurement in values.measurements:
         own = [row for row in rows if row["measurement"] == measurement]
         lines = format_scores(own, values.methods, "psnr", {})
         columns = ["method", *list_pictures(own), "mean", "seconds a picture"]
-        heading = f"{measurement}, noise {values.noise:g}, {SIZE} x {SIZE}, PSNR, dB"
+        heading = f"{measurement}, noise {values.noise:g}, PSNR, dB"
         tables.append(Table(heading, columns, lines, "Seconds include compilation."))
     publish(tables, f"experiments.quality.{NAME}", argv, device, values.out)
 
 
-def load_truth(name: str) -> np.ndarray:
-    """Returns a picture ``[SIZE, SIZE, 1]``, float32 in [0, 1]."""
-    from skimage import data, transform
+def load_truth(name: str, size: int) -> np.ndarray:
+    """Returns a picture ``[size, size, 1]``, float32 in [0, 1]."""
+    from skimage import color, data, transform
 
-    whole = data.camera() / 255 if name == "camera" else data.shepp_logan_phantom()
-    small = transform.resize(whole, (SIZE, SIZE), anti_aliasing=True)
+    whole = {
+        "phantom": data.shepp_logan_phantom,
+        "camera": lambda: data.camera() / 255,
+        "astronaut": lambda: color.rgb2gray(data.astronaut()),
+    }[name]()
+    small = transform.resize(whole, (size, size), anti_aliasing=True)
     return np.clip(small, 0, 1).astype(np.float32)[:, :, None]
 
 
-def _measure_mri(truth: jax.Array, noise: float, key: jax.Array) -> Case:
+def _measure_mri(picture: str, noise: float, key: jax.Array) -> Case:
+    truth = jnp.asarray(load_truth(picture, 128))
     keys = jax.random.split(key)
-    mask = operators.cartesian_mask(keys[0], SIZE)
+    mask = operators.cartesian_mask(keys[0], 128)
     operator = Partial(operators.sample_fourier, mask=mask)
     y = operator(truth)
     # A complex normal's variance is shared by its parts.
     y += mask * noise * 2**0.5 * jax.random.normal(keys[1], y.shape, y.dtype)
     plain = operators.apply_adjoint(operator, y, truth.shape, y.dtype)
-    middle = jnp.abs(jnp.arange(SIZE) - SIZE // 2) <= 0.04 * SIZE
+    middle = jnp.abs(jnp.arange(128) - 64) <= 0.04 * 128
     return Case(truth, operator, y, plain, mask, 1.0 * middle[None, :, None])
 
 
-def _measure_ct(truth: jax.Array, noise: float, key: jax.Array) -> Case:
+def _measure_ct(picture: str, noise: float, key: jax.Array) -> Case:
+    truth = jnp.asarray(load_truth(picture, 128))
     angles = jnp.linspace(0.0, 180.0, ANGLES, endpoint=False)
     operator = Partial(operators.radon, angles=angles)
     y = operator(truth)
     y += noise * jnp.max(y) * jax.random.normal(key, y.shape)
-    plain = operators.filtered_back_projection(y, angles, SIZE, SIZE)
+    plain = operators.filtered_back_projection(y, angles, 128, 128)
     known = jnp.ones((ANGLES, 1, 1))
     return Case(truth, operator, y, plain, known, jnp.zeros_like(known))
 
 
-_CASES: dict[str, Callable[[jax.Array, float, jax.Array], Case]] = {
+def _measure_products(picture: str, noise: float, key: jax.Array) -> Case:
+    truth = jnp.asarray(load_truth(picture, 64))
+    keys = jax.random.split(key)
+    matrix = operators.sensing_matrix(keys[0], truth.size // 4, truth.shape)
+    operator = Partial(operators.compress, matrix=matrix)
+    y = operator(truth)
+    y += noise * jnp.sqrt(jnp.mean(y**2)) * jax.random.normal(keys[1], y.shape)
+    plain = operators.apply_adjoint(operator, y, truth.shape)
+    known = jnp.ones(y.shape)
+    return Case(truth, operator, y, plain, known, jnp.zeros_like(known))
+
+
+_CASES: dict[str, Callable[[str, float, jax.Array], Case]] = {
     "mri": _measure_mri,
     "ct": _measure_ct,
+    "sensing": _measure_products,
 }
 
 
 def _compute_row(
-    steps: int, measurement: str, noise: float, picture: str, method: str, seed: int
+    steps: dict[str, int], measurement: str, noise: float, picture: str, method: str, seed: int
 ) -> dict[str, Any]:
-    case = _CASES[measurement](jnp.asarray(load_truth(picture)), noise, jax.random.key(7))
+    case = _CASES[measurement](picture, noise, jax.random.key(7))
     start, record = time.perf_counter(), {}
     if method == "plain":
         images = [case.plain]
     elif method == "tv":
         images = [_minimize_total_variation(case, float(weight)) for weight in WEIGHTS]
+    elif method in FITS:
+        images, record = _fit(case, method, steps[method], jax.random.key(seed))
     else:
-        images, record = _fit(case, steps, jax.random.key(seed))
+        images, record = _fit_theirs(case, method, steps[method], seed)
     scores = [_score(image, case.truth) for image in images]
     if method == "tv":
         record = {"weight": f"{WEIGHTS[int(np.argmax(scores))]:.2g}"}
@@ -166,12 +204,30 @@ def _compute_row(
     return {"psnr": f"{max(scores):.3f}", "seconds": seconds, **record, **stamp()}
 
 
+def _fit_theirs(
+    case: Case, method: str, steps: int, seed: int
+) -> tuple[list[jax.Array], dict[str, str]]:
+    best = deepinv_peer.fit_theirs(
+        method,
+        case.operator,
+        case.y,
+        case.truth.shape,
+        steps,
+        lambda image: _score(image, case.truth),
+        seed,
+    )
+    record = {"seconds": f"{best.seconds:.1f}", "steps": str(steps), "chosen": str(best.step)}
+    return [best.image], record
+
+
 def _score(image: jax.Array, truth: jax.Array) -> float:
     real = jnp.abs(image) if jnp.iscomplexobj(image) else image
     return float(metrics.psnr(jnp.clip(real, 0, 1), truth))
 
 
-def _fit(case: Case, steps: int, key: jax.Array) -> tuple[list[jax.Array], dict[str, str]]:
+def _fit(
+    case: Case, method: str, steps: int, key: jax.Array
+) -> tuple[list[jax.Array], dict[str, str]]:
     split_key, z_key, key = jax.random.split(key, 3)
     fitted, held = operators.split_mask(split_key, case.known, always=case.always)
     task = dip_jax.validate(
@@ -181,18 +237,22 @@ def _fit(case: Case, steps: int, key: jax.Array) -> tuple[list[jax.Array], dict[
     turned = jnp.iscomplexobj(case.y)
     if turned:
         task = dip_jax.precompose(operators.to_complex, task)
-    network = dip_jax.Skip(
-        channels=2 if turned else 1,
-        widths=(32, 48, 64, 64, 64),
-        skip_widths=16,
-        upsampling="nearest",
-        bias=False,
-        sigmoid=not turned,
-    )
+    channels = 2 if turned else 1
+    if method == "deep_decoder":
+        network = dip_jax.DeepDecoder(channels=channels, levels=4, width=64, sigmoid=not turned)
+    else:
+        network = dip_jax.Skip(
+            channels=channels,
+            widths=(32, 48, 64, 64, 64),
+            skip_widths=16,
+            upsampling="nearest",
+            bias=False,
+            sigmoid=not turned,
+        )
     fit = dip_jax.average(dip_jax.dip(dip_jax.Flat(network), optax.adam(1e-2)))
     fit = dip_jax.measured(dip_jax.validated(fit))
     fit = dip_jax.stop(fit, lambda info: info.metrics["validation"], at_least=200)
-    z = dip_jax.inputs.uniform(z_key, SIZE, SIZE)
+    z = dip_jax.inputs.uniform(z_key, *case.truth.shape[:2])
     state, trace = dip_jax.run(fit, key, task, z, steps=steps)
     image = dip_jax.estimate(fit, state)
     record = {

@@ -172,6 +172,12 @@ def test_what_is_wrong_is_told(call, named):
         call()
 
 
+def test_arrays_by_name_are_refused_in_a_sentence():
+    operator = Partial(operators.linear(times, back), matrix=MATRIX)
+    with pytest.raises(TypeError, match=r"matrix is given by name: .* Partial\(operator, matrix\)"):
+        operator(jnp.ones(SHAPE))
+
+
 def test_derivatives_of_other_operators_pass():
     image = jax.random.uniform(jax.random.key(0), SHAPE) + 0.5
     operators.check_derivative(jnp.log, image)
