@@ -6,6 +6,7 @@ import signal
 import sys
 
 import dip_jax
+from dip_jax.app.cli.completion import complete_in_bash
 from dip_jax.app.cli.flags import help_text
 from dip_jax.app.cli.listing import names_many
 from dip_jax.app.cli.many import run_many
@@ -16,21 +17,24 @@ from dip_jax.app.cli.voice import Voice
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import list_presets
 
+# Flags that show a text, and what returns it.
+_TEXTS = {
+    "help": help_text,
+    "completion": complete_in_bash,
+    "version": lambda: dip_jax.__version__,
+    "list_presets": list_presets,
+}
+
 
 def main(argv: list[str]) -> int:
     """Runs the command with ``argv`` (without the program's name); returns the exit code."""
     voice, values = Voice(), {"image": None}
     try:
         values = parse(argv)
-        if values["help"]:
-            print(help_text())
-            return 0
-        if values["version"]:
-            print(dip_jax.__version__)
-            return 0
-        if values["list_presets"]:
-            print(list_presets())
-            return 0
+        for name, show in _TEXTS.items():
+            if values[name]:
+                print(show())
+                return 0
         voice = read_voice(values)
         request = read_request(values)
         return run_many(request) if names_many(request.files.image) else run_one(request)

@@ -207,6 +207,12 @@ _OUTPUT = (
         "(docs/progress.md).",
     ),
     Flag("list_presets", bool, False, "Show all presets."),
+    Flag(
+        "completion",
+        ("bash",),
+        None,
+        "Print a script that completes flags: source <(dip-jax --completion=bash).",
+    ),
     Flag("version", bool, False, "Show the version."),
     Flag("help", bool, False, "Show this text."),
 )
