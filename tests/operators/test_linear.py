@@ -28,7 +28,7 @@ def times(matrix, image):
 
 
 def back(matrix, y):
-    return (matrix.conj().T @ y).reshape(SHAPE)
+    return (jnp.conj(matrix).T @ y).reshape(SHAPE)
 
 
 def on_host(matrix):
