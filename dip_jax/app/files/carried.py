@@ -27,7 +27,7 @@ def write_carried(folder: Path, name: str, channels: int, carried: Mapping[int, 
     if newest.exists():
         newest.replace(before)
     with replacing(newest) as path:
-        np.savez(path, allow_pickle=False, **{_NAME: np.array(name)}, **arrays)
+        np.savez(path, **{_NAME: np.array(name)}, **arrays)
 
 
 def read_carried(folder: Path, name: str, channels: int) -> dict[int, Arrays] | None:
