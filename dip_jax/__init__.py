@@ -13,6 +13,7 @@
 
 from dip_jax import filling, inputs, losses, metrics, noise, operators
 from dip_jax.base import Algorithm, Generator, Info, Task
+from dip_jax.blind import estimate_kernel
 from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, Matched, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
@@ -81,6 +82,7 @@ __all__ = [
     "dip",
     "ensemble",
     "estimate",
+    "estimate_kernel",
     "filling",
     "inpaint",
     "inputs",

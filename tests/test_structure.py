@@ -19,6 +19,7 @@ ROOMS = [
     "layout",
     "losses",
     "operators",
+    "blind",
     "damage",
     "tiling",
     "metrics",

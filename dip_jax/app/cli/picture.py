@@ -242,6 +242,7 @@ def _write(
             for name, picture in panels
         ],
         uncertainty=result.uncertainty,
+        kernel=result.kernel,
         trace=result.trace,
         record=record,
     )

@@ -23,6 +23,7 @@ from dip_jax.app.files.trace import number_steps
 # In formats that hold more than a PNG.
 FULL_DEPTH = tuple(f"restored{one.suffixes[0]}" for one in FORMATS if one.any_channels)
 UNCERTAINTY = ("uncertainty.npy", "uncertainty.png")
+KERNEL = ("kernel.npy", "kernel.png")
 PARTIAL = ".partial-"
 RECORD = "run.json"
 # In the order of writing: where there is a record, the rest is complete.
@@ -98,6 +99,7 @@ def write_results(
     strip: bool,
     panels: list[tuple[str, np.ndarray]],
     uncertainty: np.ndarray | None,
+    kernel: np.ndarray | None,
     trace: dict[str, np.ndarray],
     record: dict[str, Any],
 ) -> list[Path]:
@@ -114,6 +116,9 @@ def write_results(
       panels: label and picture of each panel of the comparison.
       uncertainty: float ``[h, w]``, written as ``uncertainty.npy``, and as a grey picture
         in which white is the largest value; or None.
+      kernel: ``[k, l]``, what was found of a blur, written as ``kernel.npy``, and as a grey picture
+        in which white is the largest value; or None. An earlier run's stays: it may be the kernel
+        that this one was given.
       trace: one value for each step and name.
       record: what ``run.json`` holds.
 
@@ -136,12 +141,13 @@ def write_results(
             (stage / RECORD).write_text(text, encoding="utf-8")
             full_depth = _write_full_depth(stage, restored, alpha, origin, strip=strip)
             if uncertainty is not None:
-                np.save(stage / UNCERTAINTY[0], uncertainty.astype(np.float32))
-                shown = uncertainty[:, :, None] / max(float(uncertainty.max()), 1e-9)
-                write_picture(stage / UNCERTAINTY[1], shown)
+                _write_map(stage, UNCERTAINTY, uncertainty)
+            if kernel is not None:
+                _write_map(stage, KERNEL, kernel)
             names = [
                 *full_depth,
                 *(UNCERTAINTY if uncertainty is not None else []),
+                *(KERNEL if kernel is not None else []),
                 *FILES,
             ]
             # A kill between two renames must not leave a record.
@@ -176,6 +182,12 @@ def _write_full_depth(
             origin = origin._replace(dtype=np.dtype(np.float32), scale=scale)
     write_picture(stage / name, restored, alpha, origin, strip=strip)
     return [name]
+
+
+def _write_map(stage: Path, names: tuple[str, str], values: np.ndarray) -> None:
+    """Writes ``[h, w]`` as an array, and as a picture for the eye."""
+    np.save(stage / names[0], values.astype(np.float32))
+    write_picture(stage / names[1], values[:, :, None] / max(float(values.max()), 1e-9))
 
 
 def _as_8_bit(origin: Origin) -> Origin:

@@ -49,6 +49,8 @@ class Restoration(NamedTuple):
     carried: Mapping[int, Arrays] | None = None
     """What another picture can continue from, by member: what this one learned or, if it was of
     another kind, what it was given. None without ``warm_start``."""
+    kernel: np.ndarray | None = None
+    """float64 ``[k, l]``, the kernel that was found for ``kernel="unknown"``; else None."""
     doubt: str = ""
     """Why the result should be checked before it is used; empty if there is no reason."""
 

@@ -138,7 +138,8 @@ def restore(
         verdict=plan.verdict,
         uncertainty=mask_uncertainty(outcome.uncertainty, scene),
     )
-    return leave_span(outcome, plan)
+    kernel = plan.preset.task.found_kernel(plan.data)
+    return leave_span(outcome, plan)._replace(kernel=kernel)
 
 
 def _background(plan: Plan) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Removing a blur whose shape is known."""
+"""Removing a blur whose shape is known, or found from the picture."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 from jax.tree_util import Partial
 
 import dip_jax
-from dip_jax import damage, operators
+from dip_jax import blind, damage, operators
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.pictures import Picture, read_picture
+from dip_jax.app.recipe.records import check_integer
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
     NOISE,
@@ -31,7 +32,10 @@ from dip_jax.noise import NoiseModel
 _LEAST_BALANCE = 0.02  # up to sigma 3; from there on the noise counts
 _BALANCE = 0.002  # per square of sigma in 8-bit levels
 _LEAST_WEIGHT = 1e-3  # of a kernel's largest value; a darker rim is dropped
-_FORMS = "gaussian:1.6, disk:4, motion:15,30, box:9, or a picture or .npy of the kernel"
+_FORMS = "gaussian:1.6, disk:4, motion:15,30, box:9, unknown, or a picture or .npy of the kernel"
+_UNKNOWN = "unknown"
+_FOR_UNKNOWN = "is for kernel=unknown; drop it, or the kernel"
+_MOST_SIZE = 159  # half of the part that the estimate sees
 
 
 def parse_kernel(text: str) -> np.ndarray:
@@ -77,6 +81,27 @@ def check_kernel(given: Any, picture: np.ndarray) -> np.ndarray:
     return kernel
 
 
+def find_kernel(picture: np.ndarray, size: int | None) -> np.ndarray:
+    """Returns the kernel ``[size, size]`` that blurred a picture ``[h, w, c]``.
+
+    Raises:
+      UserError: without a size, or with one that is too large for the picture; for a picture that
+        shows no blur.
+    """
+    if size is None:
+        problem = "is needed for an unknown kernel; give an odd number of pixels, such as 21, a "
+        raise UserError("kernel_size", None, problem + "little more than the blur's length")
+    most = min(picture.shape[:2]) // 2
+    if size > most:
+        own = f"{picture.shape[1]}x{picture.shape[0]}"
+        problem = f"must be at most {most}, half of the picture's shorter side ({own})"
+        raise UserError("kernel_size", size, problem)
+    try:
+        return blind.estimate_kernel(picture, size)
+    except ValueError as error:
+        raise UserError("kernel", _UNKNOWN, f"can't be found ({error})") from error
+
+
 def _trim(kernel: np.ndarray) -> np.ndarray:
     """Drops dark outer rows and columns, as many on either side, so that the centre stays."""
     for axis in (0, 1):
@@ -89,7 +114,8 @@ def _trim(kernel: np.ndarray) -> np.ndarray:
 def _read(
     text: str | None, picture: Picture, options: Options
 ) -> tuple[np.ndarray | None, list[str]]:
-    del options
+    if text == _UNKNOWN:
+        return find_kernel(picture.image, options["kernel_size"]), []
     return None if text is None else check_kernel(text, picture.image), []
 
 
@@ -100,11 +126,12 @@ KERNEL = Data(
         None,
         "For deblur: the blur's shape (point spread function). gaussian:SIGMA, disk:RADIUS (out of "
         "focus), motion:LENGTH,ANGLE (degrees, anticlockwise from the horizontal), box:WIDTH, all "
-        "in pixels; or a picture or .npy file of it [a demonstration: gaussian:1.6].",
+        "in pixels; or a picture or .npy file of it; or unknown, with --kernel_size: it is found from "
+        "the picture and saved beside the result [a demonstration: gaussian:1.6].",
     ),
     _read,
     check_kernel,
-    "write --kernel=gaussian:1.6, disk:4, motion:15,30, box:9 or the name of a file",
+    "write --kernel=gaussian:1.6, disk:4, motion:15,30, box:9, unknown or the name of a file",
     per_pixel=False,
 )
 
@@ -131,16 +158,50 @@ class Deblur(TaskSpec):
             False,
             "Demonstration: --image is sharp; blur it with --kernel, and add noise of --sigma [2].",
         ),
+        Flag(
+            "kernel_size",
+            int,
+            None,
+            "For --kernel=unknown: its side in pixels, odd, a little more than the blur's length.",
+        ),
     )
 
     balance: float | None = None
     """Each frequency's error is weighted by ``sqrt((1 + balance) / (strength + balance))``, where
     the strength is the square of the blur's there. Larger values fit slowly, smaller ones fit
     noise. None follows the noise."""
+    kernel_size: int | None = None
+    """The side of a kernel that is to be found from the picture; None if it is given."""
 
     def check(self) -> None:
+        if self.kernel_size is not None:
+            check_integer("kernel_size", self.kernel_size, 3, _MOST_SIZE)
+            if not self.kernel_size % 2:
+                problem = f"must be odd; take {self.kernel_size + 1}"
+                raise UserError("kernel_size", self.kernel_size, problem)
         if self.balance is not None and not 0 < self.balance < math.inf:
             raise UserError("balance", self.balance, "must be above 0")
+
+    def check_options(self, options: Options) -> None:
+        if options["kernel"] != _UNKNOWN:
+            if self.kernel_size is not None:
+                raise UserError("kernel_size", self.kernel_size, _FOR_UNKNOWN)
+            return
+        if options["blur"]:
+            problem = "can't go with --blur, which needs a kernel to blur with; drop one"
+            raise UserError("kernel", _UNKNOWN, problem)
+
+    def check_data(self, y: np.ndarray, given: Mapping[str, np.ndarray | None]) -> Arrays:
+        kernel: Any = given.get("kernel")
+        if isinstance(kernel, str) and kernel == _UNKNOWN:
+            given = {**given, "kernel": find_kernel(y, self.kernel_size)}
+        # The command has found it already.
+        elif self.kernel_size is not None and np.shape(kernel) != (self.kernel_size,) * 2:
+            raise UserError("kernel_size", self.kernel_size, _FOR_UNKNOWN)
+        return super().check_data(y, given)
+
+    def found_kernel(self, data: Arrays) -> np.ndarray | None:
+        return data["kernel"] if self.kernel_size is not None else None
 
     def resolve(self, noise: NoiseModel | None) -> "Deblur":
         if self.balance is not None or noise is None:
@@ -179,6 +240,8 @@ class Deblur(TaskSpec):
         if not (demonstration or options["blur"]):
             return None
         text = options["kernel"] or "gaussian:1.6"
+        if text == _UNKNOWN:
+            raise UserError("kernel", text, "needs a blurred --image; name one")
         kernel = check_kernel(text, image)
         sigma = 2.0 if options["sigma"] is None else options["sigma"]
         observed = damage.add_noise(damage.blur(image, kernel), sigma, seed)
