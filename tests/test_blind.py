@@ -41,7 +41,8 @@ def found(blurred) -> np.ndarray:
 
 
 def test_the_kernel_is_found_and_centred(found):
-    assert found.shape == (9, 9) and found.min() >= 0
+    assert found.shape == (9, 9)
+    assert found.min() >= 0
     assert found.sum() == pytest.approx(1)
     assert similarity(found, HOOK) > 0.9
     # Not mirrored: of a hook, the mirror image is another kernel.

@@ -48,6 +48,7 @@ from experiments.quality.tables import (
 
 NAME = "deblurring_table"
 PICTURES = ("camera/2", "astronaut/2", "astronaut", "coffee", "chelsea", "rocket")
+SCENES = ("camera", "astronaut", "coffee", "chelsea", "rocket", "coins")
 KERNELS = ("gaussian:1.6", "motion:15,30")
 BALANCES = 10.0 ** np.arange(-5, 1.01, 0.25)
 ITERATIONS = 100
@@ -104,16 +105,27 @@ def load_pair(name: str, kernel: str, sigma: float, size: int) -> tuple[np.ndarr
     Raises:
       UserError: for an unknown picture, or one smaller than ``size``.
     """
-    plain = name.removesuffix("/2")
-    if plain not in {each.removesuffix("/2") for each in PICTURES}:
-        raise UserError("--pictures", name, "is unknown; there are " + ", ".join(PICTURES))
-    whole = load_picture(plain, 0)
-    if name != plain:
-        rows, columns = (length // 2 for length in whole.shape[:2])
-        whole = whole[: 2 * rows, : 2 * columns]
-        whole = whole.reshape(rows, 2, columns, 2, -1).mean(axis=(1, 3))
+    whole = load_whole(name)
     blurred = crop_centre(blur(whole, named_kernel(kernel)), size, name)
     return crop_centre(whole, size, name), round_to_8_bits(add_noise(blurred, sigma, 0))
+
+
+def load_whole(name: str) -> np.ndarray:
+    """Returns a picture, at half its size if its name ends in ``/2``.
+
+    Raises:
+      UserError: for an unknown picture.
+    """
+    plain = name.removesuffix("/2")
+    if plain not in SCENES:
+        known = f"there are {', '.join(SCENES)}, and the same with /2"
+        raise UserError("--pictures", name, f"is unknown; {known}")
+    whole = load_picture(plain, 0)
+    if name == plain:
+        return whole
+    rows, columns = (length // 2 for length in whole.shape[:2])
+    whole = whole[: 2 * rows, : 2 * columns]
+    return whole.reshape(rows, 2, columns, 2, -1).mean(axis=(1, 3))
 
 
 def _compute_row(

@@ -56,7 +56,7 @@ def test_a_preset_gets_a_row(picture, tiny_presets, tmp_path):
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        ("--pictures=lena", "--pictures=lena: is unknown; there are camera/2"),
+        ("--pictures=lena", "--pictures=lena: is unknown; there are camera, astronaut"),
         ("--kernels=box", "--kernels=box: takes one number behind the colon"),
         ("--methods=fsat", "--methods=fsat: is unknown"),
         ("--size=999", "--size=999: "),

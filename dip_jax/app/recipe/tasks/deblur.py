@@ -126,8 +126,8 @@ KERNEL = Data(
         None,
         "For deblur: the blur's shape (point spread function). gaussian:SIGMA, disk:RADIUS (out of "
         "focus), motion:LENGTH,ANGLE (degrees, anticlockwise from the horizontal), box:WIDTH, all "
-        "in pixels; or a picture or .npy file of it; or unknown, with --kernel_size: it is found from "
-        "the picture and saved beside the result [a demonstration: gaussian:1.6].",
+        "in pixels; or a picture or .npy file of it; or unknown, with --kernel_size: it is found "
+        "from the picture and saved beside the result [a demonstration: gaussian:1.6].",
     ),
     _read,
     check_kernel,

@@ -140,3 +140,90 @@ def test_the_kernel_belongs_to_its_task(photo, capsys):
     assert line in capsys.readouterr().err
     assert command.main([f"--image={photo}", "--task=deblur", "--kernel=dsk:2"]) == 2
     assert "--kernel=dsk:2: is neither a file nor a kernel" in capsys.readouterr().err
+
+
+@pytest.fixture
+def blurred(tmp_path):
+    """A picture of rectangles that was moved by 5 pixels, as an array and as a file."""
+    rng = np.random.default_rng(0)
+    scene = np.full((48, 56, 3), 0.5, np.float32)
+    for top, left in rng.integers(0, 40, (20, 2)):
+        scene[top : top + 9, left : left + 14] = rng.random(3)
+    y = np.round(255 * damage.blur(scene, motion_kernel(5, 0))).astype(np.uint8)
+    Image.fromarray(y).save(tmp_path / "blurred.png")
+    return y.astype(np.float32) / 255, tmp_path / "blurred.png"
+
+
+def test_an_unknown_kernel_is_found_saved_and_read_back(blurred, tmp_path, tiny_presets, capsys):
+    picture, path = blurred
+    out, other = tmp_path / "out", tmp_path / "other"
+    flags = [f"--image={path}", "--task=deblur", "--steps=2", "--sigma=1"]
+    unknown = ["--kernel=unknown", "--kernel_size=7", f"--out={out}"]
+    assert command.main([*flags, *unknown]) == 0
+    kernel = np.load(out / "kernel.npy")
+    assert kernel.sum() == pytest.approx(1)
+    assert kernel[len(kernel) // 2].sum() > 0.8  # it lies along the middle row
+    shown = np.asarray(Image.open(out / "kernel.png"))
+    assert shown.shape == kernel.shape
+    assert shown.max() == 255
+    assert command.main([*flags, *unknown, "--resume"]) == 0
+    assert "finished" in capsys.readouterr().out
+    # The kernel saved is the kernel used.
+    assert command.main([*flags, f"--kernel={out / 'kernel.npy'}", f"--out={other}"]) == 0
+    one, two = (np.asarray(Image.open(each / "restored.png")) for each in (out, other))
+    np.testing.assert_allclose(one.astype(int), two, atol=1)
+    assert not (other / "kernel.npy").exists()
+    # A run into the folder of the kernel that it is given keeps it.
+    flags += [f"--kernel={out / 'kernel.npy'}", f"--out={out}", "--overwrite"]
+    assert command.main(flags) == 0
+    assert (out / "kernel.npy").exists()
+    options = {"task": "deblur", "steps": 2, "sigma": 1.0, "progress": False}
+    result = restore(picture, kernel="unknown", kernel_size=7, **options)
+    np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)
+    assert restore(picture, kernel="box:3", **options).kernel is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kernel": "unknown"}, "kernel_size=None: is needed|kernel_size: is needed"),
+        ({"kernel": "unknown", "kernel_size": 8}, "kernel_size=8: must be odd; take 9"),
+        ({"kernel": "unknown", "kernel_size": 1}, "kernel_size=1: must be at least 3"),
+        ({"kernel": "unknown", "kernel_size": 41}, "kernel_size=41: must be at most 20, half"),
+        ({"kernel": "unknown", "kernel_size": 7.5}, "kernel_size=7.5: must be an integer"),
+        ({"kernel": "disk:2", "kernel_size": 7}, "kernel_size=7: is for kernel=unknown"),
+        ({"kernel": np.ones((3, 3)), "kernel_size": 7}, "kernel_size=7: is for kernel=unknown"),
+        ({"kernel_size": 7}, "kernel_size=7: is for kernel=unknown"),
+    ],
+)
+def test_sizes_of_unknown_kernels_that_make_no_sense(options, words):
+    with pytest.raises(UserError, match=words):
+        restore(PICTURE, task="deblur", **options)
+
+
+def test_a_picture_without_contrast_shows_no_blur():
+    with pytest.raises(UserError, match="kernel=unknown: can't be found"):
+        restore(np.full((40, 48), 0.5), task="deblur", kernel="unknown", kernel_size=5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--kernel=unknown", "--kernel_size: is needed for an unknown kernel"),
+        ("--kernel=unknown --kernel_size=8", "--kernel_size=8: must be odd"),
+        ("--kernel=unknown --kernel_size=29", "--kernel_size=29: must be at most 20"),
+        ("--kernel=disk:2 --kernel_size=7", "--kernel_size=7: is for kernel=unknown"),
+        ("--kernel_size=7", "--kernel_size=7: is for kernel=unknown"),
+        ("--kernel=unknown --kernel_size=7 --blur", "--kernel=unknown: can't go with --blur"),
+    ],
+)
+def test_the_command_refuses_them_too(photo, tmp_path, capsys, flags, words):
+    out = tmp_path / "out"
+    assert command.main([f"--image={photo}", "--task=deblur", f"--out={out}", *flags.split()]) == 2
+    assert words in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_demonstration_needs_a_known_kernel(capsys):
+    assert command.main(["--task=deblur", "--kernel=unknown", "--kernel_size=7"]) == 2
+    assert "--kernel=unknown: needs a blurred --image" in capsys.readouterr().err
