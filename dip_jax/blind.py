@@ -5,6 +5,8 @@ and from coarse to fine. The picture is a means to an end. With the kernel, rest
 picture as with a known one: ``observe(Partial(convolve, transfer=...), y)``.
 """
 
+from typing import Any, cast
+
 import numpy as np
 from numpy import fft
 
@@ -61,8 +63,7 @@ def estimate_kernel(picture: np.ndarray, size: int) -> np.ndarray:
     >>> kernel.shape, round(float(kernel.sum()), 6)
     ((5, 5), 1.0)
     """
-    from scipy import ndimage
-
+    ndimage = _ndimage()
     y = _as_grey(np.asarray(picture, np.float64))
     _check_size(size, y.shape)
     low, high = np.percentile(y, (1, 99))
@@ -126,7 +127,8 @@ def _put_on_torus(y: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
     from scipy.fft import next_fast_len
     from scipy.sparse.linalg import spsolve
 
-    shape = tuple(next_fast_len(side + 2 * margin, real=True) for side in y.shape)
+    lengths = (next_fast_len(side + 2 * margin, real=True) for side in y.shape)
+    shape = tuple(cast(int, length) for length in lengths)
     canvas, inside = np.zeros(shape), np.zeros(shape, np.float32)
     rows, columns = (slice(margin, margin + side) for side in y.shape)
     canvas[rows, columns] = y
@@ -194,10 +196,10 @@ def _solve_kernel(
 
     def normal(kernel: np.ndarray) -> np.ndarray:
         blur = transfer_function(kernel, *shape)
-        parts = (g.conj() * fft.rfft2(inside * fft.irfft2(g * blur, s=shape)) for g, _ in pairs)
-        return penalty * kernel + gather(sum(parts))
+        parts = [g.conj() * fft.rfft2(inside * fft.irfft2(g * blur, s=shape)) for g, _ in pairs]
+        return penalty * kernel + gather(np.sum(parts, axis=0))
 
-    wanted = gather(sum(g.conj() * fft.rfft2(target) for g, target in pairs))
+    wanted = gather(np.sum([g.conj() * fft.rfft2(target) for g, target in pairs], axis=0))
     kernel = earlier
     rest = wanted - normal(kernel)
     move, size_of_rest = rest, float(np.sum(rest**2))
@@ -215,8 +217,7 @@ def _solve_kernel(
 
 def _clean(kernel: np.ndarray) -> np.ndarray | None:
     """Drops faint values and small islands, and centres the kernel; None if nothing is left."""
-    from scipy import ndimage
-
+    ndimage = _ndimage()
     if not kernel.max() > 0:
         return None
     kernel = np.where(kernel < _DARK * kernel.max(), 0, kernel)
@@ -226,6 +227,13 @@ def _clean(kernel: np.ndarray) -> np.ndarray | None:
     centre = ndimage.center_of_mass(kernel)
     shift = [len(kernel) // 2 - round(float(place)) for place in centre]
     return _normalize(ndimage.shift(kernel, shift, order=0))
+
+
+def _ndimage() -> Any:
+    """Returns the module, imported late; its stubs give types that NumPy's don't take."""
+    from scipy import ndimage
+
+    return ndimage
 
 
 def _normalize(kernel: np.ndarray) -> np.ndarray:
