@@ -141,11 +141,12 @@ def _put_on_torus(y: np.ndarray, margin: int) -> tuple[np.ndarray, np.ndarray]:
     matrix = 4 * sparse.eye_array(len(own), format="csr")
     for axis in (0, 1):
         for step in (-1, 1):
-            there, value, other = (np.roll(a, step, axis)[open_] for a in (open_, canvas, number))
-            total += value  # 0 in the margin
+            there = np.roll(open_, step, axis)[open_]
+            other = np.roll(number, step, axis)[open_]
+            total += np.roll(canvas, step, axis)[open_]  # 0 in the margin
             links = (np.ones(there.sum()), (own[there], other[there]))
             matrix = matrix - sparse.csr_array(links, shape=(len(own), len(own)))
-    canvas[open_] = spsolve(matrix.tocsc(), total)
+    canvas[open_] = cast(np.ndarray, spsolve(matrix.tocsc(), total))
     return canvas.astype(np.float32), inside
 
 
