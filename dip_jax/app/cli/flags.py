@@ -206,6 +206,12 @@ _OUTPUT = (
         "How to show progress: a bar on stderr, or events for a program: lines of JSON on stdout "
         "(docs/progress.md).",
     ),
+    Flag(
+        "snapshot",
+        str,
+        None,
+        "Show the picture as it develops: a PNG of 8 bits, replaced every second or so.",
+    ),
     Flag("list_presets", bool, False, "Show all presets."),
     Flag(
         "completion",

@@ -11,6 +11,7 @@ from dip_jax.app.cli.picture import Outcome
 from dip_jax.app.cli.request import Request
 from dip_jax.app.cli.voice import SCHEMA, Voice
 from dip_jax.app.errors import printable
+from dip_jax.app.files.snapshot import Snapshot
 from dip_jax.app.machine import used_bytes
 from dip_jax.app.restore import Chunk, Outline, Watch
 from dip_jax.tiling import cut_picture
@@ -31,6 +32,7 @@ class Follower(Watch):
       picture: its name in messages.
       alone: whether it is the only one, so that a bar and an estimate are shown.
       report: called with each chunk's share of the run; a true result ends the run.
+      snapshot: where the picture so far is shown.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Follower(Watch):
         *,
         alone: bool = True,
         report: Callable[[float], object] = lambda share: None,
+        snapshot: Snapshot | None = None,
     ):
         super().__init__(bar=alone and voice.bar)
+        self._snapshot = snapshot
         self._voice, self._picture, self._alone, self._report = voice, picture, alone, report
         self._first: tuple[float, float] | None = None
         self._told = not alone
@@ -65,6 +69,8 @@ class Follower(Watch):
 
     def look(self, chunk: Chunk) -> object:
         """Reports progress; once, after the first measured chunk, also the time left."""
+        if self._snapshot is not None:
+            self._snapshot.offer(chunk.picture)
         left = self._seconds_left(chunk.done)
         if left is not None and not self._told:
             self._told = True

@@ -29,10 +29,7 @@ def run_many(request: Request) -> int:
       UserError: for a mistake that concerns all of them, before anything is written.
     """
     image = str(request.files.image)
-    if names_file(request.out):
-        raise UserError("out", request.out, "is one file, for many pictures; name a folder")
-    if request.preview is not None:
-        raise UserError("preview", request.preview, "is for one picture; name one")
+    _check_suits_many(request)
     given = _partners(request)
     entries = list_pictures(image, given, recursive=request.recursive)
     _check_data(request, entries)
@@ -81,6 +78,15 @@ def run_many(request: Request) -> int:
     if batch.interrupted:
         return 130
     return 1 if batch.failures else 0
+
+
+def _check_suits_many(request: Request) -> None:
+    """Raises a UserError for flags that are for one picture."""
+    if names_file(request.out):
+        raise UserError("out", request.out, "is one file, for many pictures; name a folder")
+    for name in ("preview", "snapshot"):
+        if request.flags[name] is not None:
+            raise UserError(name, request.flags[name], "is for one picture; name one")
 
 
 def _claim(

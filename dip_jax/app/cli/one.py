@@ -11,8 +11,10 @@ from dip_jax.app.cli.picture import restore_file, restore_to_file
 from dip_jax.app.cli.report import describe_inputs, note_unused, report_lines
 from dip_jax.app.cli.request import Request, check_one
 from dip_jax.app.cli.target import find_target
-from dip_jax.app.errors import FitError, printable
+from dip_jax.app.errors import FitError, UserError, printable
+from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.results import claim_folder
+from dip_jax.app.files.snapshot import Snapshot
 from dip_jax.app.machine import choose_device, used_bytes
 
 
@@ -25,9 +27,10 @@ def run_one(request: Request) -> int:
     check_one(request)
     inputs = read_inputs(request, request.files)
     target = find_target(request, inputs.origin)
+    snapshot = _find_snapshot(request)
     device = choose_device(request.backend)
     task, picture = request.task.name, request.files.image or inputs.name
-    follower = Follower(request.voice, picture)
+    follower = Follower(request.voice, picture, snapshot=snapshot)
     try:
         if target is not None:
             _introduce(request, inputs.shown, device)
@@ -57,6 +60,27 @@ def run_one(request: Request) -> int:
         request.voice.say(f"  {printable(str(path))}")
     request.voice.detail(f"memory: {used_bytes() / 1e9:.2f} GB in use")
     return 130 if outcome.result.interrupted else 0
+
+
+def _find_snapshot(request: Request) -> Snapshot | None:
+    """Returns the file that shows the picture as it develops, if one is wanted.
+
+    Raises:
+      UserError: if it can't be written, or is there and may not be replaced.
+    """
+    path = request.snapshot
+    if path is None:
+        return None
+    if path.suffix.lower() != ".png":
+        raise UserError("snapshot", path, "must end in .png")
+    if not path.parent.is_dir():
+        raise UserError("snapshot", path, "lies in a folder that does not exist; make it first")
+    if path.exists() and not (request.overwrite or request.resume):
+        raise UserError("snapshot", path, "exists; name another file, or pass --overwrite")
+    image = request.files.image
+    if path.exists() and image not in (None, STREAM) and path.samefile(str(image)):
+        raise UserError("snapshot", path, "is the picture itself; name another file")
+    return Snapshot(path, request.voice.note)
 
 
 def _introduce(request: Request, inputs: Inputs, device: str) -> None:

@@ -72,6 +72,8 @@ class Request(NamedTuple):
     """The part to restore, for a first look."""
     name: str | None
     """The template for names of results."""
+    snapshot: Path | None
+    """The file that shows the picture as it develops."""
     suffix: str | None
     """Of results, if their format is given."""
     plain: bool
@@ -155,6 +157,7 @@ def read_request(values: dict[str, Any]) -> Request:
         warm_start=values["warm_start"],
         name=values["name"],
         preview=values["preview"],
+        snapshot=None if values["snapshot"] is None else Path(values["snapshot"]),
         suffix=None if values["format"] is None else parse_format(values["format"]),
         plain=values["plain"] or any(values[name] for name in _FOR_A_FILE),
         voice=read_voice(values),

@@ -50,6 +50,8 @@ class FitSpec(NamedTuple):
     """The most that it takes."""
     place: "Place"
     """Among the fits of the picture."""
+    show: Callable[[np.ndarray], np.ndarray]
+    """From this fit's estimate to the whole picture so far."""
     earlier: Arrays | None = None
     """What the fit of an earlier tile handed on; see :func:`run_fit`."""
 
@@ -214,6 +216,8 @@ class _Course:
     def chunk(self, trace: Trace) -> Chunk:
         """Returns the report on the last chunk, whose trace this is."""
         place, step = self._fit.place, self._taken
+        estimate = self.picture
+        assert estimate is not None
         return Chunk(
             share=len(trace["loss"]) / place.total,
             done=(place.before + step) / place.total,
@@ -223,6 +227,7 @@ class _Course:
             steps=self._fit.steps,
             loss=float(trace["loss"][-1]),
             psnr=float(trace["average_psnr"][-1]) if "average_psnr" in trace else None,
+            picture=lambda: self._fit.show(estimate),
         )
 
     @property

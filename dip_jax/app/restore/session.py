@@ -176,12 +176,32 @@ class PictureRun:
             crop=window.crop,
             steps=steps[tile],
             place=place,
+            show=functools.partial(self._picture_so_far, tile),
             earlier=(
                 self._carried.get(member)
                 if counts.later_steps and (tile or self._continues)
                 else None
             ),
         )
+
+    def _picture_so_far(self, tile: int, estimate: np.ndarray) -> np.ndarray:
+        """Returns the whole picture while a tile is fitted: unblended, finished as far as is quick.
+
+        Args:
+          tile: the number of the tile.
+          estimate: the fit's, ``[h, w, c]``.
+        """
+        plan, members = self._plan, self.preset.counts.members
+        task = self.preset.task
+        whole = np.array(task.enlarge(plan.y))
+        for number, crop in enumerate(self.crops[: tile + 1]):
+            done = self._finished[number * members : (number + 1) * members]
+            fitted = estimate if number == tile else np.mean([fit.image for fit in done], axis=0)
+            plan.enlarge(crop)(whole)[:] = fitted
+        exact = task.exact(plan.data)
+        if exact is not None:
+            whole = exact * plan.y + (1 - exact) * whole
+        return plan.span.leave(np.clip(whole, 0, 1))
 
     def _task(self, problem: Problem, part: Split) -> Task:
         plan, preset = self._plan, self.preset

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from dip_jax.operators import Crop
 
 
@@ -37,6 +39,9 @@ class Chunk(NamedTuple):
     loss: float
     psnr: float | None
     """Of the average so far, in dB; None without a reference."""
+    picture: Callable[[], np.ndarray]
+    """Makes the picture so far: float32 ``[h, w, c]`` in [0, 1], of the result's size. Parts that
+    were not fitted yet are as they were given."""
 
 
 class Watch:

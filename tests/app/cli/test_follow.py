@@ -107,7 +107,7 @@ def test_the_time_that_is_left_is_measured_without_compiling(capsys, monkeypatch
     monkeypatch.setattr(follow, "used_bytes", lambda: 1_200_000_000)
     follower = Follower(Voice(events=True), "p.png")
     for step in (1, 11, 31):
-        follower.look(Chunk(0, step / 401, 1, 1, step, 401, 0.5, None))
+        follower.look(Chunk(0, step / 401, 1, 1, step, 401, 0.5, None, lambda: None))
     captured = capsys.readouterr()
     assert [each["seconds_left"] for each in events(captured.out)] == [None, 156.0, 148.0]
     assert captured.err == "about 3 min to go, or less; 1.2 GB of memory\n"
@@ -160,3 +160,71 @@ def test_a_watch_of_ones_own(photo):
     shares = []
     restore(y, progress=shares.append, **options)
     assert shares == pytest.approx([0.1, 0.3, 0.3, 0.3])
+
+
+class Pictures(Watch):
+    """Keeps the pictures so far."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def look(self, chunk):
+        self.seen.append(chunk.picture())
+
+
+@pytest.mark.slow
+def test_the_picture_so_far(photo):
+    watch, y = Pictures(), np.random.default_rng(0).random((20, 27, 3), np.float32)
+    restore(y, progress=watch, sigma=25.0, steps=4, chunk_steps=2, stop="none")
+    assert [image.shape for image in watch.seen] == [y.shape] * 3
+    assert not np.array_equal(watch.seen[0], watch.seen[-1])
+    watch = Pictures()
+    restore(y, task="super_resolve", factor=2, progress=watch, steps=1)
+    assert watch.seen[0].shape == (40, 54, 3)
+
+
+@pytest.mark.slow
+def test_the_picture_so_far_has_its_known_pixels_and_the_tiles_done(photo):
+    y = np.random.default_rng(0).random((300, 300, 3), np.float32)
+    mask = np.ones((300, 300), np.float32)
+    mask[20:24, 20:24] = mask[250:254, 250:254] = 0
+    watch = Pictures()
+    result = restore(y, task="inpaint", mask=mask, progress=watch, steps=1)
+    first, second = watch.seen  # a window each
+    for image in watch.seen:
+        np.testing.assert_array_equal(image[mask == 1], y[mask == 1])
+        assert image.min() >= 0
+        assert image.max() <= 1
+    top, bottom = np.s_[20:24, 20:24], np.s_[250:254, 250:254]
+    assert (first[top] != y[top]).any()
+    np.testing.assert_array_equal(first[bottom], y[bottom])  # not fitted yet
+    assert (second[bottom] != y[bottom]).any()
+    assert result.image.shape == second.shape
+
+
+@pytest.mark.slow
+def test_a_snapshot_is_left_beside_the_result(photo, tmp_path, capsys):
+    code, _, _ = run(capsys, photo, "--sigma=25", "--steps=2", "--snapshot=now.png")
+    assert code == 0
+    with Image.open(tmp_path / "now.png") as image, Image.open(photo) as given:
+        assert image.size == given.size
+
+
+def test_snapshots_that_are_refused(photo, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(picture, "restore", without_fit)
+    (tmp_path / "there.png").write_bytes(b"x")
+    for name, problem in {
+        "now.jpg": "must end in .png",
+        "gone/now.png": "lies in a folder that does not exist; make it first",
+        "there.png": "exists; name another file, or pass --overwrite",
+    }.items():
+        code, _, err = run(capsys, photo, f"--snapshot={name}")
+        assert (code, err) == (2, f"dip-jax: --snapshot={name}: {problem}\n")
+    code, _, err = run(capsys, photo, f"--snapshot={photo}", "--overwrite")
+    assert (code, err) == (
+        2,
+        f"dip-jax: --snapshot={photo}: is the picture itself; name another file\n",
+    )
+    assert "is for one picture" in run(capsys, ".", "out", "--snapshot=now.png")[2]
+    assert (tmp_path / "there.png").read_bytes() == b"x"
