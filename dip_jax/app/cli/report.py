@@ -88,21 +88,25 @@ def mark_origin(request: Request, inputs: Inputs, record: dict[str, Any]) -> Ori
     # A demonstration enlarges what it has made small.
     factor = 1 if inputs.damage else request.task.factor
     metadata = origin.metadata._replace(factor=factor)
-    if not request.settings:
-        return origin._replace(metadata=metadata)
+    if request.settings:
+        metadata = metadata._replace(settings=json.dumps(told_settings(record)))
+    return origin._replace(metadata=metadata)
+
+
+def told_settings(record: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a result says of its making, from what ``run.json`` holds."""
     counts = record["settings"]["counts"]
     counts = {name: value for name, value in counts.items() if name != "chunk_steps"}  # of the bar
     noise = record["picture"]["noise"]
     if noise is not None:  # its last digits depend on the machine
         noise = noise | {"level": float(f"{noise['level']:.4g}")}
-    told = {
-        "program": f"dip-jax {dip_jax.__version__}",
+    return {
+        "program": f"dip-jax {record['versions']['dip_jax']}",
         "settings": record["settings"] | {"counts": counts},
-        "seed": request.seed,
+        "seed": record["flags"]["seed"],
         "noise": noise,
         "steps": record["steps"],
     }
-    return origin._replace(metadata=metadata._replace(settings=json.dumps(told)))
 
 
 def describe_inputs(inputs: Inputs) -> str:
