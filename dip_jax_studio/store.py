@@ -57,7 +57,7 @@ class Store:
                 problem = f"--folder={root}: holds other files; name an empty folder"
                 raise Problem(problem)
             (root / _MARK).write_text(_TOLD, encoding="utf-8")
-            self._lock = FileLock(root / _LOCK)
+            self._lock = FileLock(root / _LOCK, thread_local=False)
             self._lock.acquire(blocking=False)
         except Timeout:
             problem = f"--folder={root}: is used by another dip-jax-studio; name another folder"

@@ -1,5 +1,6 @@
 """A running studio, and browsers that know it."""
 
+import contextlib
 import io
 import sys
 import threading
@@ -41,11 +42,13 @@ class Running:
             time.sleep(0.02)
         assert self._server.started
 
+    @contextlib.contextmanager
     def visitor(self):
         """A browser that is new here: it gets its secret."""
-        client = Visitor(base_url=self.url, headers={"X-Dip-Jax-Studio": "1"}, timeout=120)
-        assert client.post("/api/session").status_code == 200
-        return client
+        headers = {"X-Dip-Jax-Studio": "1"}
+        with Visitor(base_url=self.url, headers=headers, timeout=120) as client:
+            assert client.post("/api/session").status_code == 200
+            yield client
 
     def close(self):
         self._server.should_exit = True
@@ -66,6 +69,16 @@ class Visitor(httpx.Client):
 
     def job(self, identity):
         return self.get(f"/api/jobs/{identity}").json()
+
+    def wait_for_step(self, identity, step, seconds=60):
+        """Returns a running job that has taken so many steps."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            job = self.job(identity)
+            if job["step"] >= step:
+                return job
+            time.sleep(0.02)
+        raise AssertionError(f"not at step {step}, but {job}")
 
     def wait(self, identity, *states, seconds=60):
         deadline = time.monotonic() + seconds

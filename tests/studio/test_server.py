@@ -154,8 +154,7 @@ def test_the_curve_that_the_page_gets_is_short_and_has_its_end(visitor, picture,
 
 def test_pause_and_go_on(visitor, picture):
     job = visitor.begin(picture["id"], **long()).json()
-    while visitor.job(job["id"])["step"] < 2:
-        time.sleep(0.02)
+    visitor.wait_for_step(job["id"], 2)
     assert visitor.post(f"/api/jobs/{job['id']}/pause").json()["wanted"] == "paused"
     paused = visitor.wait(job["id"], "paused")
     assert 2 <= paused["step"] < 400
@@ -163,9 +162,7 @@ def test_pause_and_go_on(visitor, picture):
     assert visitor.get(f"/api/jobs/{job['id']}/download").status_code == 200
     assert visitor.post(f"/api/jobs/{job['id']}/pause").status_code == 409
     assert visitor.post(f"/api/jobs/{job['id']}/go_on").status_code == 200
-    again = visitor.wait(job["id"], "running")
-    while again["step"] <= paused["step"]:
-        again = visitor.job(job["id"])
+    visitor.wait_for_step(job["id"], paused["step"] + 1)
     visitor.post(f"/api/jobs/{job['id']}/stop")
     assert visitor.wait(job["id"], "stopped")["step"] > paused["step"]
 
@@ -236,30 +233,27 @@ def test_results_are_saved_in_other_formats(visitor, picture):
 def test_a_studio_that_ends_saves_its_fit_and_another_goes_on(tmp_path):
     folder = tmp_path / "folder"
     running = Running(folder, FAKE)
-    visitor = running.visitor()
-    picture = visitor.upload(png()).json()["id"]
-    job, later = (visitor.begin(picture, **long()).json()["id"] for _ in range(2))
-    while visitor.job(job)["step"] < 2:
-        time.sleep(0.02)
-    running.close()
-    again = Running(folder, FAKE)
-    try:
-        # Another port, so another cookie: as if the browser still had that of the first.
-        secret = next(iter(visitor.cookies.jar)).value
-        visitor.base_url = again.url
-        visitor.cookies.set(f"dip_jax_studio_{again.port}", secret)
-        kept = visitor.job(job)
-        assert kept["state"] == "paused"
-        assert kept["result"]
-        assert len(kept["curve"]) == kept["step"] >= 2
-        assert visitor.job(later)["state"] == "paused"
-        visitor.post(f"/api/jobs/{job}/go_on")
-        while visitor.job(job)["step"] <= kept["step"]:
-            time.sleep(0.02)
-        visitor.delete(f"/api/jobs/{job}")
-    finally:
-        visitor.close()
-        again.close()
+    with running.visitor() as visitor:
+        picture = visitor.upload(png()).json()["id"]
+        job, later = (visitor.begin(picture, **long()).json()["id"] for _ in range(2))
+        visitor.wait_for_step(job, 2)
+        running.close()
+        again = Running(folder, FAKE)
+        try:
+            # Another port, so another cookie: as if the browser still had that of the first.
+            secret = next(iter(visitor.cookies.jar)).value
+            visitor.base_url = again.url
+            visitor.cookies.set(f"dip_jax_studio_{again.port}", secret)
+            kept = visitor.job(job)
+            assert kept["state"] == "paused"
+            assert kept["result"]
+            assert len(kept["curve"]) == kept["step"] >= 2
+            assert visitor.job(later)["state"] == "paused"
+            visitor.post(f"/api/jobs/{job}/go_on")
+            visitor.wait_for_step(job, kept["step"] + 1)
+            visitor.delete(f"/api/jobs/{job}")
+        finally:
+            again.close()
 
 
 @pytest.mark.slow

@@ -54,7 +54,9 @@ def read_tiff(source: Source) -> Contents:
         source.file.seek(0)
         with tifffile.TiffFile(source.file) as tiff:
             stored: Any = tiff.pages
-            pages = [page for page in stored if not page.is_reduced] or [stored[0]]
+            count = len(stored)  # ends where pages point at earlier ones; iteration does not
+            pages = [stored[number] for number in range(count)]
+            pages = [page for page in pages if not page.is_reduced] or pages
             index, remarks = choose_page(source.page, len(pages), "page")
             page = pages[index].aspage()
             _check(page)

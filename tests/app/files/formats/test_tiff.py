@@ -223,3 +223,12 @@ def test_a_huge_claim_is_refused_before_it_is_decoded(tmp_path):
     tifffile.imwrite(path, shape=(9000, 9000), dtype=np.uint16)
     with pytest.raises(UserError, match="64 megapixels"):
         read_picture(path)
+
+
+@pytest.mark.parametrize("next_page", [8, 14])
+def test_pages_that_point_at_earlier_ones_come_to_an_end(next_page, tmp_path):
+    empty = b"\0\0"  # a page without tags
+    first = b"II*\0\x08\0\0\0" + empty + (14).to_bytes(4, "little")
+    (tmp_path / "a.tif").write_bytes(first + empty + next_page.to_bytes(4, "little"))
+    with pytest.raises(UserError, match="in a way that is not supported"):
+        read_picture(tmp_path / "a.tif")
