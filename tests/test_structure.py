@@ -217,3 +217,42 @@ def test_importing_wakes_no_backend():
     code = "import dip_jax, dip_jax.app, dip_jax.app.cli.command"
     environment = {**os.environ, "JAX_PLATFORMS": "nonexistent"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+STUDIO = PACKAGE.parent / "dip_jax_studio"
+STUDIO_ROOMS = [
+    *("problem", "store", "damage", "desk", "clerk", "jobs", "guard", "server", "command"),
+]
+STUDIO_TESTED_IN = {
+    "problem": "test_store.py",
+    "guard": "test_hostile.py",
+    "clerk": "test_clerk.py",
+    "jobs": "test_server.py",
+}
+STUDIO_FILES = sorted(path for path in STUDIO.glob("*.py") if not path.stem.startswith("__"))
+
+
+def test_every_file_of_the_studio_has_a_room_and_a_test():
+    assert {path.stem for path in STUDIO_FILES} == set(STUDIO_ROOMS)
+    for path in STUDIO_FILES:
+        name = STUDIO_TESTED_IN.get(path.stem, f"test_{path.stem}.py")
+        assert (TESTS / "studio" / name).exists(), name
+
+
+@pytest.mark.parametrize("path", STUDIO_FILES, ids=lambda path: path.stem)
+def test_the_studio_imports_one_way_and_jax_at_its_desk_only(path):
+    allowed = STUDIO_ROOMS[: STUDIO_ROOMS.index(path.stem)]
+    for name in imports(path):
+        top, *rest = name.split(".")
+        if top == "dip_jax_studio":
+            assert rest[0] in allowed, f"{path} imports {name}"
+        if path.stem != "desk":
+            assert top not in {"dip_jax", "jax", "numpy", "PIL"}, f"{path} imports {name}"
+    if path.stem != "command":
+        assert not PRINTING & calls(path)
+
+
+def test_the_page_shows_before_jax_is_imported():
+    pytest.importorskip("starlette", reason="the page needs pip install 'dip-jax[studio]'")
+    code = "import sys, dip_jax_studio.server; sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

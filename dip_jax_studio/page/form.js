@@ -19,7 +19,7 @@ export function buildForm(table) {
   }
   const chosen = kinds.some((kind) => kind.name === kept.kind) ? kept.kind : kinds[0].name;
   find("kinds").replaceChildren(...kinds.map((kind) => {
-    const input = make("input", { type: "radio", name: "kind", value: kind.name });
+    const input = make("input", { type: "radio", name: "kind", value: kind.name, form: "form" });
     input.checked = kind.name === chosen;
     input.addEventListener("change", () => chooseKind(kind.name));
     return make("label", {}, input, kind.label);

@@ -45,8 +45,10 @@ class Stage {
 
   fit() {
     if (!this.width) return;
+    if (!stage.clientWidth) return; // it is hidden
+    const high = (stage.clientWidth - 2) * this.height / this.width + 4;
+    stage.style.height = `${Math.max(160, Math.min(0.66 * innerHeight, high))}px`;
     const room = [stage.clientWidth - 2, stage.clientHeight - 2];
-    if (room[0] <= 0) return;
     this._zoomTo(Math.min(room[0] / this.width, room[1] / this.height, 8));
     this.fitted = true;
   }

@@ -34,6 +34,7 @@ async function openPicture(told) {
   if (selected()) await show(null);
   find("editor").hidden = false;
   drop.classList.remove("empty");
+  document.querySelector("label[for=file]").textContent = "Choose another picture…";
   await theStage.open(told);
   picture = told;
   dirty = false;

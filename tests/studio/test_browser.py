@@ -78,6 +78,7 @@ def choose(page, kind="scratch", name="photo.png"):
 
 def stroke(page, *places):
     """Draws a line with the mouse through places of the picture."""
+    page.locator("#sheet").scroll_into_view_if_needed()
     box = page.locator("#sheet").bounding_box()
     zoom = box["width"] / SIDE
     for number, (x, y) in enumerate(places):
@@ -222,7 +223,7 @@ def test_a_keyboard_is_enough(page):
             break
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer:not([hidden])")
-    assert page.evaluate("document.activeElement.id") == "title"
+    page.wait_for_function("document.activeElement.id === 'title'")
     wait_for(page, "done")
     page.focus("#split")
     page.keyboard.press("End")
