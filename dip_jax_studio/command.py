@@ -14,6 +14,7 @@ from pathlib import Path
 from dip_jax_studio.problem import Problem
 
 _PORT = 8765
+_WAITING = 128  # connections
 _TRIES = 20  # of ports, where the default is taken
 _MISSING = (
     "dip-jax-studio: needs packages that are not installed ({}): pip install 'dip-jax[studio]'"
@@ -139,6 +140,7 @@ def _bind(host: str, port: int | None) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, number))
+            bound.listen(_WAITING)  # so that a browser that comes early waits
         except OSError as error:
             bound.close()
             reason = error.strerror

@@ -127,14 +127,10 @@ _SIGMA = Setting(
 _NOISE = Setting(
     "noise",
     "Kind of noise",
-    "Found in the picture, unless you know it.",
+    "Gaussian: the same everywhere. It is then removed even where none is found.",
     "noise",
     default="auto",
-    choices=(
-        ("auto", "found in the picture"),
-        ("gaussian", "Gaussian, the same everywhere"),
-        ("poisson", "Poisson, of few photons"),
-    ),
+    choices=(("auto", "found in the picture"), ("gaussian", "Gaussian")),
 )
 
 KINDS = (
@@ -194,13 +190,13 @@ KINDS = (
             Setting(
                 "blur",
                 "Shape of the blur",
-                "What became of a point of light.",
+                "What a point of light became: a disk if out of focus, a line if moved.",
                 default="disk",
                 choices=(
-                    ("disk", "disk: out of focus"),
-                    ("motion", "motion: a line"),
-                    ("gaussian", "Gaussian: soft"),
-                    ("box", "box: a square"),
+                    ("disk", "disk"),
+                    ("motion", "motion"),
+                    ("gaussian", "Gaussian"),
+                    ("box", "box"),
                 ),
             ),
             Setting(

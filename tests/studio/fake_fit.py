@@ -12,6 +12,12 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+RECORD = {
+    "settings": {"counts": {"steps": 5}, "strength": 100.0},
+    "picture": {"noise": None},
+    "versions": {"dip_jax": "0"},
+    "flags": {"seed": 0, "settings": True},
+}
 FAILS, CRASHES, NEVER_STEPS = 13, 14, 15
 
 
@@ -65,7 +71,7 @@ def main(argv):
     ImageOps.invert(image).save(result)
     if kept is not None:
         kept.write_text(str(step))
-        (out / "run.json").write_text("{}")
+        (out / "run.json").write_text(json.dumps(RECORD | {"steps": step}))
     tell(
         "done",
         files=[str(result)],

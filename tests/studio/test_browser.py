@@ -223,7 +223,7 @@ def test_a_keyboard_is_enough(page):
             break
     page.keyboard.press("Enter")
     page.wait_for_selector("#viewer:not([hidden])")
-    page.wait_for_function("document.activeElement.id === 'title'")
+    page.locator("#title:focus").wait_for()
     wait_for(page, "done")
     page.focus("#split")
     page.keyboard.press("End")
