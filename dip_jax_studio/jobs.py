@@ -310,6 +310,10 @@ class Queue:
             self._running = job
             try:
                 await self._run(job)
+            except OSError as error:  # such as a full disk
+                job.state, job.wanted = FAILED, ""
+                job.problem = f"the fit could not be run ({error.strerror}); free some space"
+                job.save()
             finally:
                 self._running = self._process = None
                 if job.identity not in self._jobs:

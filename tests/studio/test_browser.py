@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.studio.conftest import png
+from tests.studio.running import png
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="no playwright: pip install 'dip-jax[browser]'"

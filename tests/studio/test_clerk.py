@@ -6,7 +6,7 @@ import pytest
 
 from dip_jax_studio.clerk import Clerk
 from dip_jax_studio.problem import Problem
-from tests.studio.conftest import png
+from tests.studio.running import png
 
 pytestmark = pytest.mark.slow
 

@@ -12,6 +12,9 @@ import pytest
 
 from dip_jax_studio import command
 
+pytest.importorskip("starlette", reason="the page needs pip install 'dip-jax[studio]'")
+pytest.importorskip("uvicorn", reason="the page needs pip install 'dip-jax[studio]'")
+
 
 @pytest.mark.parametrize(
     ("flags", "problem"),

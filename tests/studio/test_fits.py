@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.studio.conftest import Running, opened, painted, png
+from tests.studio.running import Running, opened, painted, png
 
 QUICK = (sys.executable, str(Path(__file__).with_name("quick_fit.py")))
 pytestmark = pytest.mark.slow

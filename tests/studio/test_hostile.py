@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.studio.conftest import FAKE, Running, opened, painted, png
+from tests.studio.running import FAKE, Running, opened, painted, png
 
 
 def chunk(kind, body):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.studio.conftest import FAKE, Running, opened, painted, png
 from tests.studio.fake_fit import CRASHES, FAILS, NEVER_STEPS
+from tests.studio.running import FAKE, Running, opened, painted, png
 
 
 @pytest.fixture
