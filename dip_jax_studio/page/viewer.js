@@ -50,6 +50,7 @@ export async function show(identity, focus = false) {
   current = identity;
   job = null;
   find("viewer").hidden = !identity;
+  find("form").hidden = find("damage").hidden = Boolean(identity);
   for (const item of find("queue").children) item.classList.toggle("selected", item.dataset.job === identity);
   if (!identity) {
     history.replaceState(null, "", location.pathname);
@@ -158,7 +159,7 @@ function draw() {
   if (!natural) return;
   const aspect = natural.naturalWidth / natural.naturalHeight;
   const own = Math.max(before.naturalWidth, after.naturalWidth);
-  const room = Math.max(50, panes.clientWidth - 2), high = innerHeight * 0.7;
+  const room = Math.max(50, panes.clientWidth - 2), high = innerHeight * 0.64;
   const fitted = Math.min(room, high * aspect, 8 * own);
   const wide = find("actual").checked ? own / devicePixelRatio : fitted;
   compare.style.width = `${wide}px`;
