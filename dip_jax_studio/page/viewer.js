@@ -50,6 +50,7 @@ export async function show(identity, focus = false) {
   current = identity;
   job = null;
   find("viewer").hidden = !identity;
+  find("drop").classList.toggle("small", Boolean(identity));
   find("form").hidden = find("damage").hidden = Boolean(identity);
   for (const item of find("queue").children) item.classList.toggle("selected", item.dataset.job === identity);
   if (!identity) {
