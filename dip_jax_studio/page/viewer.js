@@ -4,6 +4,14 @@ import { ask, attempt, complain, find, inWords, make, say } from "./ask.js";
 import { kindOf } from "./form.js";
 
 const panes = find("panes"), compare = find("compare");
+// What was found about the noise; see --noise of the command.
+const VERDICTS = {
+  none: "No noise was found, so the picture is returned unchanged. Under More settings, Gaussian as the kind of noise removes some all the same.",
+  white: "The noise is white.",
+  "signal-dependent": "The noise depends on the brightness.",
+  correlated: "The noise is correlated between pixels or colours, as in photographs and JPEG files.",
+  impulses: "The noise is single wrong pixels; they were filled.",
+};
 let current = null; // the job's identity
 let job = null;
 let onclose = () => {}, onask = () => {};
@@ -108,8 +116,10 @@ export async function update() {
   find("getrun").href = `/api/jobs/${job.id}/file/run.json`;
   const options = find("format").options;
   options[0].textContent = `the picture came (${job.suffix.slice(1).toUpperCase()})`;
-  if (find("notes").children.length !== job.notes.length) {
-    find("notes").replaceChildren(...job.notes.map((note) => {
+  const notes = [...job.notes];
+  if (VERDICTS[job.verdict]) notes.push(VERDICTS[job.verdict]);
+  if (find("notes").children.length !== notes.length) {
+    find("notes").replaceChildren(...notes.map((note) => {
       const item = document.createElement("li");
       item.textContent = note;
       return item;
