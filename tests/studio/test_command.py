@@ -66,11 +66,15 @@ def test_it_tells_its_address_and_ends_at_ctrl_c(tmp_path):
         [*words, f"--folder={tmp_path / 'folder'}"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    with process.stdout:
-        address = process.stdout.readline().removeprefix("dip-jax-studio: ").strip()
-        assert address.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(address, timeout=60) as page:
-            assert b"dip-jax studio" in page.read()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) in (0, 130)
+    try:
+        with process.stdout:
+            address = process.stdout.readline().removeprefix("dip-jax-studio: ").strip()
+            assert address.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(address, timeout=60) as page:
+                assert b"dip-jax studio" in page.read()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) in (0, 130)
+    finally:
+        process.kill()
+        process.wait()
     assert {path.name for path in (tmp_path / "folder").iterdir()} <= {"studio.txt", ".lock"}
