@@ -2,6 +2,7 @@
 
 CONTENTS = {
     "Guides": [
+        "docs/studio",
         "docs/damage",
         "docs/noise",
         "docs/masks",
@@ -21,6 +22,12 @@ CONTENTS = {
     ],
     "Python": [
         "examples/quickstart",
+        "examples/mri",
+        "examples/tomography",
+        "examples/microscopy",
+        "examples/spectral_inpainting",
+        "examples/phase_retrieval",
+        "examples/torch_operator",
         "docs/library",
         "docs/measurements",
         "docs/api/overview",
