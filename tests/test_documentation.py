@@ -99,8 +99,7 @@ def test_the_citation_is_of_this_version():
     assert citation["version"] == dip_jax.__version__
     assert all({"name"} <= author.keys() for author in citation["authors"])
     (paper,) = citation["references"]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    entry = readme.partition("## Cite")[2]
+    entry = (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
     for word in (paper["title"], paper["journal"], paper["volume"], paper["year"]):
         assert str(word) in entry
     page = (ROOT / "docs" / "citing.md").read_text(encoding="utf-8")
