@@ -39,6 +39,7 @@ print(json.dumps({
 """
 # Of each notebook about measurements: its small parameters, and the shape of its result.
 MEASUREMENTS = {
+    "flash": ("SIZE, WIDTHS, STEPS = 32, (4,), 20", [32, 32, 3]),
     "microscopy": ("SIZE, WIDTHS, STEPS = 64, (4,), 20", [64, 64, 1]),
     "mri": ("SIZE, COILS, WIDTHS, STEPS = 64, 3, (4,), 20", [64, 64, 1]),
     "phase_retrieval": ("SIZE, WIDTHS, STEPS = 32, (4,), 20", [32, 32, 1]),

@@ -22,6 +22,7 @@ CONTENTS = {
     ],
     "Python": [
         "examples/quickstart",
+        "examples/flash",
         "examples/mri",
         "examples/tomography",
         "examples/microscopy",

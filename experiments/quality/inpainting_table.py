@@ -4,7 +4,8 @@
 
 The pictures are the eleven grey pictures of the paper's table, with half of the pixels missing,
 in the authors' masked files. A pixel that differs from the truth there is missing. (A black
-pixel never differs, so it counts as known.)
+pixel never differs, so it counts as known.) With ``--missing=70,90``, so many percent are missing,
+drawn by ``numpy.random.default_rng(0)``.
 
 PSNR covers all pixels of the 8-bit result, in two tables: the network's own output, and the
 result with the known pixels put back (for our presets as `restore` does it, which also fits the
@@ -28,7 +29,7 @@ from dip_jax.app.files import read_picture
 from dip_jax.app.machine import choose_device
 from dip_jax.metrics import psnr_8_bit
 from experiments.pictures import crop_centre
-from experiments.program import Table, publish, run_program
+from experiments.program import Table, parse_integers, publish, run_program
 from experiments.quality.grid import Row
 from experiments.quality.tables import (
     define_grid,
@@ -60,12 +61,14 @@ PICTURES = {
 }
 CLASSICAL = ("nearest", "biharmonic")
 KEY = ("picture", "size", "method", "seed")
+_HALF = 50  # percent: of the authors' masked files
 
 
 def define(values: flags.FlagValues) -> None:
     """Defines the program's flags."""
     methods = ("fast", *CLASSICAL)
     define_grid(values, NAME, pictures=PICTURES, methods=methods, others=CLASSICAL, size=256)
+    flags.DEFINE_list("missing", [str(_HALF)], "Percents of missing pixels.", flag_values=values)
 
 
 def main(argv: list[str]) -> int:
@@ -79,19 +82,34 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
             find_method(method, "inpaint")
     data = find_data(values, "gray11")
     device = choose_device(values.backend)
-    groups = [(name, values.size) for name in values.pictures]
+    shares = parse_integers("--missing", values.missing)
+    if max(shares) > 99:
+        raise UserError("--missing", max(shares), "must be at most 99 percent")
+    groups = [(label(name, share), values.size) for share in shares for name in values.pictures]
     rows = fill_grid(values, NAME, KEY, groups, CLASSICAL, functools.partial(_compute_row, data))
     tables = tabulate_quality(rows, values.methods, values.size)
     publish(tables, f"experiments.quality.{NAME}", argv, device, values.out)
 
 
+def label(name: str, missing: int) -> str:
+    """Names a picture with so many percent of its pixels missing; half is not said."""
+    return name if missing == _HALF else f"{name} {missing} %"
+
+
 def load_picture_and_mask(data: Path, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the centres of the true picture ``[h, w, 1]`` and its mask, 1 where known.
+
+    ``name`` is that of :func:`label`.
 
     Raises:
       UserError: if the masked file is missing, or the picture is smaller than ``size``.
     """
+    name, _, share = name.removesuffix(" %").partition(" ")
     truth = read_picture(str(data / "gray11" / f"{name}.png")).image
+    if share:
+        truth = crop_centre(truth, size, name)
+        drawn = np.random.default_rng(0).random(truth.shape)
+        return truth, (100 * drawn >= int(share)).astype(np.float32)
     path = data / "gray11_masked50" / f"{name}_masked.png"
     masked = read_picture(str(path), flag="--data").image
     if masked.shape != truth.shape:

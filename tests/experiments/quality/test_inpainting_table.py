@@ -39,6 +39,19 @@ def test_the_mask_is_what_the_masked_file_leaves(data):
     np.testing.assert_array_equal(mask, known[4:36, 6:38])
 
 
+def test_other_shares_are_drawn(data, capsys):
+    flags = ("--pictures=house", "--methods=nearest", "--size=32", "--missing=50,90")
+    assert run(data, *flags) == 0
+    half, most = rows(data)
+    assert [half["picture"], most["picture"]] == ["house", "house 90 %"]
+    assert float(most["psnr"]) < float(half["psnr"])
+    truth, known = inpainting_table.load_picture_and_mask(data, "house 90 %", 32)
+    assert truth.shape == known.shape == (32, 32, 1)
+    assert 0.05 < known.mean() < 0.15
+    assert run(data, "--pictures=house", "--missing=100") == 2
+    assert "--missing=100: must be at most 99" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_inpainting_end_to_end(data, tiny_presets, capsys):
     flags = ("--pictures=house", "--methods=nearest,biharmonic,fast", "--size=32")
