@@ -13,6 +13,9 @@ from pathlib import Path
 
 from dip_jax_studio.problem import Problem
 
+LOOP = "asyncio"
+"""The event loop. With uvloop, which uvicorn takes where it is installed, a server that ends while a
+fit runs waits for ever."""
 _PORT = 8765
 _WAITING = 128  # connections
 _TRIES = 20  # of ports, where the default is taken
@@ -98,6 +101,7 @@ def main(argv: list[str]) -> int:
         opening.start()
     config = uvicorn.Config(
         studio.app,
+        loop=LOOP,
         log_level="warning",
         access_log=False,
         server_header=False,

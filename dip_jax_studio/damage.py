@@ -21,7 +21,8 @@ class Setting:
     flag: str = ""
     """Of the command; without one, the kind's ``finish`` makes flags of it."""
     default: float | str = ""
-    """What the form shows first. It becomes no flag."""
+    """What the form shows first. It becomes no flag, unless ``always``."""
+    always: bool = False
     choices: tuple[tuple[str, str], ...] = ()
     """Values and their labels; empty for a number."""
     least: float = 0
@@ -40,7 +41,7 @@ class Setting:
         if value in (None, "") and (self.optional or value == self.default):
             return []
         text = self._checked(value)
-        if not self.flag or text == _text(self.default):
+        if not self.flag or (text == _text(self.default) and not self.always):
             return []
         if text in ("on", "off"):
             return [f"--{'no' * (text == 'off')}{self.flag}"]
@@ -82,6 +83,8 @@ class Damage:
     """Whether a blur is described."""
     strength: bool = True
     """Whether a part of the change can be applied."""
+    flags: tuple[str, ...] = ()
+    """Of the command, whatever the settings."""
 
 
 _FAST, _BEST = ("fast", "fast"), ("best", "best: wider network, two fits, slower")
@@ -222,6 +225,28 @@ KINDS = (
         ),
         kernel=True,
     ),
+    Damage(
+        "shake",
+        "Blur of unknown shape",
+        "A shaken camera. The shape is found in the picture first; it needs clear edges.",
+        "deblur",
+        (_FAST, _BEST),
+        (
+            Setting(
+                "kernel_size",
+                "Size of the blur in pixels",
+                "An odd number, a little more than the length of a trail of light.",
+                "kernel_size",
+                default=21,
+                always=True,
+                least=3,
+                most=199,
+            ),
+            _SIGMA,
+            *_COMMON,
+        ),
+        flags=("--kernel=unknown",),
+    ),
 )
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -254,7 +279,7 @@ def make_flags(kind: Damage, preset: Any, values: Mapping[str, Any]) -> list[str
     for name in values:
         if name not in known:
             raise Problem(f"{name} is no setting for {kind.label.lower()}; reload the page")
-    flags = [f"--task={kind.task}"]
+    flags = [f"--task={kind.task}", *kind.flags]
     if preset != kind.presets[0][0]:
         flags.append(f"--preset={preset}")
     if kind.kernel:

@@ -3,7 +3,7 @@
 import { find, make } from "./ask.js";
 import { theStage } from "./stage.js";
 
-const FIRST = ["factor", "keep_known", "blur", "size", "angle", "sigma"]; // settings shown at once
+const FIRST = ["factor", "keep_known", "blur", "size", "angle", "kernel_size", "sigma"]; // settings shown at once
 const MEMORY = "dip-jax-studio-form";
 
 let kinds = [];

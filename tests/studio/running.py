@@ -33,7 +33,9 @@ class Running:
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         studio = Studio(folder, port=self.port, program=program, **options)
-        config = uvicorn.Config(studio.app, log_level="critical", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            studio.app, loop=command.LOOP, log_level="critical", timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()

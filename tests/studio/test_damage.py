@@ -52,6 +52,12 @@ def test_settings_become_flags():
     assert factor_of(find_kind("grain"), {}) == 1
 
 
+def test_an_unknown_blur_is_found_by_its_size():
+    unknown = ["--task=deblur", "--kernel=unknown"]
+    assert flags_of("shake") == [*unknown, "--kernel_size=21"]
+    assert flags_of("shake", kernel_size=9) == [*unknown, "--kernel_size=9"]
+
+
 def test_a_blur_is_described():
     assert flags_of("blur")[1] == "--kernel=disk:4"
     motion = flags_of("blur", blur="motion", size=15, angle=-30)

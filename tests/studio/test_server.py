@@ -31,7 +31,9 @@ def test_the_page_and_its_parts_are_served(visitor):
         assert answer.status_code == 200
         assert answer.content
     kinds = visitor.get("/api/about").json()["kinds"]
-    assert [kind["name"] for kind in kinds] == ["grain", "scratch", "small", "blocks", "blur"]
+    assert [kind["name"] for kind in kinds] == [
+        *["grain", "scratch", "small", "blocks", "blur", "shake"]
+    ]
 
 
 def test_a_picture_comes_in_and_is_shown(visitor):

@@ -1,8 +1,19 @@
+import numpy as np
 import pytest
 
 from dip_jax.app.restore.watch import Chunk, Watch, as_watch
 
-CHUNK = Chunk(share=0.25, done=0.5, fit=1, fits=1, step=5, steps=10, loss=0.1, psnr=None)
+CHUNK = Chunk(
+    share=0.25,
+    done=0.5,
+    fit=1,
+    fits=1,
+    step=5,
+    steps=10,
+    loss=0.1,
+    psnr=None,
+    picture=lambda: np.zeros((2, 3, 1), np.float32),
+)
 
 
 @pytest.mark.parametrize("shown", [True, False])
