@@ -14,7 +14,7 @@ from pathlib import Path
 from dip_jax_studio.problem import Problem
 
 LOOP = "asyncio"
-"""The event loop. With uvloop, which uvicorn takes where it is installed, a server that ends while a
+"""The event loop. With uvloop, which uvicorn takes where it is there, a server that ends while a
 fit runs waits for ever."""
 _PORT = 8765
 _WAITING = 128  # connections
