@@ -68,11 +68,10 @@ def _rewrite(value: Any, *, inside: bool) -> Any:
 
     ``inside``: whether it is in the body of a loop, where convolutions are replaced.
     """
-    # From jax 0.11.2 on, the two types are one.
-    if isinstance(value, ClosedJaxpr) and not isinstance(value, Jaxpr):
-        return value.replace(jaxpr=_rewrite(value.jaxpr, inside=inside))
-    if isinstance(value, Jaxpr):
+    if isinstance(value, Jaxpr):  # from jax 0.11.2 on, a closed one too
         return value.replace(eqns=[_rewrite_equation(equation, inside) for equation in value.eqns])
+    if isinstance(value, ClosedJaxpr):
+        return value.replace(jaxpr=_rewrite(value.jaxpr, inside=inside))
     if type(value) is tuple:  # excludes named tuples
         return tuple(_rewrite(item, inside=inside) for item in value)
     return value
