@@ -28,6 +28,12 @@ _SAME = 1.25  # spread of strong noise, up to which it need not have light tails
 _ALIKE = 1.4  # spread up to which what all parts of a picture have is noise
 
 
+_CELL = 32  # pixels a side
+_FLAT = 0.1  # share of a cell's pixels that are as all around them, to the bit
+_DRAWN = 0.6  # share of such cells, from which a picture is drawn; a bar below one is less
+_ONE_BIT = 0.98  # share of black and white pixels of a page of one bit
+
+
 class Verdict(NamedTuple):
     """What a picture's noise is, and why."""
 
@@ -57,13 +63,21 @@ def identify_noise(y: np.ndarray) -> Verdict:
     """
     impulses = find_impulses(y)
     if impulses is not None:
-        rest = _identify_by_spectrum(_without(impulses, y))
+        rest = _identify_smooth(_without(impulses, y))
         evidence = f"{100 * impulses.mean():.1f} % of the pixels are black or white by themselves"
         if rest.noise.level < _FAINT:
             rest = rest._replace(noise=NoiseModel("gaussian", 0.0))
         else:
             evidence += f"; the others have noise of level {rest.noise.level:.1f}, removed too"
         return Verdict("impulses", rest.noise, evidence, (~impulses).astype(np.float32)[:, :, None])
+    return _identify_smooth(y)
+
+
+def _identify_smooth(y: np.ndarray) -> Verdict:
+    """Returns the verdict on a picture without impulses."""
+    if _is_drawn(y):
+        evidence = "flat to the bit in most places, as drawings and screenshots are"
+        return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     return _identify_by_spectrum(y)
 
 
@@ -92,6 +106,30 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     if _depends_on_brightness(found):
         return Verdict("signal-dependent", model_noise(found, correlated=False), evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
+
+
+def _is_drawn(y: np.ndarray) -> bool:
+    """Whether most of a picture has parts without any noise.
+
+    Of noise of one 8-bit level and more, 3x3 pixels hardly ever have the same values. Black, where
+    noise is cut off, does not count, nor does what is white all over, unless there is little else.
+    """
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    inside = ((y > 0) & (y < 1)).any(axis=2)
+    if inside.mean() <= 1 - _ONE_BIT:
+        return True
+    size = (3, 3, 1)
+    white = (y >= 1).all(axis=2)
+    flat = (minimum_filter(y, size) == maximum_filter(y, size)).all(axis=2) & (inside | white)
+    rows, columns = (max(1, side // _CELL) for side in flat.shape)
+
+    def shares(pixels: np.ndarray) -> np.ndarray:
+        parts = (np.array_split(row, columns, axis=1) for row in np.array_split(pixels, rows))
+        return np.array([part.mean() for row in parts for part in row])
+
+    something = shares(white) < 1
+    return bool(np.mean(shares(flat)[something] > _FLAT) >= _DRAWN)
 
 
 def _is_correlated(found: Spectrum) -> bool:

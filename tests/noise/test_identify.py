@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
+from skimage import data
 
 from dip_jax.app.recipe.degrade import jpeg
 from dip_jax.noise import NoiseModel, identify_noise
@@ -104,3 +106,72 @@ def test_clipped_noise_is_still_seen():
     verdict = identify_noise(noisy)
     assert verdict.kind == "white"
     assert verdict.noise.level == pytest.approx(0.35 * 255, rel=0.2)
+
+
+def photograph(name, height=192, width=192):
+    picture = getattr(data, name)()[60 : 60 + height, 120 : 120 + width]
+    return (picture if picture.ndim == 3 else picture[:, :, None]) / 255
+
+
+def as_file(image):
+    return np.round(255 * np.clip(image, 0, 1)).astype(np.float32) / 255
+
+
+def screenshot():
+    """A window with a title and small text."""
+    image = Image.new("RGB", (192, 160), (240, 240, 240))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, 191, 20), fill=(60, 90, 160))
+    for row in range(9):
+        draw.text((8, 26 + 14 * row), "The quick brown fox jumps", fill=(20, 20, 20))
+    return np.asarray(image) / 255
+
+
+@pytest.mark.parametrize("name", ["coffee", "camera", "chelsea"])
+def test_photographs_without_noise_have_none(name):
+    assert identify_noise(as_file(photograph(name))).kind == "none"
+
+
+def test_screenshots_and_pages_of_one_bit_have_none():
+    window = as_file(screenshot())
+    page = (window[:, :, :1] > 0.5).astype(np.float32)
+    for picture in (window, jpeg(window, 30), page, as_file(0.1 + 0.8 * page)):
+        verdict = identify_noise(picture)
+        assert verdict.kind == "none"
+        assert "flat to the bit" in verdict.evidence
+
+
+def test_black_bars_of_a_film_still_do_not_disturb():
+    noisy = as_file(photograph("coffee") + 15 / 255 * RNG.standard_normal((192, 192, 3)))
+    noisy[:24] = noisy[-24:] = 0
+    verdict = identify_noise(noisy)
+    assert verdict.kind == "white"
+    assert verdict.noise.level == pytest.approx(15, rel=0.15)
+
+
+def test_a_white_background_does_not_disturb():
+    noisy = photograph("chelsea") + 15 / 255 * RNG.standard_normal((192, 192, 3))
+    noisy[:, :80] = 1
+    noisy[150:] = 1
+    verdict = identify_noise(as_file(noisy))
+    assert verdict.kind == "white"
+    assert verdict.noise.level == pytest.approx(15, rel=0.2)
+
+
+def test_a_bar_with_text_below_a_micrograph_does_not_disturb():
+    grey = as_file(photograph("camera") + 20 / 255 * RNG.standard_normal((192, 192, 1)))
+    grey[-40:] = screenshot()[26:66, :, :1]
+    verdict = identify_noise(grey)
+    assert verdict.kind == "white"
+    assert verdict.noise.level == pytest.approx(20, rel=0.15)
+
+
+def test_salt_and_pepper_is_found_where_it_is():
+    clean = as_file(photograph("coffee"))
+    place = RNG.random((192, 192, 1))
+    salted = np.where(place < 0.025, 0, np.where(place > 0.975, 1, clean)).astype(np.float32)
+    verdict = identify_noise(salted)
+    assert verdict.kind == "impulses"
+    wrong = (place < 0.025) | (place > 0.975)
+    assert (verdict.known == 0)[wrong].mean() > 0.95
+    assert (verdict.known == 0)[~wrong].mean() < 0.005
