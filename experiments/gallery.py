@@ -302,8 +302,9 @@ EXHIBITS = (
         "hubble_deep_field",
         (300, 300, 160),
         _photons,
-        ("stars.png",),
-        "Photon noise, stronger where the picture is bright; the command finds that out.",
+        ("stars.png", "--noise=poisson"),
+        "Photon noise, stronger where the picture is bright. The flag tells its kind, which so dark a "
+        "sky does not show; its level is estimated.",
     ),
     Exhibit(
         "specks",
