@@ -8,8 +8,7 @@ from dip_jax.app.machine.programs import compilations
 from dip_jax.app.recipe import find_preset
 from dip_jax.app.recipe.rules.held_out import HeldOut
 from dip_jax.app.restore.canvas import canvas, put_on_canvas
-
-PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
+from tests.app.restore.common import PICTURE
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,7 @@ from dip_jax.app import restore
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import change, find_preset
 from dip_jax.noise import NoiseModel
-
-PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
-MASK = np.ones((9, 13))
-MASK[2:4, 3:7] = 0
+from tests.app.restore.common import MASK, PICTURE
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,7 @@ from dip_jax import operators
 from dip_jax.app import restore
 from dip_jax.app.machine.programs import compilations
 from dip_jax.app.recipe import BlindSpot
-
-PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
-MASK = np.ones((9, 13))
-MASK[2:4, 3:7] = 0
+from tests.app.restore.common import PICTURE
 
 
 @pytest.fixture(autouse=True)
