@@ -40,6 +40,7 @@ def found(blurred) -> np.ndarray:
     return estimate_kernel(blurred, 9)
 
 
+@pytest.mark.slow
 def test_the_kernel_is_found_and_centred(found):
     assert found.shape == (9, 9)
     assert found.min() >= 0
@@ -51,11 +52,13 @@ def test_the_kernel_is_found_and_centred(found):
     np.testing.assert_allclose(centre, 4, atol=0.6)
 
 
+@pytest.mark.slow
 def test_brightness_contrast_and_channels_do_not_matter(blurred, found):
     other = np.repeat(0.2 + 0.4 * blurred, 3, axis=2)
     assert similarity(estimate_kernel(other, 9), found) > 0.99
 
 
+@pytest.mark.slow
 def test_of_a_large_picture_the_middle_counts(blurred, found, monkeypatch):
     monkeypatch.setattr("dip_jax.blind._LARGEST_SIDE", 96)
     wide = np.pad(blurred, ((10, 10), (30, 30), (0, 0)), constant_values=7.0)

@@ -157,6 +157,7 @@ def test_options_that_jaxlib_lacks_are_left_out(monkeypatch):
     assert compilation.compiler_options.__wrapped__("cpu") == {}
 
 
+@pytest.mark.slow
 def test_a_decorated_function_wakes_no_backend():
     code = (
         "from dip_jax import compilation; compilation.jit(abs); from jax._src import xla_bridge;"

@@ -77,6 +77,7 @@ def letters(height=64, width=48):
     return known.at[10:50, 8:11].set(0).at[20:23, 12:40].set(0).at[40:43, 15:45].set(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_filled_picture_joins_what_is_known(channels):
     """Right except for its brightness, it becomes right; except for texture, it stays as it is."""

@@ -8,6 +8,7 @@ from dip_jax import inputs
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 def test_noise_is_uniform_up_to_its_scale_and_follows_from_the_key():
     z = inputs.uniform(KEY, 40, 50, depth=8, scale=0.2)
     assert z.shape == (40, 50, 8)

@@ -89,6 +89,7 @@ def test_psnr_at_full_depth_rounds_nothing():
     assert psnr_full_depth(ones + 1, ones) == np.inf  # clipped
 
 
+@pytest.mark.slow
 def test_complex_images_and_volumes():
     image, reference = jnp.full((4, 5, 1), 0.3 + 0.4j), jnp.zeros((4, 5, 1))
     np.testing.assert_allclose(metrics.psnr(image, reference), 10 * np.log10(4), rtol=1e-5)

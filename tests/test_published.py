@@ -32,6 +32,7 @@ def test_our_noise_has_their_level(data_folder):
     assert psnr_8_bit(noisy, reference) == pytest.approx(20.30, abs=0.05)
 
 
+@pytest.mark.slow
 def test_super_resolution_protocol_on_set5(data_folder):
     """Lanczos down, bicubic up, luma, 4 pixels off, centre crop: 28.72 dB on average."""
     scores = []

@@ -212,6 +212,7 @@ def test_no_method_is_asked_for_its_parameters():
                 assert node.attr not in parameters, f"{path}:{node.lineno} .{node.attr}"
 
 
+@pytest.mark.slow
 def test_importing_wakes_no_backend():
     """Else a flag could no longer choose one."""
     code = "import dip_jax, dip_jax.app, dip_jax.app.cli.command"

@@ -40,6 +40,7 @@ def tasks(reference=None):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tasks())
 def test_contract(name):
     truth = picture()
@@ -125,6 +126,7 @@ def test_tasks_batch_under_vmap():
     np.testing.assert_allclose(losses, singles, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_super_resolution_reports_luma_too():
     small = picture(6, 5, 3)
     task = dip_jax.super_resolve(small, 4, reference=picture(24, 20, 3))
@@ -166,6 +168,7 @@ def test_a_loss_of_ones_own_is_averaged_with_its_weights():
     np.testing.assert_allclose(absolute.loss(y + 0.2), 2 * 0.1 * MASK.mean(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_complex_images_are_fitted_as_pairs_of_channels():
     pairs = picture(channels=4) - 0.5
     image = operators.to_complex(pairs)

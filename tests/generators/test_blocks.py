@@ -33,6 +33,7 @@ def test_deconv_spreads_each_pixel():
     np.testing.assert_allclose(result, expected[1:-1, 1:-1] + bias, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_norm_equals_the_plain_formula_also_far_from_zero(offset, backend, monkeypatch):

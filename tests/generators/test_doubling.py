@@ -34,6 +34,7 @@ def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
     np.testing.assert_allclose(mine[1], theirs[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "method"), [("nearest", "nearest"), ("bilinear", "linear")])
 @pytest.mark.parametrize("shape", [(5, 7, 2), (1, 3, 2), (3, 4, 2, 2)])
 def test_upsample_equals_a_resize(kind, method, shape):

@@ -32,6 +32,7 @@ def test_an_image_like_the_input_becomes_the_input():
     np.testing.assert_allclose(image, z + 0.5, atol=1e-3)  # sign, contrast, brightness
 
 
+@pytest.mark.slow
 def test_each_channel_is_the_least_squares_fit_to_the_input():
     z = jnp.asarray(data(8, 16, 3)) - 0.5
     net = Skip(channels=3, **ONE_SCALE)
@@ -61,6 +62,7 @@ def test_corrections_scale_and_shift_what_was_matched():
     np.testing.assert_allclose(shifted[:, :, 0] - before[:, :, 0], 0.25, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_even_image_has_the_mean_of_the_input():
     z = jnp.full((4, 4, 1), 0.3)
     generator = Matched(Mirror())
@@ -74,6 +76,7 @@ def test_the_stride_is_the_network_s():
     assert Matched(Mirror()).stride == 4
 
 
+@pytest.mark.slow
 def test_other_channels_are_refused():
     z = jnp.zeros((8, 8, 2))
     generator = Matched(Skip(channels=3, **ONE_SCALE))

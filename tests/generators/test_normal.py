@@ -14,6 +14,7 @@ from tests.generators.common import data
 pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_accelerators_compute_a_norms_result_alike(activation, monkeypatch):
     """Made, and projected to a few channels: values, and derivatives in both directions."""

@@ -92,6 +92,7 @@ def test_masked_learns_to_predict():
     assert error.mean() < 0.03  # grey: 0.2
 
 
+@pytest.mark.slow
 def test_masked_begins_from_a_guess():
     """What the generator sees, and that its image is added to the guess of what is shown."""
     y, known, z = holes()

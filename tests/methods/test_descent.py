@@ -40,6 +40,7 @@ def test_a_step_goes_down_and_tells_of_where_it_was():
     assert state.z is Z
 
 
+@pytest.mark.slow
 def test_a_line_search_gets_the_loss_and_its_gradient():
     optimizer = optax.lbfgs()
     state = start(Gain(), optimizer, KEY, Z, Z["z"])

@@ -30,6 +30,7 @@ def test_what_is_not_clipped_stays():
     np.testing.assert_array_equal(redrawn, Y)
 
 
+@pytest.mark.slow
 def test_clipped_values_are_redrawn_in_each_step():
     clipped = noise.clipped_chance(jnp.asarray(Y), 0.05, SIGMA)
     first, second = (redraw_input(state_of(clipped, count))[2] for count in (0, 1))

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise_share", [0.1, 0.5])
 def test_the_two_recorrupted_images_have_the_variances_of_theory(noise_share):
     sigma = 0.2
@@ -36,6 +37,7 @@ def test_recorrupted_does_not_learn_noise():
     assert abs(state.params["gain"]) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [dip_jax.recorrupted, dip_jax.sure])
 def test_a_denoiser_sees_beyond_white_what_was_clipped(method):
     """White with clipped noise has a mean 0.4 sigma too dark; with redrawn values it has not.
@@ -98,6 +100,7 @@ class Ramp:
         return (2.0 * rows + columns)[:, :, None] + params["shift"][None, None]
 
 
+@pytest.mark.slow
 def test_flips_mirror_input_and_output_alike():
     """What looks at single pixels is the same; what looks at places is seen from four sides."""
     y, z = noise_around_grey(0.2)

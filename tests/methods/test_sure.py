@@ -59,6 +59,7 @@ def test_sure_weighs_the_divergence_as_the_task_weighs_the_image():
     assert gains[0] == pytest.approx(gains[1], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_sure_does_not_learn_noise():
     """The least squares gain for pure noise is 0; fitting y to itself would keep it 1."""
     y, z = noise_around_grey(0.2)

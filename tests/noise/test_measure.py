@@ -20,6 +20,7 @@ def test_the_level_follows_the_brightness():
     np.testing.assert_allclose(middle, wanted[2], rtol=0.2)
 
 
+@pytest.mark.slow
 def test_the_models_noise_is_as_correlated_as_what_was_measured():
     found = measure_spectrum(CLEAN + 10 / 255 * noise("filtered"))
     model = model_noise(found)

@@ -63,6 +63,7 @@ def test_a_share_out_of_range_is_refused(share):
             split(KEY, picture(), 0.1, share)
 
 
+@pytest.mark.slow
 def test_held_out_pixels_are_one_of_each_square_and_never_neighbours():
     held = np.asarray(splitting.hold_out(KEY, 70, 49, spacing=7))
     assert held.shape == (70, 49, 1)
@@ -104,6 +105,7 @@ def test_held_out_values_take_no_part_beside_one_another():
     np.testing.assert_array_equal(filled, fill_held_out(jnp.where(held == 1, 7.0, y), held))
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_least_squares():
     y = np.random.default_rng(0).normal(size=(14, 11, 2)).cumsum(axis=0)
     y[..., 1] = np.cumsum(y[..., 1], axis=1)
@@ -161,6 +163,7 @@ def test_blocks_surround_their_middles_and_are_apart():
         splitting.hold_out_blocks(KEY, 60, 75, reach=2, spacing=4)
 
 
+@pytest.mark.slow
 def test_blocks_are_filled_from_around_them_alone():
     rows, columns = np.mgrid[0:40, 0:40] / 40
     y = jnp.asarray(np.stack([rows, columns + rows], axis=2), jnp.float32)

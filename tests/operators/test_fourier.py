@@ -27,6 +27,7 @@ def transform(image):
     return np.einsum("ah,hwc,bw->abc", down, np.asarray(image), across)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(8, 12), (7, 9)])
 def test_every_measured_frequency_is_that_of_the_formula(size):
     image = complex_normal(1, *size, 2)
@@ -44,6 +45,7 @@ def test_real_images_are_measured_too():
     np.testing.assert_allclose(measured[4, 4, 0], 8 * image.mean(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_coils_see_the_image_through_their_sensitivities():
     image, sensitivities = complex_normal(1, 8, 12, 1), complex_normal(2, 8, 12, 3)
     mask = operators.cartesian_mask(KEY, 12, acceleration=2)
@@ -55,6 +57,7 @@ def test_coils_see_the_image_through_their_sensitivities():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.complex64])
 def test_adjoint(dtype):
     mask = operators.cartesian_mask(KEY, 12, acceleration=2)
@@ -65,6 +68,7 @@ def test_adjoint(dtype):
     check_adjoint_of_derivative(several, (10, 12, 1), dtype)
 
 
+@pytest.mark.slow
 def test_adjoint_of_a_full_sampling_is_the_inverse():
     image = complex_normal(1, 8, 9, 1)
     operator = Partial(operators.sample_fourier, mask=jnp.ones((1, 9, 1)))
@@ -124,6 +128,7 @@ def test_bad_arguments_are_named(call, named):
         call()
 
 
+@pytest.mark.slow
 def test_the_planes_of_a_volume_are_measured_each():
     volume = jnp.asarray(np.random.default_rng(5).random((3, 8, 6, 2), np.float32))
     mask = operators.cartesian_mask(KEY, 6, acceleration=2, center=0.3)[None]

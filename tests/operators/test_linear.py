@@ -41,6 +41,7 @@ def on_host(matrix):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", [MATRIX, COMPLEX])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.complex64])
 def test_both_kinds_have_the_derivative_of_the_plain_function(matrix, dtype):

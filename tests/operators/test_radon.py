@@ -23,6 +23,7 @@ def blobs(height, width):
     return image.astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [40, 41])
 def test_radon_equals_scikit_image(side):
     image = blobs(side, side)
@@ -32,6 +33,7 @@ def test_radon_equals_scikit_image(side):
     np.testing.assert_allclose(ours[:, :, 0], theirs.T, atol=1e-2 * theirs.max())
 
 
+@pytest.mark.slow
 def test_right_angles_are_plain_sums():
     image = jax.random.uniform(jax.random.key(0), (6, 9, 2))
     sinogram = operators.radon(image, jnp.array([0.0, 90.0]))
@@ -42,12 +44,14 @@ def test_right_angles_are_plain_sums():
     np.testing.assert_allclose(sinogram.sum(1), image.sum((0, 1))[None].repeat(2, 0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(12, 16), (15, 9)])
 def test_adjoint(size):
     angles = jnp.asarray([0.0, 20.0, 45.0, 77.0, 90.0, 135.0, 160.0, 270.0])
     check_adjoint_of_derivative(Partial(operators.radon, angles=angles), (*size, 2))
 
 
+@pytest.mark.slow
 def test_back_projection_has_the_projection_for_its_adjoint():
     angles = jnp.asarray([0.0, 20.0, 77.0])
     operator = Partial(operators.radon, angles=angles)
@@ -59,6 +63,7 @@ def test_back_projection_has_the_projection_for_its_adjoint():
     check_adjoint_of_derivative(back, (3, 23, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(40, 40), (33, 40)])
 def test_filtered_back_projection_is_as_near_as_scikit_images(size):
     image, angles = blobs(*size), np.linspace(0, 180, 60, endpoint=False).astype(np.float32)

@@ -30,6 +30,7 @@ def test_a_response_mixes_the_channels_of_each_pixel():
     np.testing.assert_allclose(measured, np.asarray(IMAGE) @ response.T, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_adjoint():
     filters = jax.random.uniform(jax.random.key(1), IMAGE.shape)
     check_adjoint_of_derivative(Partial(operators.mosaic, filters=filters), IMAGE.shape)

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 def test_parts_are_disjoint_and_make_up_the_mask():
     mask = operators.cartesian_mask(jax.random.key(1), 64, acceleration=2)
     center = jnp.zeros_like(mask).at[:, 30:35].set(1)

@@ -8,6 +8,7 @@ import pytest
 from dip_jax import operators
 
 
+@pytest.mark.slow
 def test_complex_images_come_from_pairs_of_channels_and_go_back():
     pairs = jax.random.normal(jax.random.key(0), (4, 5, 6))
     image = operators.to_complex(pairs)

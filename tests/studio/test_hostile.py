@@ -149,6 +149,7 @@ def test_names_are_for_show_only(name, visitor, untouched, studio):
     assert "/" not in disposition.replace("%2F", "/").removeprefix("attachment; filename*=utf-8''")
 
 
+@pytest.mark.slow
 def test_what_is_too_large_is_refused(tmp_path):
     running = Running(tmp_path / "folder", FAKE, most_bytes=2000)
     try:

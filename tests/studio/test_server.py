@@ -271,6 +271,7 @@ def test_old_files_are_swept_away(tmp_path):
     assert [each.name for each in folder.glob("*/pictures/*")] == [new]
 
 
+@pytest.mark.slow
 def test_a_browser_keeps_its_newest_uploads(visitor, studio):
     pictures = [visitor.upload(png()).json()["id"] for _ in range(10)]
     there = [visitor.get(f"/api/pictures/{each}").status_code for each in pictures]

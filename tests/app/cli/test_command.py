@@ -406,6 +406,7 @@ def test_presets_and_version(capsys):
     assert run(capsys, "--version")[1] == "0.4.0\n"
 
 
+@pytest.mark.slow
 def test_module_and_exit_code():
     done = subprocess.run(
         [sys.executable, "-m", "dip_jax", "--steps=0"], capture_output=True, text=True, check=False

@@ -4,6 +4,7 @@ import pathlib
 import traceback
 
 import numpy as np
+import pytest
 
 import dip_jax
 from dip_jax import loop
@@ -13,6 +14,7 @@ from dip_jax.app.files import write_picture
 PACKAGE = pathlib.Path(dip_jax.__file__).parent
 
 
+@pytest.mark.slow
 def test_few_frames_lie_between_main_and_the_compiled_loop(tmp_path, tiny_presets, monkeypatch):
     """A reader follows eight calls at most, counted without the two ends."""
     original, routes = loop.jitted_loop, []

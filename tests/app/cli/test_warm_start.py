@@ -116,6 +116,7 @@ def test_one_picture_has_none_before_it(film, capsys):
     assert (code, "--warm_start: is for many pictures; drop it" in errors) == (2, True)
 
 
+@pytest.mark.slow
 def test_arrays_continue_and_other_networks_are_refused():
     options = {"sigma": 12.0, "steps": 6, "later_steps": 2, "progress": False}
     first = restore(frame(0), warm_start=True, **options)
@@ -129,6 +130,7 @@ def test_arrays_continue_and_other_networks_are_refused():
         restore(frame(1, channels=1), warm_start=first.carried, **options)
 
 
+@pytest.mark.slow
 def test_frames_without_noise_or_with_impulses_hand_on_what_they_got():
     options = {"steps": 6, "later_steps": 2, "progress": False}
     flat = np.full((64, 64, 3), 0.5, np.float32)

@@ -126,6 +126,7 @@ def test_two_processes_share_a_folder(photos, tmp_path, environment_in_haste):
     assert pictures(out) == pictures(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_a_coordinator_out_of_reach_is_one_line(photos, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("dip_jax.app.machine.cluster.WAIT", 1)
     flags = [f"--image={photos}", f"--out={tmp_path / 'out'}"]
@@ -136,6 +137,7 @@ def test_a_coordinator_out_of_reach_is_one_line(photos, tmp_path, capsys, monkey
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -159,6 +159,7 @@ def _halved(*args):
     return 0.5 * dip_jax.denoise(Y).loss.func(*args)
 
 
+@pytest.mark.slow
 def test_a_changed_setting_changes_the_program_in_use(folder):
     """As it does that of jit."""
     program, task = programs.cached_program("toy"), dip_jax.denoise(Y)

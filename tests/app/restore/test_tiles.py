@@ -135,6 +135,7 @@ def scratched():
     return np.random.default_rng(1).random((300, 500, 3), np.float32), mask
 
 
+@pytest.mark.slow
 def test_only_windows_around_holes_are_fitted():
     picture, mask = scratched()
     options = {"task": "inpaint", "mask": mask, "steps": 2, "progress": False}
@@ -166,12 +167,14 @@ def test_the_largest_window_has_to_fit_the_memory(monkeypatch):
     assert asked[0] >= 256 * 256
 
 
+@pytest.mark.slow
 def test_noise_over_the_known_pixels_needs_the_whole_picture():
     picture, mask = scratched()
     options = {"mask": mask, "steps": 1, "progress": False, "keep_known": False}
     assert "tile" not in restore(picture, task="inpaint", **options).trace
 
 
+@pytest.mark.slow
 def test_tiles_without_a_hole_are_not_fitted():
     picture, mask = scratched()
     options = {"task": "inpaint", "mask": mask, "steps": 1, "progress": False, "tile": 96}
@@ -197,6 +200,7 @@ def test_the_command_says_that_windows_are_fitted(tmp_path, capsys, monkeypatch)
 WARM = {"steps": 6, "tile": 64, "later_steps": 2, "chunk_steps": 1, "sigma": 25.0, "stop": "none"}
 
 
+@pytest.mark.slow
 def test_later_tiles_go_on_from_the_one_before():
     dark, options = 0.2 * PICTURE, WARM | {"steps": 40}
     warm = restore(dark, progress=False, **options).trace
@@ -210,6 +214,7 @@ def test_later_tiles_go_on_from_the_one_before():
     assert starts[0] < 0.9 * starts[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [3, 6, 7])  # in the first tile, after it, in the second
 def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_path):
     whole = restore(PICTURE, progress=False, **WARM)
@@ -230,6 +235,7 @@ def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_pa
     assert sum(shares) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_denoised_in_tiles_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr(preset, "_LARGE", 10_000)
     monkeypatch.setattr(preset, "_SIDE", 64)

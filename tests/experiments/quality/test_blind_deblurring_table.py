@@ -44,6 +44,7 @@ def test_psnr_is_that_of_the_best_shift():
     assert table.psnr_over_shifts(moved, truth, 1) < 12
 
 
+@pytest.mark.slow
 def test_rows_and_tables(picture, tiny_presets, tmp_path):
     flags = ["--pictures=coins", "--size=40", "--kernels=1", f"--out={tmp_path}"]
     assert table.main([*flags, "--methods=richardson_lucy_30,fast,true_fast"]) == 0

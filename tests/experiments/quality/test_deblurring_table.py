@@ -32,6 +32,7 @@ def test_half_size_is_the_mean_of_four_pixels(picture):
     assert truth.shape == (45, 50, 3)
 
 
+@pytest.mark.slow
 def test_classical_methods_sharpen_and_the_best_candidate_counts(picture):
     scores = {
         method: float(
@@ -45,6 +46,7 @@ def test_classical_methods_sharpen_and_the_best_candidate_counts(picture):
     assert scores["blurred"] == pytest.approx(psnr_8_bit(blurred, truth), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_preset_gets_a_row(picture, tiny_presets, tmp_path):
     flags = ["--pictures=coffee", "--kernels=box:3", "--size=32", f"--out={tmp_path}"]
     assert deblurring_table.main([*flags, "--methods=fast"]) == 0

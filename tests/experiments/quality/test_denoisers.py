@@ -6,6 +6,7 @@ import pytest
 from experiments.quality import denoisers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("method", ["nlm", "tv", "bm3d", "bm3d_unclipped"])
 def test_classical_methods_take_grey_and_coloured_pictures(method, channels):

@@ -60,6 +60,7 @@ def test_summary():
     assert summarise(NOISES["none"], found) == ["0 of 2", "-", "-", "-", "-"]
 
 
+@pytest.mark.slow
 def test_a_line_for_each_noise(tmp_path, capsys):
     flags = ["--pictures=coffee", "--noises=none,white 15", f"--out={tmp_path}"]
     assert known_noise_table.main(flags) == 0

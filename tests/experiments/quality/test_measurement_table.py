@@ -10,6 +10,7 @@ from experiments.quality import measurement_table
 from tests.experiments.quality.common import read_rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measurement", measurement_table._CASES)
 def test_measurements_are_of_the_picture_and_noisy(measurement):
     make = measurement_table._CASES[measurement]
@@ -28,6 +29,7 @@ def test_unmeasured_lines_hold_no_noise():
     assert not np.asarray(case.y)[:, unseen].any()
 
 
+@pytest.mark.slow
 def test_total_variation_finds_a_square_from_few_products():
     truth = jnp.zeros((16, 16, 1)).at[4:12, 6:14].set(0.8)
     operator = jax.tree_util.Partial(

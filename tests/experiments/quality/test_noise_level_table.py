@@ -22,6 +22,7 @@ def test_the_error_is_of_each_level():
     assert summarise(10.0, [9.0, 12.0]) == ["9.0", "12.0", "10.5", "15.8 %"]
 
 
+@pytest.mark.slow
 def test_a_line_for_each_noise_size_and_estimate(data, capsys):
     flags = [f"--data={data}", f"--pictures={NAME}", "--sizes=64,0", "--noises=15,poisson5"]
     assert noise_level_table.main([*flags, f"--out={data / 'out'}"]) == 0

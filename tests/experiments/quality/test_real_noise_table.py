@@ -24,6 +24,7 @@ def run(data, *flags):
     return real_noise_table.main([f"--data={data}", f"--out={data / 'out'}", "--sets=cc", *flags])
 
 
+@pytest.mark.slow
 def test_rows_hold_scores_and_the_verdict(data, tiny_presets):
     assert run(data, "--size=64") == 0
     rows = {row["method"]: row for row in read_rows(data / "out", "real_noise_table")}

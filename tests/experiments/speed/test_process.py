@@ -6,6 +6,7 @@ from dip_jax.app import UserError
 from experiments.speed import process
 
 
+@pytest.mark.slow
 def test_a_process_returns_json_and_passes_errors_on():
     code = "import json, sys; print(json.dumps(json.loads(sys.argv[1])[0] + 1))"
     assert process.run_code(code, 41).result == 42

@@ -128,6 +128,7 @@ def test_every_rule_ends_a_fit(task, rule, monkeypatch):
     assert result.image.std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["denoise", "inpaint", "super_resolve"])
 def test_held_out_values_reach_neither_loss_nor_input(task):
     noise = NOISE if task == "denoise" else None
@@ -400,6 +401,7 @@ def test_the_command_reports_the_choice(tmp_path, capsys, monkeypatch):
     assert "--stop=held_out: does not suit reconstruct" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_task_has_its_rules():
     assert SUITABLE.keys() == TASKS.keys()
     for task, names in SUITABLE.items():

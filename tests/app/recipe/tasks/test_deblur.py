@@ -91,6 +91,7 @@ def test_the_noise_decides_how_far_frequencies_are_evened_out():
         Deblur(balance=0)
 
 
+@pytest.mark.slow
 def test_another_kernel_compiles_nothing_and_changes_the_result(tiny_presets):
     options = {"task": "deblur", "steps": 3, "progress": False, "sigma": 2.0}
     first = restore(PICTURE, kernel="disk:4", **options)
@@ -154,6 +155,7 @@ def blurred(tmp_path):
     return y.astype(np.float32) / 255, tmp_path / "blurred.png"
 
 
+@pytest.mark.slow
 def test_an_unknown_kernel_is_found_saved_and_read_back(blurred, tmp_path, tiny_presets, capsys):
     picture, path = blurred
     out, other = tmp_path / "out", tmp_path / "other"
