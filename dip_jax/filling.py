@@ -1,4 +1,4 @@
-"""Fills holes smoothly from the known pixels: a first guess, or a correction after a fit."""
+"""Fills holes smoothly from the known pixels: a guess, an anchor, a correction after a fit."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,7 @@ _LEAST = 1e-12  # smallest weight, to avoid division by zero
 _PASSES = 20
 _PREDICTED = 0.2  # the usual weight for a fit that predicts the known pixels
 _PRIOR_PIXELS = 100  # held-out pixels that the usual weight is worth
+_REACH = 8  # pixels from the known ones, up to which a fit needs no anchor
 _STEP, _MOMENTUM = 1 / 50, 0.8  # the squared Laplacian's curvature is 64 at most
 
 
@@ -56,6 +57,35 @@ def interpolate(y: ArrayLike, known: ArrayLike) -> Image:
     # A loop: unrolled, XLA would recompute each pass for every neighbour in the next.
     image, _ = lax.fori_loop(0, _PASSES, smoother, (image, jnp.zeros_like(image)))
     return jnp.moveaxis(image, 0, -1)
+
+
+@jit
+def anchor(y: ArrayLike, known: ArrayLike, pull: ArrayLike) -> tuple[Image, Array]:
+    """Returns a picture and weights for a fit that must not leave the middle of wide holes free.
+
+    A fit that sees only the known pixels gives the middle of a wide hole any colour: its network
+    has learned nothing there. The picture is ``y`` with its holes interpolated. The weights are
+    ``known``, and small in holes more than 8 pixels from the known ones (by rows or by columns),
+    so that the interpolated values pull the fit's colours to those around the hole.
+
+    Args:
+      y: ``[h, w, c]``; its values in holes do not matter.
+      known: ``[h, w, 1]``, 0 in holes and one positive number where ``y`` is known.
+      pull: of a pixel far inside a hole on the squared loss, relative to a known pixel's.
+    """
+    there = jnp.asarray(known > 0, jnp.float32)
+    weight = jnp.sqrt(pull) * jnp.max(known)
+    return interpolate(y, there), jnp.where(far_inside(known), weight, known)
+
+
+@jit
+def far_inside(known: ArrayLike) -> Array:
+    """Returns where ``known [h, w, 1]`` is 0 within 8 pixels: bool ``[h, w, 1]``."""
+    size = 2 * _REACH + 1
+    near = lax.reduce_window(
+        jnp.asarray(known > 0, jnp.float32), 0.0, lax.max, (size, size, 1), (1, 1, 1), "SAME"
+    )
+    return near == 0
 
 
 def complete(

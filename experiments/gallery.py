@@ -367,7 +367,7 @@ EXHIBITS = (
         (0, 80, 300),
         _hole,
         ("hole.png", "--mask=mask.png"),
-        "The fill continues colours and stripes, but does not know that cats have two eyes.",
+        "The fill continues the colours around it, but does not know that cats have two eyes.",
     ),
     Exhibit(
         "texture",
@@ -376,8 +376,7 @@ EXHIBITS = (
         (0, 0, 160),
         functools.partial(_grain, "lawn.png", 25),
         ("lawn.png",),
-        "No part of the picture is smooth, so its noise can't be measured, and little changes. "
-        "`--sigma=25` would remove more, of the noise and of the lawn.",
+        "Fine blades of grass look as random as the noise, and much of them goes with it.",
     ),
 )
 

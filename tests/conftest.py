@@ -2,14 +2,18 @@
 
 import os
 
-# Two CPU devices, set before any backend wakes.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+# Set before any backend wakes: two CPU devices, and programs without most optimisations, which take
+# half of the time to compile.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0 "
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # Not where in Python each operation was called: a tenth of the time to trace and lower a function.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
-import contextlib
 import functools
 import gc
 import pathlib
@@ -27,11 +31,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell has its background jobs ignore Ctrl-C, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Beyond what jax_disable_most_optimizations does.
-HASTE = {
-    "xla_backend_optimization_level": "0",
-    "xla_cpu_use_fusion_emitters": "False",
-    "xla_cpu_parallel_codegen_split_count": "1",
+# What the flags above turn off.
+OPTIMIZED = {
+    "xla_backend_optimization_level": "3",
+    "xla_cpu_use_fusion_emitters": "True",
+    "xla_cpu_parallel_codegen_split_count": "32",
 }
 # In examples of the documentation: what compiles a network.
 COMPILES = re.compile(r"\b(restore|run|init)\)?\(")
@@ -47,15 +51,12 @@ class Examples:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
-        """Slow examples of the documentation are compiled in haste, with small presets."""
+        """Slow examples of the documentation run with small presets."""
         if not (isinstance(item, pytest.DoctestItem) and item.get_closest_marker("slow")):
             return (yield)
-        jax.clear_caches()
-        with haste(), pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             use_small_presets(patch)
-            result = yield
-        jax.clear_caches()
-        return result
+            return (yield)
 
 
 def pytest_collection_modifyitems(items):
@@ -99,53 +100,23 @@ def private_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def programs_compiled_in_haste(programs_of_a_module):
-    """All programs without most optimisations: a quarter of the time to compile.
-
-    They round otherwise: not for tests of precision, nor to compare bits with another process's.
-    """
-    with haste():
-        yield
-
-
-@contextlib.contextmanager
-def haste():
-    """See ``programs_compiled_in_haste``."""
+def optimized_programs(programs_of_a_module):
+    """Programs as users get them, for tests of what the compiler makes of them."""
     options = compilation.compiler_options
     made = (loop._jitted_init, loop.jitted_loop, loop._jitted_estimate)
 
-    @functools.cache
-    def hasty(platform):
-        return options(platform) | dict(filter(_understood, HASTE.items()))
+    @functools.wraps(options.__wrapped__)
+    def optimized(platform):
+        ours = options(platform)
+        return ours and ours | OPTIMIZED
 
-    jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compilation, "compiler_options", hasty)
+        patch.setattr(compilation, "compiler_options", optimized)
         for cached in made:
             cached.cache_clear()
         yield
     for cached in made:
         cached.cache_clear()
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(scope="session")
-def environment_in_haste():
-    """The environment of a process that compiles in haste."""
-    flags = [f"--{name}={value.lower()}" for name, value in filter(_understood, HASTE.items())]
-    return os.environ | {
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-        "XLA_FLAGS": " ".join([os.environ["XLA_FLAGS"], *flags]),
-    }
-
-
-def _understood(option):
-    """Whether this jaxlib has the option."""
-    try:
-        jax.jit(lambda: 0, compiler_options=dict([option])).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="session")

@@ -40,5 +40,5 @@ def _narrow(options):
 
 def _shallow(method):
     if isinstance(method, ByHoles):
-        return method.replace(areas=_shallow(method.areas))
+        return method.replace(areas=_shallow(method.areas), wide=_shallow(method.wide))
     return method.replace(depth=4) if getattr(method, "depth", 0) > 4 else method

@@ -18,6 +18,7 @@ from dip_jax import compilation
 from dip_jax.base import Algorithm, Info
 from tests.toy import picture
 
+pytestmark = pytest.mark.usefixtures("optimized_programs")
 PACKAGE = pathlib.Path(dip_jax.__file__).parent
 MAY_CALL_JIT = ["app"]  # folders whose modules still call jax.jit; to be emptied
 # An odd number of pixels above 32,768: with jax 0.10.2's own options 7,233 values come out wrong.

@@ -74,10 +74,8 @@ def code_cells(notebook):
 
 
 @pytest.fixture
-def execute(tmp_path, monkeypatch, environment_in_haste):
+def execute(tmp_path, monkeypatch):
     """Runs a notebook with other parameters; returns its last line and the number of pictures."""
-    for name, value in environment_in_haste.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
 
     def run(name, small, report):

@@ -11,7 +11,6 @@ from dip_jax import filling
 from dip_jax.compilation import jit
 from tests.toy import picture
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 complete, interpolate = jit(filling.complete), jit(filling.interpolate)
 
 

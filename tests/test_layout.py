@@ -14,7 +14,6 @@ import dip_jax
 from dip_jax.compilation import jit
 from dip_jax.layout import canonical
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 FAST = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
 
 

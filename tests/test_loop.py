@@ -9,7 +9,6 @@ from dip_jax import loop
 from dip_jax.compilation import jit
 from tests.toy import Toy, picture
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 Z = jnp.ones((12, 10, 2))
 KEY = jax.random.key(0)
 TASK = dip_jax.denoise(picture(), reference=picture())

@@ -1,13 +1,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 import scipy.stats
 from jax.tree_util import Partial
 
 from dip_jax import losses
-
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 
 Y = jnp.array([1.0, 2.0, 0.0, 4.0])
 MEASURED = jnp.array([1.5, 1.0, 0.3, 4.0])

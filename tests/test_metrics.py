@@ -9,8 +9,6 @@ from dip_jax import metrics
 from dip_jax.metrics import psnr_8_bit, psnr_full_depth, rank_correlation, to_uint8
 from tests.toy import picture
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def test_psnr_equals_scikit_image():
     a = np.asarray(picture(20, 24, 3))

@@ -8,8 +8,6 @@ import dip_jax
 from dip_jax import losses, operators
 from tests.toy import picture
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 MASK = (jax.random.uniform(jax.random.key(3), (12, 10, 1)) < 0.6).astype(jnp.float32)
 
 

@@ -9,9 +9,6 @@ from dip_jax.app import restore
 PICTURE = np.random.default_rng(0).random((9, 13, 3), np.float32)
 
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
-
 @pytest.fixture(autouse=True)
 def small(tiny_presets):
     pass

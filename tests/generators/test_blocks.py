@@ -9,8 +9,6 @@ from dip_jax.compilation import jit
 from dip_jax.generators import blocks, doubling
 from tests.generators.common import KEY, data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def test_convolutions_start_as_in_torch():
     params = blocks.Conv(64, 3).init(KEY, jnp.zeros((4, 4, 16)))["params"]

@@ -10,8 +10,6 @@ import pytest
 from dip_jax.generators import convolution
 from tests.generators.common import data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(

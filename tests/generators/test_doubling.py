@@ -9,8 +9,6 @@ from dip_jax.compilation import jit
 from dip_jax.generators import convolution, doubling
 from tests.generators.common import data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.parametrize("shape", [(5, 7, 3), (1, 4, 3), (1, 1, 2)])
 def test_square_of_an_upsampled_map_equals_the_plain_one(shape):

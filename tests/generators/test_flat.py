@@ -9,8 +9,6 @@ from dip_jax.compilation import jit
 from dip_jax.generators import Flat, Skip
 from tests.generators.common import KEY, ONE_SCALE, data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.slow
 def test_flat_parameters_give_the_same_image_and_gradient():

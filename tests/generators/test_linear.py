@@ -8,8 +8,6 @@ import pytest
 from dip_jax.generators.linear import add_border, extend, smooth, spread, total
 from tests.generators.common import data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.slow
 def test_smooth_is_linear_and_composes():

@@ -9,8 +9,6 @@ from dip_jax.compilation import jit
 from dip_jax.generators import Matched, Skip
 from tests.generators.common import KEY, ONE_SCALE, data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 class Mirror:
     """A network that returns its input upside down in brightness, at a tenth of the contrast."""

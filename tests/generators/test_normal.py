@@ -11,8 +11,6 @@ from dip_jax.compilation import jit
 from dip_jax.generators.normal import ACTIVATIONS, Normal
 from tests.generators.common import data
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

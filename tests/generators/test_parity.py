@@ -23,7 +23,6 @@ from jax.flatten_util import ravel_pytree
 from dip_jax.compilation import jit
 from dip_jax.generators import ConvDecoder, DeepDecoder, ResNet, Skip, UNet
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 HERE = pathlib.Path(__file__).parents[1] / "golden"
 FOLDER = pathlib.Path(os.environ.get("DIP_JAX_GOLDEN") or HERE)
 

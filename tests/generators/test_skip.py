@@ -24,8 +24,6 @@ from tests.generators.common import (
     params_of,
 )
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -15,8 +15,6 @@ from tests.generators.common import (
     check_sizes,
 )
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(

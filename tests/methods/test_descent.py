@@ -11,7 +11,6 @@ from dip_jax import loop
 from dip_jax.methods.descent import carry, descend, start, warm_start
 from tests.toy import Gain, Toy
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
 Z = {"z": jnp.ones((2, 2, 1))}
 

@@ -7,7 +7,6 @@ import pytest
 import dip_jax
 from tests.toy import Toy, picture
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 Z = jnp.ones((12, 10, 2))
 KEY = jax.random.key(0)
 

@@ -11,7 +11,6 @@ from dip_jax.methods.descent import start
 from dip_jax.methods.noisy import NoisyInput, redraw_input
 from tests.toy import Gain
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 Y = np.clip(0.05 + 0.1 * np.random.default_rng(0).standard_normal((16, 16, 1)), 0, 1)
 Y = Y.astype(np.float32)
 SIGMA = np.full(Y.shape, 0.1, np.float32)

@@ -8,7 +8,6 @@ import dip_jax
 from dip_jax.noise import clipped_chance
 from tests.toy import Gain, Toy, noise_around_grey
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 KEY = jax.random.key(0)
 
 

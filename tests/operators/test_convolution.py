@@ -14,8 +14,6 @@ from dip_jax import loop, operators
 from tests.operators.common import check_linear_and_transposed
 from tests.toy import Convolutions
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def lopsided(rows, columns):
     """A kernel without any symmetry."""

@@ -9,8 +9,6 @@ from jax.tree_util import Partial
 from dip_jax import operators
 from tests.operators.common import check_adjoint_of_derivative, count_traces
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 KEY = jax.random.key(0)
 
 

@@ -15,8 +15,6 @@ from dip_jax import loop, operators
 from tests.operators.common import check_adjoint_of_derivative, count_traces
 from tests.toy import Toy
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 SHAPE = (4, 5, 1)
 GENERATOR = np.random.default_rng(0)
 MATRIX = GENERATOR.normal(size=(7, 20)).astype(np.float32)

@@ -9,7 +9,6 @@ from jax.tree_util import Partial
 from dip_jax import operators
 from tests.operators.common import check_adjoint_of_derivative, count_traces
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 transform = pytest.importorskip("skimage.transform")
 
 ANGLES = np.linspace(0, 180, 30, endpoint=False).astype(np.float32)

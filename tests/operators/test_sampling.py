@@ -7,7 +7,6 @@ import pytest
 from dip_jax import operators
 from tests.operators.common import check_linear_and_transposed
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 TAPS = {
     "gauss12_x4_phase0": operators.gaussian_taps(7, 1.0),
     "box_x4_phase0.5": np.full(4, 1 / 4),

@@ -7,8 +7,6 @@ import pytest
 
 from dip_jax import operators
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 KEY = jax.random.key(0)
 
 

@@ -16,13 +16,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory, environment_in_haste):
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment_in_haste.items():
-            patch.setenv(name, value)
-        running = Running(tmp_path_factory.mktemp("studio") / "folder", QUICK)
-        yield running
-        running.close()
+def studio(tmp_path_factory):
+    running = Running(tmp_path_factory.mktemp("studio") / "folder", QUICK)
+    yield running
+    running.close()
 
 
 def test_what_is_painted_is_filled_and_the_rest_stays(visitor):

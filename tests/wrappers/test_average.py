@@ -7,8 +7,6 @@ import pytest
 import dip_jax
 from tests.wrappers.script import play, script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def test_average_is_the_debiased_exponential_mean():
     algorithm = dip_jax.average(script(jnp.zeros(6)), decay=0.8)

@@ -14,8 +14,6 @@ from dip_jax.compilation import jit
 from tests.toy import Convolutions, picture
 from tests.wrappers.script import KEY, play, script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 @pytest.mark.parametrize("bad", [100.0, jnp.nan, jnp.inf])
 def test_backtrack_restores_everything_inside(bad):

@@ -8,7 +8,6 @@ import pytest
 import dip_jax
 from tests.wrappers.script import KEY, TASK, Z, play, script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 WRAPPERS = {
     "average": dip_jax.average,
     "backtrack": dip_jax.backtrack,

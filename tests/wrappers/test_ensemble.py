@@ -8,7 +8,6 @@ import pytest
 
 import dip_jax
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 MEMBERS, STEPS = 4, 7
 
 

@@ -12,8 +12,6 @@ from dip_jax.compilation import jit
 from tests.toy import picture
 from tests.wrappers.script import script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 KEY = jax.random.key(0)
 PARAMS = {
     "conv": {"kernel": jnp.ones((3, 3, 16, 64)), "bias": jnp.ones(64)},

@@ -6,8 +6,6 @@ import pytest
 import dip_jax
 from tests.wrappers.script import play, script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def test_measured_takes_a_prefix_and_refuses_a_clash():
     algorithm = dip_jax.measured(dip_jax.average(dip_jax.measured(script(jnp.ones(3)))), "a_")

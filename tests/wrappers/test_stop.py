@@ -7,8 +7,6 @@ import pytest
 import dip_jax
 from tests.wrappers.script import KEY, TASK, Z, play, script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def stopping(losses, **options):
     options = {"smoothing": 0.0, "patience": 0.0, "at_least": 3} | options

@@ -6,8 +6,6 @@ import pytest
 import dip_jax
 from tests.wrappers.script import KEY, Z, play, script
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def test_validated_is_the_error_on_the_other_data():
     _, infos = play(dip_jax.validated(script(jnp.zeros(6))), 6)

@@ -2,12 +2,9 @@
 
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 import dip_jax
 from tests.wrappers.script import play, script
-
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
 
 
 def test_moving_variance_is_the_exponentially_weighted_one():

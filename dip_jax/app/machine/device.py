@@ -69,6 +69,8 @@ def choose_devices(backend: str, count: int | None = None) -> Devices:
         raise UserError("--devices", wanted, f"there are {len(devices)} here; take that many")
     jax.config.update("jax_default_device", devices[0])
     _keep_programs()
+    if cpu:
+        _silence_loader()
     kind = f"{os.cpu_count()} cores" if cpu else devices[0].device_kind
     several = f"{wanted} x " if wanted > 1 else ""
     which = devices[0].platform if number is None else backend
@@ -103,3 +105,14 @@ def _keep_programs() -> None:
         cache.mkdir(parents=True, exist_ok=True)
         if os.access(cache, os.W_OK):
             jax.config.update("jax_compilation_cache_dir", str(cache))
+
+
+def _silence_loader() -> None:
+    """Keeps XLA from writing pages for each program that it takes from the cache.
+
+    It names features that it asked for itself, and that no Intel processor reports
+    (jax issue 38445). The programs run. A level that the user has set stays.
+    """
+    settings: Any = jax.config  # of whose settings jax declares no types
+    if settings.jax_logging_level == "NOTSET":
+        jax.config.update("jax_logging_level", "CRITICAL")

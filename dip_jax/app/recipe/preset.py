@@ -195,11 +195,17 @@ def _with_method(preset: Preset, method: Method, settings: Mapping[str, Any]) ->
             raise UserError("hide", hide, f"must be 0 for the task {preset.task.name}")
         return BlindSpot(hide=hide, fill_first=fill_first)
     if hide is not None and isinstance(method, ByHoles):
-        method = method.areas
+        method = method.replace(scattered=method.areas)
     if hide is not None and isinstance(method, BlindSpot):
         method = Plain()
     if isinstance(method, ByHoles) and settings.keys() <= {*Plain.fields()}:
-        return method.replace(areas=_with_method(preset, method.areas, settings))
+        # Scattered pixels have this method too if nothing is to be hidden.
+        given = {
+            name: _with_method(preset, part, settings)
+            for name in ("scattered", "areas", "wide")
+            if isinstance(part := getattr(method, name), Plain)
+        }
+        return method.replace(**given)
     for name, value in settings.items():
         if name in method.fields():
             continue

@@ -37,6 +37,8 @@ _HOURGLASS = Network("skip", pairs(widths=(128,) * 5, skip_widths=4, upsampling=
 _OURS, _PATIENT = "dip_jax, for a CPU", "dip_jax, for the patient"
 # A third of the paper's jitter: half the steps to the same quality.
 _FIXED = Plain(depth=16, jitter=0.01)
+# Noise would show in the middle of a wide hole, where nothing keeps the network from copying it.
+_SMOOTH = Plain(input="meshgrid", jitter=0.01)
 
 
 def _skip(*widths: int, skip: int) -> Network:
@@ -80,8 +82,8 @@ _DENOISER = _fast(Denoise()).replace(
     method=Recorrupted(0.5),
     counts=Counts(400, later_steps=40),
 )
-_INPAINTER = _fast(Inpaint()).replace(
-    method=ByHoles(scattered=BlindSpot(0.2, fill_first=True), areas=_FIXED)
+_INPAINTER = _fast(Inpaint(anchor=0.03)).replace(
+    method=ByHoles(scattered=BlindSpot(0.2, fill_first=True), areas=_FIXED, wide=_SMOOTH)
 )
 _ENLARGER = _fast(SuperResolve(lanczos_lobes=3), skip=4, b2=0.999)
 # Total variation suppresses the noise that deblurring amplifies. Fine detail comes late: 400 steps

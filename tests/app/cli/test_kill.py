@@ -34,8 +34,8 @@ PICTURES = 3
 
 
 @pytest.fixture
-def environment(environment_in_haste, tmp_path):
-    return environment_in_haste | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(tmp_path)}
+def environment(tmp_path):
+    return os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(tmp_path)}
 
 
 def start(environment, *argv):

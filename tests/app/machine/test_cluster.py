@@ -1,6 +1,7 @@
 """Several devices in a process, several processes on a machine."""
 
 import csv
+import os
 import pathlib
 import socket
 import subprocess
@@ -108,10 +109,10 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_folder(photos, tmp_path, environment_in_haste):
+def test_two_processes_share_a_folder(photos, tmp_path):
     out = tmp_path / "out"
     # In a cache of their own; the first compiles what the others find.
-    environment = environment_in_haste | {"XDG_CACHE_HOME": str(tmp_path)}
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
     flags = [f"--image={photos}", "--steps=3", f"--out={out}", "--backend=cpu"]
     alone = start(environment, *flags[:2], f"--out={tmp_path / 'one'}", "--backend=cpu")
     alone.communicate(timeout=300)

@@ -9,10 +9,12 @@ from dip_jax.app.machine import choose_devices, device
 
 @pytest.fixture(autouse=True)
 def default_device():
-    """Puts the default back, which the choice changes."""
-    before = jax.config.jax_default_device
+    """Puts back what the choice changes."""
+    names = ("jax_default_device", "jax_logging_level")
+    before = {name: getattr(jax.config, name) for name in names}
     yield
-    jax.config.update("jax_default_device", before)
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 def test_a_device_by_its_number():
@@ -48,3 +50,10 @@ def test_no_device_at_all_can_be_listed(monkeypatch):
     monkeypatch.setattr(device.jax, "local_devices", fail)
     with pytest.raises(UserError, match=r"no such device here \(no platform\), but cpu:0; take"):
         choose_devices("tpu")
+
+
+@pytest.mark.parametrize(("level", "then"), [("NOTSET", "CRITICAL"), ("INFO", "INFO")])
+def test_cached_programs_are_taken_silently_unless_the_user_wants_to_hear(level, then):
+    jax.config.update("jax_logging_level", level)
+    choose_devices("cpu")
+    assert jax.config.jax_logging_level == then

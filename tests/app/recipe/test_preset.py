@@ -28,6 +28,7 @@ from dip_jax.app.recipe.preset import setting_names
 
 DENOISE, INPAINT = find_preset("fast", "denoise"), find_preset("fast", "inpaint")
 PAPER = find_preset("paper", "denoise")
+SHALLOW, WIDE = (method.replace(depth=4) for method in (INPAINT.method.areas, INPAINT.method.wide))
 FED = "has no meaning where the network is fed the picture"
 
 
@@ -61,13 +62,13 @@ def test_a_setting_goes_to_the_record_that_has_it():
         (PAPER, {"hide": 0.0}, PAPER.method),
         (INPAINT, {"hide": 0.3}, BlindSpot(0.3, fill_first=True)),
         (INPAINT, {"hide": 0.3, "fill_first": False}, BlindSpot(0.3)),
-        (INPAINT, {"hide": 0}, INPAINT.method.areas),
-        (INPAINT, {"hide": 0, "depth": 4}, INPAINT.method.areas.replace(depth=4)),
+        (INPAINT, {"hide": 0}, INPAINT.method.replace(scattered=INPAINT.method.areas)),
+        (INPAINT, {"hide": 0, "depth": 4}, ByHoles(SHALLOW, SHALLOW, WIDE)),
         (INPAINT, {"hide": None}, INPAINT.method),
         (
             INPAINT,
             {"depth": 4},
-            INPAINT.method.replace(areas=INPAINT.method.areas.replace(depth=4)),
+            INPAINT.method.replace(areas=SHALLOW, wide=WIDE),
         ),
         (INPAINT, {"fill_first": False}, BlindSpot(0.2)),
         (change(DENOISE, hide=0.5), {"hide": 0}, Plain()),
@@ -216,7 +217,7 @@ def test_settings_may_be_lists_as_a_report_holds_them():
         (lambda: DENOISE.replace(average_decay=1.0), "average_decay=1.0: must be at least 0 and"),
         (lambda: INPAINT.replace(method=Recorrupted()), "method=recorrupted: does not suit the ta"),
         (
-            lambda: DENOISE.replace(method=ByHoles(BlindSpot(), Plain())),
+            lambda: DENOISE.replace(method=ByHoles(BlindSpot(), Plain(), Plain())),
             "method=by_holes: does not suit the task denoise",
         ),
         (

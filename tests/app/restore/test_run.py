@@ -117,11 +117,32 @@ def test_scattered_pixels_are_learned_from_known_ones(tiny_presets, damage, hide
     options = {"task": "inpaint", "mask": mask, "steps": 3, "progress": False}
     result = restore(picture, **options)
     assert isinstance(result.preset.method, BlindSpot) == (hides > 0)
+    assert getattr(result.preset.method, "input", "noise") == "noise"
     assert getattr(result.preset.method, "hide", 0) == hides
     np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
     # What is missing reaches nothing.
     other = np.where(mask[:, :, None] == 1, picture, np.float32(0.25))
     np.testing.assert_array_equal(restore(other, **options).image, result.image)
+
+
+@pytest.mark.slow
+def test_a_wide_hole_is_filled_from_a_smooth_input_and_anchored(tiny_presets):
+    colour = np.array([0.7, 0.3, 0.2], np.float32)
+    picture = np.broadcast_to(colour, (64, 64, 3)).copy()
+    mask = np.ones((64, 64), np.uint8)
+    mask[12:52, 12:52] = 0
+    picture[mask == 0] = (0.1, 0.9, 0.9)
+    options = {"task": "inpaint", "mask": mask, "steps": 60, "progress": False}
+    result = restore(picture, **options)
+    assert result.preset.method.input == "meshgrid"
+    assert np.abs(result.image - colour).max() < 0.2
+    assert not np.array_equal(result.raw, restore(picture, anchor=0.0, **options).raw)
+    # Other inputs can still be chosen.
+    assert restore(picture, input="noise", **options).preset.method.input == "noise"
+    # Nothing is anchored in a thin hole.
+    mask[28:] = 1
+    thin = restore(picture, **options)
+    np.testing.assert_array_equal(thin.raw, restore(picture, anchor=0.0, **options).raw)
 
 
 @pytest.mark.slow

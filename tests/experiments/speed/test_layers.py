@@ -10,8 +10,6 @@ from dip_jax.compilation import jit
 from dip_jax.generators.doubling import upsample
 from experiments.speed import layers
 
-pytestmark = pytest.mark.usefixtures("programs_compiled_in_haste")
-
 
 def test_operations_of_a_tiny_network():
     # 8x8 pixels of 5 channels, one scale of width 4, two skip channels.

@@ -75,20 +75,24 @@ class BlindSpot(Method):
 
 @dataclass(frozen=True)
 class ByHoles(Method):
-    """One method for holes that are scattered single pixels, another for areas."""
+    """A method for scattered single pixels, one for areas such as writing, one for wide holes."""
 
     name = "by_holes"
 
     scattered: Method
     areas: Method
+    wide: Method
 
     def suits(self, task: TaskSpec) -> bool:
-        return task.has_holes and self.scattered.suits(task) and self.areas.suits(task)
+        methods = (self.scattered, self.areas, self.wide)
+        return task.has_holes and all(method.suits(task) for method in methods)
 
     def resolve(self, known: np.ndarray | None, sigma: float | None) -> Method:
         if known is None or not are_scattered(known):
-            return self.areas.resolve(known, sigma)
-        if isinstance(self.areas, Plain) and self.areas.input != Plain.input:
+            wide = known is not None and bool(filling.far_inside(known).any())
+            return (self.wide if wide else self.areas).resolve(known, sigma)
+        chosen = isinstance(self.areas, Plain) and self.areas.input != Plain.input
+        if chosen and self.scattered.feeds_picture:
             problem = "has no meaning where the network is fed the picture; drop it, or take hide=0"
             raise UserError("input", self.areas.input, problem)
         return self.scattered.resolve(known, sigma)

@@ -166,7 +166,7 @@ class TaskSpec(Record, abc.ABC):
         """
 
     def compare(self, y: Array, known: Array, data: Arrays) -> Task:
-        """Returns the task that validates: :meth:`make`'s, unless its loss is not a plain error."""
+        """Returns the task that validates: :meth:`make`'s, unless that is not a plain error."""
         return self.make(y, known, data)
 
     def degrade(

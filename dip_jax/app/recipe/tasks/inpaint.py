@@ -12,6 +12,7 @@ from dip_jax.app.files.alpha import without_erased
 from dip_jax.app.files.masks import Marks, find_mask, parse_boxes
 from dip_jax.app.files.paint import parse_color, suggest_paint
 from dip_jax.app.files.pictures import Picture
+from dip_jax.app.recipe.records import check_at_least_0
 from dip_jax.app.recipe.tasks.base import (
     KEEP_KNOWN,
     Arrays,
@@ -132,10 +133,13 @@ class Inpaint(TaskSpec):
     """Percentage of pixels that a demonstration hides."""
     keep_known: bool = True
     """Whether known pixels are put back into the result, and the filled holes blended into them."""
+    anchor: float = 0.0
+    """Pull of a smooth guess on the middle of wide holes; see :func:`dip_jax.filling.anchor`."""
 
     def check(self) -> None:
         if not isinstance(self.missing, numbers.Real) or not 0 < self.missing < 100:
             raise UserError("missing", self.missing, "must be a percentage between 0 and 100")
+        check_at_least_0("anchor", self.anchor)
 
     def check_options(self, options: Options) -> None:
         grow = options["grow_mask"]
@@ -166,7 +170,13 @@ class Inpaint(TaskSpec):
         region: Array | None = None,
     ) -> Task:
         del data
+        if self.anchor and filling.far_inside(known).any():
+            y, known = filling.anchor(y, known, self.anchor)
         return dip_jax.denoise(y, known=known, reference=reference, region=region)
+
+    def compare(self, y: Array, known: Array, data: Arrays) -> Task:
+        del data
+        return dip_jax.denoise(y, known=known)
 
     def degrade(
         self, image: np.ndarray, options: Options, seed: int, *, demonstration: bool
