@@ -60,7 +60,7 @@ def interpolate(y: ArrayLike, known: ArrayLike) -> Image:
 
 
 @jit
-def anchor(y: ArrayLike, known: ArrayLike, pull: ArrayLike) -> tuple[Image, Array]:
+def anchor(y: ArrayLike, known: ArrayLike, pull: float | ArrayLike) -> tuple[Image, Array]:
     """Returns a picture and weights for a fit that must not leave the middle of wide holes free.
 
     A fit that sees only the known pixels gives the middle of a wide hole any colour: its network
@@ -73,6 +73,7 @@ def anchor(y: ArrayLike, known: ArrayLike, pull: ArrayLike) -> tuple[Image, Arra
       known: ``[h, w, 1]``, 0 in holes and one positive number where ``y`` is known.
       pull: of a pixel far inside a hole on the squared loss, relative to a known pixel's.
     """
+    known = jnp.asarray(known)
     there = jnp.asarray(known > 0, jnp.float32)
     weight = jnp.sqrt(pull) * jnp.max(known)
     return interpolate(y, there), jnp.where(far_inside(known), weight, known)

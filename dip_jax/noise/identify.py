@@ -120,7 +120,7 @@ def _is_drawn(y: np.ndarray) -> bool:
     if inside.mean() <= 1 - _ONE_BIT:
         return True
     size = (3, 3, 1)
-    white = (y >= 1).all(axis=2)
+    white = np.asarray((y >= 1).all(axis=2))
     flat = (minimum_filter(y, size) == maximum_filter(y, size)).all(axis=2) & (inside | white)
     rows, columns = (max(1, side // _CELL) for side in flat.shape)
 

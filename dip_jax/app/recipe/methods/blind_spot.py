@@ -91,8 +91,8 @@ class ByHoles(Method):
         if known is None or not are_scattered(known):
             wide = known is not None and bool(filling.far_inside(known).any())
             return (self.wide if wide else self.areas).resolve(known, sigma)
-        chosen = isinstance(self.areas, Plain) and self.areas.input != Plain.input
-        if chosen and self.scattered.feeds_picture:
+        fed = self.scattered.feeds_picture
+        if fed and isinstance(self.areas, Plain) and self.areas.input != Plain.input:
             problem = "has no meaning where the network is fed the picture; drop it, or take hide=0"
             raise UserError("input", self.areas.input, problem)
         return self.scattered.resolve(known, sigma)
