@@ -51,6 +51,18 @@ def test_it_comes_near_the_biharmonic_answer():
 
 
 @pytest.mark.slow
+def test_the_middle_of_a_wide_hole_is_anchored_to_a_guess_and_thin_holes_are_not():
+    known = jnp.ones((64, 48, 1)).at[10:40, 5:35].set(0).at[50:60, :].set(0)
+    y = picture(64, 48, 3)
+    guess, weights = filling.anchor(y + 7 * (1 - known), 3 * known, 0.04)
+    np.testing.assert_array_equal(guess, interpolate(y, known))
+    middle = np.zeros((64, 48, 1), bool)
+    middle[18:32, 13:27] = True  # more than 8 pixels from the rim on all sides
+    np.testing.assert_array_equal(filling.far_inside(known), middle)
+    np.testing.assert_allclose(weights, np.where(middle, 0.6, 3 * known), rtol=1e-6)
+
+
+@pytest.mark.slow
 def test_a_hole_takes_the_colour_around_it():
     y = jnp.where(jnp.arange(96)[:, None, None] < 48, 0.2, 0.8) * jnp.ones((96, 96, 1))
     known = jnp.ones((96, 96, 1)).at[10:30, 20:70].set(0).at[60:90, 20:70].set(0)
