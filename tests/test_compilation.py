@@ -20,7 +20,6 @@ from tests.toy import picture
 
 pytestmark = pytest.mark.usefixtures("optimized_programs")
 PACKAGE = pathlib.Path(dip_jax.__file__).parent
-MAY_CALL_JIT = ["app"]  # folders whose modules still call jax.jit; to be emptied
 # An odd number of pixels above 32,768: with jax 0.10.2's own options 7,233 values come out wrong.
 PIXELS = np.random.default_rng(0).uniform(size=(40_001, 3)).astype(np.float32)
 WANTED = np.sum(PIXELS**2, axis=1)
@@ -171,7 +170,7 @@ def test_only_one_module_calls_jit():
     callers = []
     for path in sorted(PACKAGE.rglob("*.py")):
         name = path.relative_to(PACKAGE)
-        if name.parts[0] in MAY_CALL_JIT or str(name) == "compilation.py":
+        if str(name) == "compilation.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []

@@ -25,7 +25,7 @@ from dip_jax.loop import Program
 
 _PLATFORMS = ("cpu",)  # where it has been tried
 _DIGEST = hashlib.sha256().digest_size
-# By all that decides them; None where nothing can be cached and jax.jit does the work.
+# By all that decides them; None where nothing can be cached and jit_for does the work.
 _compiled: dict[tuple, Callable | None] = {}
 
 
@@ -63,7 +63,7 @@ def cached_program(description: str) -> Program:
             exported = _exported(parts, (state, task), take, leaves, data)
             # Compiled for its device: jit would compile again for the state that it returns.
             _compiled[key] = exported and (
-                jax.jit(exported.call, donate_argnums=0, compiler_options=options)
+                compilation.jit_for(device.platform, exported.call, donate_argnums=0)
                 .lower(leaves, data)
                 .compile()
             )
@@ -114,7 +114,8 @@ def _exported(
             digest, data = whole[:_DIGEST], whole[_DIGEST:]
             if digest == hashlib.sha256(data).digest():
                 return export.deserialize(bytearray(data))
-        exported = export.export(jax.jit(function), platforms=[parts[0]])(*args)
+        lowering = compilation.jit_for(parts[0], function)
+        exported = export.export(lowering, platforms=[parts[0]])(*args)
         data = bytes(exported.serialize())
     except Exception:  # of many types (threefry4x32 keys are a KeyError); jit says what is wrong
         return None

@@ -7,23 +7,18 @@ import optax
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.recipe.methods.base import Method
-from dip_jax.app.recipe.rules import Split
-from dip_jax.app.recipe.tasks import TaskSpec
-from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
-from dip_jax.methods import NoisyInput
+from dip_jax.app.recipe.methods.noisy import NoisyMethod
+from dip_jax.base import Algorithm, Generator, Image, Scalar
 from dip_jax.noise import NoiseModel
 
 _STRONG = 12.0  # 8-bit levels: a network learns such noise early
 
 
 @dataclass(frozen=True)
-class Recorrupted(Method):
+class Recorrupted(NoisyMethod):
     """Recorrupted-to-recorrupted; see :func:`dip_jax.recorrupted`."""
 
     name = "recorrupted"
-    feeds_picture = True
-    feeds_noise = True
     takes_correlated = True
 
     noise_share: float = 0.5
@@ -42,21 +37,12 @@ class Recorrupted(Method):
         if not isinstance(self.flips, bool):
             raise UserError("flips", self.flips, "must be True or False")
 
-    def suits(self, task: TaskSpec) -> bool:
-        return task.measures_pixels and task.takes_noise
-
     def adapt(self, noise: NoiseModel | None) -> "Recorrupted":
         if noise is None or noise.kernel is None:
             return self
         strong = bool(noise.level > _STRONG)
         share = max(self.noise_share, self.strong_share if strong else self.correlated_share)
         return self.replace(noise_share=share, flips=self.flips or strong)
-
-    def make_input(
-        self, split: Split, picture: Callable[[], Array], size: tuple[int, int], key: Key
-    ) -> NoisyInput:
-        del size, key
-        return noisy_input(split, picture)
 
     def build(
         self,
@@ -71,9 +57,3 @@ class Recorrupted(Method):
             flips=self.flips,
             penalty=penalty,
         )
-
-
-def noisy_input(split: Split, picture: Callable[[], Array]) -> NoisyInput:
-    """Returns the input of a method that is fed the noisy picture."""
-    assert split.sigma is not None
-    return NoisyInput(picture(), split.sigma, split.clipped, split.transfer)

@@ -9,22 +9,16 @@ import optax
 
 import dip_jax
 from dip_jax.app.errors import UserError
-from dip_jax.app.recipe.methods.base import Method
-from dip_jax.app.recipe.methods.recorrupted import noisy_input
+from dip_jax.app.recipe.methods.noisy import NoisyMethod
 from dip_jax.app.recipe.records import check_at_least_0
-from dip_jax.app.recipe.rules import Split
-from dip_jax.app.recipe.tasks import TaskSpec
-from dip_jax.base import Algorithm, Array, Generator, Image, Key, Scalar
-from dip_jax.methods import NoisyInput
+from dip_jax.base import Algorithm, Generator, Image, Scalar
 
 
 @dataclass(frozen=True)
-class Sure(Method):
+class Sure(NoisyMethod):
     """Extended SURE; see :func:`dip_jax.sure`."""
 
     name = "sure"
-    feeds_picture = True
-    feeds_noise = True
 
     extra_noise: float = 0.5
     """Noise added to the input at each step, at most so many times that of the picture."""
@@ -38,15 +32,6 @@ class Sure(Method):
     def guard(self) -> dict[str, Any]:
         # The loss comes near 0 and falls below it: its ratio to an earlier one says nothing.
         return {"drop": math.inf}
-
-    def suits(self, task: TaskSpec) -> bool:
-        return task.measures_pixels and task.takes_noise
-
-    def make_input(
-        self, split: Split, picture: Callable[[], Array], size: tuple[int, int], key: Key
-    ) -> NoisyInput:
-        del size, key
-        return noisy_input(split, picture)
 
     def build(
         self,
