@@ -26,11 +26,19 @@ _CAMERA_FLOOR = 1.45  # the same, of weak noise as correlated as a camera's
 _JUMP = 1.5  # of the standard deviation, from which it is texture
 _SAME = 1.25  # spread of strong noise, up to which it need not have light tails
 _ALIKE = 1.4  # spread up to which what all parts of a picture have is noise
-
+_APART = 0.55  # together up to which it is noise; measured 0.08 to 0.52 for cameras and microscopes
+_COLORED = 0.87  # sharing up to which it is noise; 0.87 to 0.99 for textures
+_FINE_GRAIN = 0.44  # fine level over level from which it is; 0.1 to 0.3 for such textures
+_WHITE_ENOUGH = 0.4  # the same, from which unknown noise may be taken for white noise
+# Within these, it is noise whatever else speaks for texture.
+_CERTAIN_APART = 0.45
+_CERTAIN_COLORED = 0.8
+_CERTAIN_TEXTURED = 0.87
+_CERTAIN_JUMP = 2.0
 
 _CELL = 32  # pixels a side
 _FLAT = 0.1  # share of a cell's pixels that are as all around them, to the bit
-_DRAWN = 0.6  # share of such cells, from which a picture is drawn; a bar below one is less
+_DRAWN = 0.6  # share of such cells, from which a picture is drawn; a bar in a photograph has fewer
 _ONE_BIT = 0.98  # share of black and white pixels of a page of one bit
 
 
@@ -53,8 +61,9 @@ def identify_noise(y: np.ndarray) -> Verdict:
 
     Noise is called white if neighbours and channels hardly share it and it is the same at every
     brightness; its level is then that of :func:`.estimate_noise`. A picture has none if its smooth
-    blocks hold less than a level or two, or texture only. Where texture is possible, no more is
-    taken for noise than the finest frequencies allow.
+    blocks hold less than a level or two, or texture only, or if most of it is flat to the bit, as a
+    drawing is. Where texture is possible, no more is taken for noise than the finest frequencies
+    allow, and nothing where these have much less than the others.
 
     Of a picture with impulses (:func:`.find_impulses`), ``noise`` is what the other pixels have.
 
@@ -90,12 +99,14 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
         f"correlation of neighbours {found.correlation:.2f}"
     )
-    camera = 2 * _CORRELATED <= found.correlation <= _TEXTURED
+    camera = 2 * _CORRELATED <= found.correlation <= _most_correlated(found)
     faint = found.level < _FAINT and not camera
     if found.level < _LEAST or faint or found.excess > TEXTURE:
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
     if _may_be_texture(found, camera=camera):
         most = float(255 * np.sqrt(found.fine.mean(axis=1).min()))
+        if found.fine_level < _WHITE_ENOUGH * found.level:
+            most = 0.0  # what the finest frequencies hold is texture as well
         return _guess(y, most, f"texture hides it; {evidence}")
     if _is_correlated(found):
         return Verdict(
@@ -109,7 +120,7 @@ def _identify_by_spectrum(y: np.ndarray) -> Verdict:
 
 
 def _is_drawn(y: np.ndarray) -> bool:
-    """Whether most of a picture has parts without any noise.
+    """Whether most cells of a picture contain pixels without any noise.
 
     Of noise of one 8-bit level and more, 3x3 pixels hardly ever have the same values. Black, where
     noise is cut off, does not count, nor does what is white all over, unless there is little else.
@@ -149,17 +160,39 @@ def _depends_on_brightness(found: Spectrum) -> bool:
     return bool(ratio > _VARIES or (ratio > _SOME and found.rising > _RISES))
 
 
+def _is_certain(found: Spectrum) -> bool:
+    """Whether it must be noise, even where some texture adds to it.
+
+    It is as correlated as a camera's, blocks with more of its coarse frequencies have no more of
+    its fine ones, and each channel has its own.
+    """
+    colored = len(found.power) > 1 and found.sharing <= _CERTAIN_COLORED
+    correlated = 2 * _CORRELATED <= found.correlation <= _CERTAIN_TEXTURED
+    return colored and correlated and found.together <= _CERTAIN_APART
+
+
+def _most_correlated(found: Spectrum) -> float:
+    return _CERTAIN_TEXTURED if _is_certain(found) else _TEXTURED
+
+
 def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:
     """Whether what was measured need not be noise. ``camera`` is whether it is like a camera's."""
-    if found.jump > _JUMP:
+    certain = _is_certain(found)
+    if found.jump > (_CERTAIN_JUMP if certain else _JUMP):
         return True
     if not _is_correlated(found):
         return False
     strong = found.level > _STRONG
+    if strong and found.excess > _UNCLEAR and found.spread > _SAME:
+        return True
+    faint = found.level < _FAINT
+    colored = len(found.power) > 1 and found.sharing <= _COLORED
+    grainy = faint or colored or found.together <= _APART
     floor = found.plateau <= (_CAMERA_FLOOR if camera and not strong else _FLOOR)
-    trusted = (floor and found.correlation <= _TEXTURED) or found.spread <= _ALIKE
-    doubtful = strong and found.excess > _UNCLEAR and found.spread > _SAME
-    return doubtful or not trusted
+    if floor and grainy and found.correlation <= _most_correlated(found):
+        return False
+    fine = found.fine_level > _FINE_GRAIN * found.level
+    return not (found.spread <= _ALIKE and (grainy or fine or len(found.power) == 1))
 
 
 def _guess(y: np.ndarray, most: float, evidence: str) -> Verdict:

@@ -57,6 +57,10 @@ class Spectrum(NamedTuple):
     jump: float
     """How much more the standard deviation differs between brightnesses than that of any camera's
     noise. Above 1, some is texture."""
+    together: float
+    """The rank correlation of the blocks' energies in one half of the frequencies with those in the
+    other, in the smoother half of the blocks. About 0 for noise; 0.6 and more where texture is
+    stronger in some blocks than in others, in all its frequencies together."""
     blocks: int
     """How many were measured."""
 
@@ -74,8 +78,9 @@ class Spectrum(NamedTuple):
     def rising(self) -> float:
         """The share of the variance that is proportional to the brightness: 1 for photons alone.
 
-        By a line through the finest variances, each of them known to the same percentage. 0 if
-        there is one class of brightness only.
+        By a line through the finest variances, each of them known to the same percentage. It is
+        above 1 if that line meets 0 above black, and negative if the noise falls with the
+        brightness. 0 if there is one class of brightness only.
         """
         variance, brightness = self.fine.mean(axis=1), self.brightness
         if len(brightness) < 2:
@@ -151,6 +156,7 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
         _limit_variance(found, [one.at(order >= _FINEST) for one in found]),
         _measure_spread(found, variance, len(even)),
         _measure_jump(found, even),
+        float(np.median([one.together for one in found])),
         sum(sizes),
     )
 
@@ -182,13 +188,14 @@ class _Class(NamedTuple):
     are of blocks that the other half of the frequencies chose."""
     excess: float
     plateau: float
+    together: float
     even: bool
     """Whether they hold noise and little else."""
 
     def at(self, frequencies: np.ndarray) -> np.ndarray:
         """Returns the variance ``[c]`` of white noise of the power at some frequencies."""
         power = np.median(self.scaled**2, axis=0)[:, frequencies].mean(axis=1) / _MEDIAN
-        return self.variance * power
+        return np.maximum(self.variance * power, _TINY)  # JPEG may leave nothing there
 
     @classmethod
     def from_blocks(
@@ -219,7 +226,17 @@ class _Class(NamedTuple):
         excess = np.log(_MEDIAN * mean / median)[fine].mean()
         scaled = chosen / np.sqrt(variance)[:, None, None]
         even = plateau <= _EVEN and excess <= _LIGHT
-        return cls(float(means.mean()), variance, scaled, float(excess), plateau, bool(even))
+        together = _correlate_energies(energies, ranks)
+        return cls(
+            float(means.mean()), variance, scaled, float(excess), plateau, together, bool(even)
+        )
+
+
+def _correlate_energies(energies: np.ndarray, ranks: np.ndarray) -> float:
+    """Returns :attr:`Spectrum.together` of a class, the mean of both choices of smooth blocks."""
+    smoother = ranks[:, : max(ranks.shape[1] // 2, 2)]
+    places = np.argsort(np.argsort(energies[:, smoother], axis=2), axis=2)
+    return float(np.mean([np.corrcoef(places[:, i])[0, 1] for i in (0, 1)]))
 
 
 def _limit_variance(found: list[_Class], variances: list[np.ndarray]) -> np.ndarray:

@@ -7,6 +7,9 @@ their size by means of 2x2 pixels, which reduces their own noise. The truth is t
 the noisy and the clean picture: its root mean square in 8-bit levels, and its correlation between
 neighbours in a row or column. A kind may have two right answers: JPEG 95 leaves white noise almost
 white, and photons on a picture of one brightness are white noise.
+
+The last table asks whether texture is taken for noise: parts of 256x256 pixels of scikit-image's
+pictures and textures at their full size, from the corners and the middle.
 """
 
 import functools
@@ -29,6 +32,8 @@ from experiments.quality.tables import define_pictures, round_to_8_bits
 
 NAME = "known_noise_table"
 BUNDLED = ("astronaut", "coffee", "chelsea", "rocket")
+TEXTURED = (*BUNDLED, "brick", "grass", "gravel", "camera", "coins", "immunohistochemistry")
+SIDE = 256  # pixels of a part
 
 
 class Noise(NamedTuple):
@@ -156,6 +161,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
     tables = [
         Table("Known noises", [*columns, "within 0.1"], lines, note),
         Table("Wrong kinds", ["noise", "picture", "kind", "level"], wrong),
+        Table("Parts without noise", ["picture", "none", "others"], examine_parts()),
     ]
     publish(tables, f"experiments.quality.{NAME}", argv, device, values.out)
 
@@ -190,6 +196,27 @@ def examine(noise: Noise, clean: np.ndarray) -> Finding:
         0.0 if verdict.noise.kernel is None else correlate_kernel(verdict.noise.kernel),
         correlate_neighbours(rest),
     )
+
+
+def examine_parts() -> list[list[str]]:
+    """Returns a row for each of ``TEXTURED``: how many of its parts are said to have no noise."""
+    from skimage import data as bundled
+
+    rows = []
+    for name in TEXTURED:
+        whole = np.atleast_3d(getattr(bundled, name)()).astype(np.float32) / 255
+        verdicts = [identify_noise(part) for part in cut_parts(whole)]
+        others = [f"{one.kind} {one.noise.level:.1f}" for one in verdicts if one.kind != "none"]
+        right = f"{len(verdicts) - len(others)} of {len(verdicts)}"
+        rows.append([name, right, ", ".join(others) or "-"])
+    return rows
+
+
+def cut_parts(image: np.ndarray) -> list[np.ndarray]:
+    """Returns the corners and the middle of a picture, ``[SIDE, SIDE, c]`` each."""
+    down, right = (size - SIDE for size in image.shape[:2])
+    places = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+    return [image[row : row + SIDE, column : column + SIDE] for row, column in places]
 
 
 def correlate_neighbours(noise: np.ndarray) -> float:

@@ -132,6 +132,23 @@ def test_photographs_without_noise_have_none(name):
     assert identify_noise(as_file(photograph(name))).kind == "none"
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "columns"),
+    [
+        ("grass", slice(256, 512), slice(0, 256)),
+        ("gravel", slice(0, 256), slice(0, 256)),
+        ("immunohistochemistry", slice(0, 256), slice(0, 256)),
+        ("astronaut", slice(256, 512), slice(256, 512)),
+    ],
+)
+def test_even_texture_is_not_taken_for_noise(name, rows, columns):
+    """It fills the picture, but has more of all frequencies in some blocks than in others."""
+    picture = as_file(np.atleast_3d(getattr(data, name)()[rows, columns]) / 255)
+    assert identify_noise(picture).kind == "none"
+    noisy = as_file(picture + 25 / 255 * RNG.standard_normal(picture.shape))
+    assert identify_noise(noisy).noise.level == pytest.approx(25, rel=0.3)
+
+
 def test_screenshots_and_pages_of_one_bit_have_none():
     window = as_file(screenshot())
     page = (window[:, :, :1] > 0.5).astype(np.float32)
