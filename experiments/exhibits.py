@@ -138,8 +138,8 @@ EXHIBITS = (
         (300, 300, 160),
         _photons,
         ("stars.png", "--noise=poisson"),
-        "Photon noise, stronger where the picture is bright. The flag tells its kind, which "
-        "so dark a sky does not show; its level is estimated.",
+        "Photon noise, stronger where the picture is bright. The flag names the kind, which can't "
+        "be found in so dark a sky; the level is estimated.",
     ),
     Exhibit(
         "specks",

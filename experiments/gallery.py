@@ -143,8 +143,8 @@ def format_page(rows: dict[str, dict[str, str]]) -> str:
         "is against the original.",
         "",
         "Seconds are processor seconds of the whole command, of all cores together, compiling "
-        "included. Two idle cores take half as long at best. Other programs ran on the same "
-        "machine, which raises even these.",
+        "included. On two idle cores, expect half of that at best. Other programs were running, "
+        "which raises these figures too.",
         "",
         f"{'; '.join(machines)}. {'; '.join(versions)}. {' to '.join(dates)}. "
         "`python -m experiments.gallery` makes this page.",

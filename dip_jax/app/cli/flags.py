@@ -83,7 +83,7 @@ SETTINGS = (
         float,
         None,
         "Weight of the picture's mean total variation in the loss; larger is smoother [the "
-        "preset's, 0].",
+        "preset's: 0.01 to deblur, else 0].",
     ),
     Flag(
         "strength",
@@ -99,7 +99,13 @@ SETTINGS = (
         "Number of fits, with seeds from --seed on. The result is their mean; where they differ, "
         "the picture is uncertain [the preset's: 2 for best, else 1].",
     ),
-    Flag("tile", int, None, "Restore in overlapping squares of N pixels a side [0: whole]."),
+    Flag(
+        "tile",
+        int,
+        None,
+        "Restore in overlapping squares of N pixels a side; 0: whole [0; 256 to denoise more than "
+        "0.64 megapixels by fast or best].",
+    ),
     Flag(
         "later_steps",
         int,

@@ -19,7 +19,8 @@ class Adam(Record):
     final_learning_rate: float | None = None
     """Where a cosine decay ends; None keeps the rate constant."""
     decay_steps: int = 300
-    """When the decay ends. Independent of ``steps``, so other ``steps`` run the same program."""
+    """The step at which the decay ends; later ones have the final rate. Independent of ``steps``,
+    so other ``steps`` run the same program."""
 
     def build(self) -> optax.GradientTransformation:
         """Returns the optax optimiser."""

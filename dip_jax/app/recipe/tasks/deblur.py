@@ -127,7 +127,7 @@ KERNEL = Data(
         "For deblur: the blur's shape (point spread function). gaussian:SIGMA, disk:RADIUS (out of "
         "focus), motion:LENGTH,ANGLE (degrees, anticlockwise from the horizontal), box:WIDTH, all "
         "in pixels; or a picture or .npy file of it; or unknown, with --kernel_size: it is found "
-        "from the picture and saved beside the result [a demonstration: gaussian:1.6].",
+        "from the picture, and saved if results go to a folder [a demonstration: gaussian:1.6].",
     ),
     _read,
     check_kernel,
