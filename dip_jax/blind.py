@@ -5,6 +5,7 @@ and from coarse to fine. The picture is a means to an end. With the kernel, rest
 picture as with a known one: ``observe(Partial(convolve, transfer=...), y)``.
 """
 
+import numbers
 from typing import Any, cast
 
 import numpy as np
@@ -102,7 +103,7 @@ def _as_grey(picture: np.ndarray) -> np.ndarray:
 
 def _check_size(size: int, shape: tuple[int, ...]) -> None:
     most = min(shape) // 2
-    if size != int(size) or size < 3 or not size % 2:
+    if not isinstance(size, numbers.Integral) or size < 3 or not size % 2:
         raise ValueError(f"size={size!r}: must be odd and at least 3")
     if size > most:
         raise ValueError(f"size={size!r}: must be at most {most}, half of the picture's side")

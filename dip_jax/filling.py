@@ -60,7 +60,9 @@ def interpolate(y: ArrayLike, known: ArrayLike) -> Image:
 
 
 @jit
-def anchor(y: ArrayLike, known: ArrayLike, pull: float | ArrayLike) -> tuple[Image, Array]:
+def anchor(
+    y: ArrayLike, known: ArrayLike, pull: float | ArrayLike, region: ArrayLike = 1.0
+) -> tuple[Image, Array]:
     """Returns a picture and weights for a fit that must not leave the middle of wide holes free.
 
     A fit that sees only the known pixels gives the middle of a wide hole any colour: its network
@@ -71,12 +73,18 @@ def anchor(y: ArrayLike, known: ArrayLike, pull: float | ArrayLike) -> tuple[Ima
     Args:
       y: ``[h, w, c]``; its values in holes do not matter.
       known: ``[h, w, 1]``, 0 in holes and one positive number where ``y`` is known.
-      pull: of a pixel far inside a hole on the squared loss, relative to a known pixel's.
+      pull: of a pixel far inside a hole on the squared loss, relative to a known pixel's: 0 or
+        more, 0 for none.
+      region: ``[h, w, 1]``, 0 where no hole counts, such as in margins around the picture.
+
+    Returns:
+      The picture ``[h, w, c]``, and the weights ``[h, w, 1]``.
     """
     known = jnp.asarray(known)
     there = jnp.asarray(known > 0, jnp.float32)
     weight = jnp.sqrt(pull) * jnp.max(known)
-    return interpolate(y, there), jnp.where(far_inside(known), weight, known)
+    far = far_inside(known) & (jnp.asarray(region) > 0)
+    return interpolate(y, there), jnp.where(far, weight, known)
 
 
 @jit

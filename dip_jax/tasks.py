@@ -212,10 +212,11 @@ def _apply_and_mask(mask: Array, operator: Callable, image: Image) -> Array:
 
 def _check_weights(known: Array, shape: tuple[int, ...]) -> None:
     """Checks that weights do not make an array larger."""
-    if jnp.broadcast_shapes(jnp.shape(known), shape) != shape:
+    own = jnp.shape(known)
+    pairs = zip(reversed(own), reversed(shape), strict=False)
+    if len(own) > len(shape) or any(size not in (1, whole) for size, whole in pairs):
         raise ValueError(
-            f"known has shape {jnp.shape(known)}, which does not broadcast to that of the "
-            f"measurement, {shape}"
+            f"known has shape {own}, which does not broadcast to that of the measurement, {shape}"
         )
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import json
-import sys
 from typing import Any
 
 from dip_jax_studio.problem import Problem
+from dip_jax_studio.processes import call, environment
 
 _SECONDS = 120.0  # for an order: 64 megapixels take less
 _START = 300.0  # for the first, which waits for jax to be imported
@@ -64,7 +64,8 @@ class Clerk:
         if self._desk is None or self._desk.returncode is not None:
             self.ready = False
             self._desk = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "dip_jax_studio.desk"),
+                *call("dip_jax_studio.desk"),
+                env=environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=_LINE,
@@ -73,22 +74,22 @@ class Clerk:
         desk = self._desk
         assert desk.stdin is not None
         assert desk.stdout is not None
-        line = b""
+        answer: Any = None
         try:
             desk.stdin.write(json.dumps(order).encode() + b"\n")
             async with asyncio.timeout(self._seconds if self.ready else _START):
                 await desk.stdin.drain()
-                line = await desk.stdout.readline()
+                answer = json.loads(await desk.stdout.readline())
         except TimeoutError:
             await self.close()
             raise Problem("the picture took too long to be read; save it in another form") from None
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # it died, or does not know what it says
             pass
         except asyncio.CancelledError:  # its answer would be taken for that to the next order
             await self.close()
             raise
-        if not line:
+        if not isinstance(answer, dict):
             await self.close()
             raise Problem("the picture could not be read; save it in another form")
         self.ready = True
-        return json.loads(line)
+        return answer

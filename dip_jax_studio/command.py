@@ -1,6 +1,7 @@
 """The command ``dip-jax-studio``: from argv to the running page."""
 
 import argparse
+import errno
 import ipaddress
 import os
 import signal
@@ -19,6 +20,7 @@ fit runs waits for ever."""
 _PORT = 8765
 _WAITING = 128  # connections
 _TRIES = 20  # of ports, where the default is taken
+_HOSTS = "use 127.0.0.1, 0.0.0.0 or another address of this machine"
 _MISSING = (
     "dip-jax-studio: needs packages that are not installed ({}): pip install 'dip-jax[studio]'"
 )
@@ -89,7 +91,7 @@ def main(argv: list[str]) -> int:
     except Problem as problem:
         print(f"dip-jax-studio: {problem.text}", file=sys.stderr)
         return 2
-    host = "127.0.0.1" if loopback or flags.host in ("0.0.0.0", "::") else flags.host
+    host = "127.0.0.1" if flags.host in ("localhost", "0.0.0.0", "::") else flags.host
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     print(f"dip-jax-studio: {address}", flush=True)
     if not loopback:
@@ -122,7 +124,7 @@ def _check(flags: argparse.Namespace) -> bool:
     if flags.port is not None and not 0 <= flags.port < 2**16:
         raise Problem(f"--port={flags.port}: must be from 0 to 65535")
     if not 0 < flags.keep_days < 10_000:
-        raise Problem(f"--keep_days={flags.keep_days:g}: must be above 0")
+        raise Problem(f"--keep_days={flags.keep_days:g}: must be above 0 and below 10000")
     if not 0.001 <= flags.most_mb <= 100_000:
         raise Problem(f"--most_mb={flags.most_mb:g}: must be from 0.001 to 100000")
     if flags.host == "localhost":
@@ -130,27 +132,39 @@ def _check(flags: argparse.Namespace) -> bool:
     try:
         return ipaddress.ip_address(flags.host).is_loopback
     except ValueError:
-        problem = "is no address; take 127.0.0.1, 0.0.0.0 or one of this machine's"
+        problem = f"is not an IP address; {_HOSTS}"
         raise Problem(f"--host={flags.host}: {problem}") from None
 
 
 def _bind(host: str, port: int | None) -> socket.socket:
-    """Returns a socket that is bound to the port, or to the first free one."""
+    """Returns a socket that is bound to the port, or to the first free one.
+
+    Raises:
+      Problem: if the port or the address can't be used.
+    """
     ports = [port] if port is not None else [*range(_PORT, _PORT + _TRIES), 0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in ports:
-        bound = socket.socket(family)
+        try:
+            return _listen(family, host, number)
+        except OSError as error:
+            code, reason = error.errno, error.strerror
+    if port is None or code == errno.EADDRNOTAVAIL:
+        raise Problem(f"--host={host}: can't be used ({reason}); {_HOSTS}")
+    raise Problem(f"--port={port}: can't be used ({reason}); name another, or none")
+
+
+def _listen(family: int, host: str, port: int) -> socket.socket:
+    bound = socket.socket(family)
+    try:
         if os.name == "posix":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            bound.bind((host, number))
-            bound.listen(_WAITING)  # so that a browser that comes early waits
-        except OSError as error:
-            bound.close()
-            reason = error.strerror
-            continue
-        return bound
-    raise Problem(f"--port={port}: can't be used ({reason}); name another, or none")
+        bound.bind((host, port))
+        bound.listen(_WAITING)  # so that a browser that comes early waits
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def _usual_folder() -> Path:

@@ -29,6 +29,8 @@ class Setting:
     most: float = 0
     whole: bool = True
     """Whether only whole numbers are meant."""
+    odd: bool = False
+    """Whether only odd numbers are meant."""
     optional: bool = False
     """Whether the number may be left out."""
 
@@ -53,13 +55,14 @@ class Setting:
             if value not in known:
                 raise Problem(f"{self.label}: choose one of {', '.join(known)}")
             return str(value)
-        kind = "a whole number" if self.whole else "a number"
+        kind = "an odd number" if self.odd else "a whole number" if self.whole else "a number"
         between = f"{self.label}: give {kind} from {self.least:g} to {self.most:g}"
         try:
             number = float(value)
         except (TypeError, ValueError):
             raise Problem(between) from None
         wrong = not self.least <= number <= self.most or (self.whole and number != int(number))
+        wrong = wrong or (self.odd and number % 2 != 1)
         if wrong or isinstance(value, bool):
             raise Problem(between)
         return _text(number)
@@ -92,7 +95,7 @@ _PAPER = ("paper", "paper: the authors' settings, very slow on a CPU")
 _STEPS = Setting(
     "steps",
     "Steps, at most",
-    "More steps bring out more detail, in time also damage. Empty: the preset's.",
+    "More steps restore more detail, and eventually the damage too. Empty: the preset's.",
     "steps",
     least=1,
     most=100_000,
@@ -110,7 +113,7 @@ _MEMBERS = Setting(
 _SEED = Setting(
     "seed",
     "Seed",
-    "Another one gives another fit.",
+    "A different seed gives a different fit.",
     "seed",
     default=0,
     least=0,
@@ -120,7 +123,7 @@ _COMMON = (_STEPS, _MEMBERS, _SEED)
 _SIGMA = Setting(
     "sigma",
     "Noise level",
-    "Standard deviation of 255, if you know it. Empty: measured.",
+    "Standard deviation in 8-bit levels (0 to 255), if known. Leave empty to measure it.",
     "sigma",
     least=0.1,
     most=255,
@@ -130,7 +133,7 @@ _SIGMA = Setting(
 _NOISE = Setting(
     "noise",
     "Kind of noise",
-    "Gaussian: the same everywhere. It is then removed even where none is found.",
+    "Gaussian: the same everywhere. It is removed even if none is detected.",
     "noise",
     default="auto",
     choices=(("auto", "found in the picture"), ("gaussian", "Gaussian")),
@@ -150,7 +153,13 @@ KINDS = (
         "Scratch, stain or missing part",
         "Paint what is damaged. The rest stays as it is, to the bit.",
         "inpaint",
-        (_FAST, _BEST, _PAPER, ("vase", "vase: a large hole"), ("library", "library: the same")),
+        (
+            _FAST,
+            _BEST,
+            _PAPER,
+            ("vase", "vase: a large hole"),
+            ("library", "library: also for a large hole"),
+        ),
         _COMMON,
         mask=True,
         strength=False,
@@ -162,7 +171,15 @@ KINDS = (
         "super_resolve",
         (_FAST, _BEST, _PAPER),
         (
-            Setting("factor", "Times as wide", "And as high.", "factor", 4, least=2, most=8),
+            Setting(
+                "factor",
+                "Enlarge by",
+                "Applies to width and height.",
+                "factor",
+                default=4,
+                least=2,
+                most=8,
+            ),
             Setting(
                 "keep_known",
                 "Agree with the small picture",
@@ -240,7 +257,8 @@ KINDS = (
                 default=21,
                 always=True,
                 least=3,
-                most=199,
+                most=159,
+                odd=True,
             ),
             _SIGMA,
             *_COMMON,
@@ -293,7 +311,7 @@ def factor_of(kind: Damage, values: Mapping[str, Any]) -> int:
     """Returns by how much the result is larger than the picture; the values were checked."""
     for setting in kind.settings:
         if setting.name == "factor":
-            return int(values.get("factor") or setting.default)
+            return int(float(values.get("factor") or setting.default))
     return 1
 
 
@@ -332,7 +350,6 @@ def as_page_data() -> list[dict[str, Any]]:
             "label": kind.label,
             "help": kind.help,
             "mask": kind.mask,
-            "strength": kind.strength,
             "presets": [list(preset) for preset in kind.presets],
             "settings": [
                 {
@@ -343,7 +360,7 @@ def as_page_data() -> list[dict[str, Any]]:
                     "choices": [list(choice) for choice in setting.choices],
                     "least": setting.least,
                     "most": setting.most,
-                    "whole": setting.whole,
+                    "step": 2 if setting.odd else 1 if setting.whole else "any",
                 }
                 for setting in kind.settings
             ],

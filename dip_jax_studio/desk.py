@@ -17,6 +17,7 @@ from PIL import Image
 from dip_jax.app.cli.report import told_settings
 from dip_jax.app.errors import UserError, printable
 from dip_jax.app.files import MAX_PIXELS, Marks, Origin, find_mask, read_picture, write_picture
+from dip_jax.app.files.alpha import find_erased
 from dip_jax.app.files.formats import SUFFIXES
 from dip_jax.app.files.pictures import Picture, shown_channels, write_pixels
 from dip_jax.metrics import to_uint8
@@ -49,7 +50,10 @@ def look(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def paint(order: dict[str, Any]) -> dict[str, Any]:
-    """Makes a mask of what was painted in the page: black is filled, as the command has it."""
+    """Makes a mask of what was painted in the page: black is filled, as the command has it.
+
+    Where nothing is painted there is none, and one made before is removed.
+    """
     painted = read_picture(order["path"], flag="the painted mask")
     height, width = painted.image.shape[:2]
     if (width, height) != (order["width"], order["height"]):
@@ -58,10 +62,13 @@ def paint(order: dict[str, Any]) -> dict[str, Any]:
     opacity = np.full((height, width), 255) if painted.alpha is None else painted.alpha
     fill = opacity >= _PAINTED
     share = float(fill.mean())
+    if share == 0:
+        Path(order["out"]).unlink(missing_ok=True)
     if order["used"] and share in (0, 1):
         problem = "nothing is painted" if share == 0 else "all is painted, so that nothing is known"
         raise UserError("", "", f"{problem}; paint what is damaged, and only that")
-    write_pixels(order["out"], np.where(fill, 0, 255).astype(np.uint8)[:, :, None])
+    if share > 0:
+        write_pixels(order["out"], np.where(fill, 0, 255).astype(np.uint8)[:, :, None])
     return {"share": share}
 
 
@@ -85,11 +92,16 @@ def mark(order: dict[str, Any]) -> dict[str, Any]:
     return {"share": float(fill.mean()), "remarks": [_bare(line, named) for line in lines]}
 
 
+def cover(order: dict[str, Any]) -> dict[str, Any]:
+    """Tells whether a mask covers all that was erased in its picture."""
+    alpha = read_picture(order["picture"]).alpha
+    fill = _filled(order["mask"])
+    return {"covers": alpha is not None and bool(fill[find_erased(alpha)].all())}
+
+
 def repaint(order: dict[str, Any]) -> dict[str, Any]:
     """Makes paint of the page of a mask, for a page that was reloaded."""
-    with Image.open(order["path"]) as mask:
-        fill = np.asarray(mask.convert("L")) < 128
-    write_pixels(order["out"], _as_paint(fill))
+    write_pixels(order["out"], _as_paint(_filled(order["path"])))
     return {}
 
 
@@ -148,6 +160,7 @@ ORDERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "look": look,
     "paint": paint,
     "mark": mark,
+    "cover": cover,
     "repaint": repaint,
     "show": show,
     "heat": heat,
@@ -181,6 +194,12 @@ def _smaller(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[::step, ::step])
 
 
+def _filled(path: str) -> np.ndarray:
+    """Returns bool ``[h, w]``: what a mask of the page marks."""
+    with Image.open(path) as mask:
+        return np.asarray(mask.convert("L")) < 128
+
+
 def _as_paint(fill: np.ndarray) -> np.ndarray:
     layer = np.zeros((*fill.shape, 4), np.uint8)
     layer[fill] = (*_PAINT, 255)
@@ -202,6 +221,10 @@ def answer(line: str) -> dict[str, Any]:
     except UserError as error:
         path = str(order.get("mask") or order.get("path") or order.get("picture") or "")
         return {"problem": _bare(str(error), path) if path else str(error)}
+    except OSError as error:  # a full disk, or a folder that was removed meanwhile
+        reason = error.strerror or "damaged"
+        problem = f"a file of the studio can't be read or written ({reason})"
+        return {"problem": f"{problem}; free some space, or reload the page"}
     except MemoryError:
         return {"problem": "the picture is too large for the memory; scale it down or crop it"}
 

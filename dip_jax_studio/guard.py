@@ -1,6 +1,6 @@
-"""Who may ask: this page only, in a browser that it knows; and what it may do with the answer.
+"""Lets only this page make requests, from a known browser, and restricts its use of the answers.
 
-A web page of anyone's can make a browser send requests to a server on the same machine, and by DNS
+Any web page can make a browser send requests to a server on the same machine, and by DNS
 rebinding it can even seem to come from there. So a request must name an address of this machine
 as its host, and one that changes anything must come from this page: by its Origin, and by a header
 that browsers let no other page send.
@@ -10,8 +10,9 @@ import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
+
+from starlette.requests import cookie_parser
 
 from dip_jax_studio.store import owner_of
 
@@ -55,7 +56,7 @@ class Guard:
     ``scope["owner"]`` becomes the name of the browser's folder, None for one without a secret.
 
     Args:
-      app: an application of ASGI.
+      app: an ASGI application.
       port: where the server listens.
       names: of hosts, besides addresses, by which the page may be called.
       loopback: whether it may be called by addresses of this machine only.
@@ -109,11 +110,7 @@ class Guard:
         return address.is_loopback or not self._loopback
 
     def _token(self, cookies: str) -> str | None:
-        try:
-            found = SimpleCookie(cookies).get(cookie_name(self._port))
-        except CookieError:
-            return None
-        return None if found is None else found.value
+        return cookie_parser(cookies).get(cookie_name(self._port))
 
 
 def _from_this_page(headers: dict[str, str]) -> bool:

@@ -11,18 +11,19 @@ import json
 import os
 import shlex
 import signal
-import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from dip_jax_studio.problem import Problem
+from dip_jax_studio.processes import call, environment
 from dip_jax_studio.store import Store, read_record, remove, write_record
 
-PROGRAM = (sys.executable, "-P", "-m", "dip_jax")
-"""The command; -P: the job's folder holds nothing to be imported."""
+PROGRAM = call("dip_jax")
+"""The command."""
 OUT, SNAPSHOT, MASK = "out", "now.png", "mask.png"
 RECORD, EVENTS, LOG = "job.json", "events.jsonl", "log.txt"
 WAITING, RUNNING, PAUSED, STOPPED, DONE, FAILED = (
@@ -31,6 +32,8 @@ WAITING, RUNNING, PAUSED, STOPPED, DONE, FAILED = (
 _MOST = 100  # jobs of a browser
 _PRIORITY = 10  # of a fit, so that a click is answered while it takes all cores
 _SAVING = 60.0  # seconds that a fit may take to save what it has, when the server ends
+_NOTING = 10.0  # then, once it is killed, that the queue may take to note it
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _POINTS = 400  # of the curve that the page gets
 _LINE = 2**20  # bytes of an event
 _NOTE = "dip-jax: note: "
@@ -70,7 +73,7 @@ class Job:
     step: dict[str, Any] = field(default_factory=dict)
     done: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    """For which it ran."""
+    """How long it has run."""
     most_uncertain: float | None = None
     """The largest uncertainty, in 8-bit levels."""
     curve: list[tuple[float, float]] = field(default_factory=list)
@@ -109,10 +112,15 @@ class Job:
 
     def shown_command(self) -> str:
         """Returns the command that does the same with the user's own files."""
-        stem = _stem(self.name) or "picture"
-        words = [f"--image={self.name}", *self.flags]
+        mask = f"--mask={MASK}"
+        flags = [f"--mask={self.file_name(MASK)}" if flag == mask else flag for flag in self.flags]
+        stem = _stem(self.name)
         out = f"{stem}{self.suffix}" if self.preview else f"{stem}-restored"
-        return shlex.join(["dip-jax", *words, f"--out={out}"])
+        return shlex.join(["dip-jax", f"--image={self.name}", *flags, f"--out={out}"])
+
+    def file_name(self, name: str) -> str:
+        """Returns the name under which the user gets a file of the job."""
+        return f"{_stem(self.name)}_{name}"
 
     def save(self) -> None:
         """Writes where it stands."""
@@ -143,9 +151,6 @@ class Job:
             "fits": self.step.get("fits", 1),
             "seconds_left": self.step.get("seconds_left"),
             "seconds": round(self.seconds, 1),
-            "width": self.begin.get("width"),
-            "height": self.begin.get("height"),
-            "device": self.begin.get("device"),
             "verdict": self.done.get("verdict"),
             "taken": self.done.get("steps"),
             "now": _time_of(shown),
@@ -163,18 +168,31 @@ class Job:
         return told
 
     def add(self, event: dict[str, Any]) -> None:
-        """Takes an event of the command in."""
+        """Records an event of the command."""
         kind = event.get("event")
         if kind == "start":
             self.begin = event
         elif kind == "step":
             self.step = event
             if event.get("loss") is not None:
+                while self.curve and self.curve[-1][0] >= event["percent"]:  # it began anew
+                    self.curve.pop()
                 self.curve.append((event["percent"], event["loss"]))
         elif kind == "done":
             self.done, self.problem = event, ""
+        elif kind == "skipped" and self.done.get("interrupted", True):
+            self.done, self.problem = self._find_done(), ""
         elif kind == "failed":
             self.problem = str(event.get("problem"))
+
+    def _find_done(self) -> dict[str, Any]:
+        """Returns what the command said when it was done, from the files that it left."""
+        run = read_record(self.folder / OUT / "run.json") or {}
+        return {
+            "files": sorted(path.name for path in (self.folder / OUT).iterdir()),
+            "steps": run.get("steps", self.step.get("step")),
+            "verdict": run.get("picture", {}).get("verdict"),
+        }
 
 
 def read_job(folder: Path, owner: str) -> Job | None:
@@ -189,11 +207,13 @@ def read_job(folder: Path, owner: str) -> Job | None:
         return None
     if job.state in (RUNNING, WAITING):
         job.state = PAUSED
-    with contextlib.suppress(OSError, ValueError):
-        for line in (folder / EVENTS).read_text(encoding="utf-8").splitlines():
-            event = json.loads(line)
-            if event.get("event") == "step" and event.get("loss") is not None:
-                job.curve.append((event["percent"], event["loss"]))
+    problem = job.problem
+    with contextlib.suppress(OSError):
+        for line in (folder / EVENTS).read_text(encoding="utf-8", errors="replace").splitlines():
+            event = _read_event(line)
+            if event is not None:
+                job.add(event)
+    job.problem = problem  # events tell of earlier runs too
     return job
 
 
@@ -217,6 +237,7 @@ class Queue:
         self._new = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._running: Job | None = None
+        self._worker: asyncio.Task[None] | None = None
         self._ending = False
         for owner in store.owners():
             for folder in store.list(owner, "jobs"):
@@ -237,7 +258,7 @@ class Queue:
         """
         job = self._jobs.get(identity)
         if job is None or job.owner != owner:
-            raise Problem("there is no such job any more; reload the page", 404)
+            raise Problem("this job no longer exists; reload the page", 404)
         return job
 
     def ahead(self, job: Job) -> int:
@@ -289,7 +310,7 @@ class Queue:
         del self._jobs[job.identity]
         if job is self._running:
             job.wanted = "removed"
-            self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+            self._signal(_KILL)
         else:
             remove(job.folder)
 
@@ -298,9 +319,12 @@ class Queue:
         for identity in [name for name, job in self._jobs.items() if not job.folder.exists()]:
             del self._jobs[identity]
 
-    async def work(self) -> None:
-        """Runs jobs until it is cancelled."""
-        while True:
+    def start(self) -> None:
+        """Begins to run jobs, until ``close``."""
+        self._worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while not self._ending:
             waiting = [job for job in self._jobs.values() if job.state == WAITING]
             if not waiting:
                 self._new.clear()
@@ -314,7 +338,13 @@ class Queue:
                 job.state, job.wanted = FAILED, ""
                 job.problem = f"the fit could not be run ({error.strerror}); free some space"
                 job.save()
+            except Exception:  # a mistake of ours: the other jobs go on
+                traceback.print_exc()
+                job.state, job.wanted = FAILED, ""
+                job.problem = f"{_UNEXPECTED}{job.folder}"
+                job.save()
             finally:
+                self._signal(_KILL)  # if it still runs
                 self._running = self._process = None
                 if job.identity not in self._jobs:
                     remove(job.folder)
@@ -322,16 +352,17 @@ class Queue:
     async def close(self) -> None:
         """Ends the fit under way and waits until it has saved what it has."""
         self._ending = True
-        process = self._process
-        if process is None or process.returncode is not None:
+        self._new.set()
+        if self._worker is None:
             return
         if self._running is not None and not self._running.wanted:
             self._signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_SAVING):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
+        _, late = await asyncio.wait([self._worker], timeout=_SAVING)
+        if late:
+            self._signal(_KILL)
+            await asyncio.wait([self._worker], timeout=_NOTING)
+            self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _run(self, job: Job) -> None:
         job.state, job.wanted, job.notes = RUNNING, "", []
@@ -343,6 +374,7 @@ class Queue:
                 *self._program,
                 *job.command(),
                 cwd=job.folder,
+                env=environment(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -351,17 +383,18 @@ class Queue:
             )
         with contextlib.suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, _PRIORITY)
-        if job.wanted:  # while it started
+        if job.wanted or self._ending:  # while it started
             self._signal(signal.SIGTERM)
         ended = False
         assert process.stdout is not None
         with (job.folder / EVENTS).open("a", encoding="utf-8") as events:
             async for line in process.stdout:
-                with contextlib.suppress(ValueError):
-                    event = json.loads(line)
+                text = line.decode("utf-8", "replace")
+                event = _read_event(text)
+                if event is not None:
                     job.add(event)
                     ended = ended or event.get("event") in ("done", "skipped")
-                    events.write(line.decode())
+                    events.write(text)
                     events.flush()
                 job.seconds = before + time.monotonic() - began
                 job.notes = _read_notes(job.folder / LOG)
@@ -389,6 +422,15 @@ class Queue:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
+
+
+def _read_event(line: str) -> dict[str, Any] | None:
+    """Returns the event that a line holds; None for another line."""
+    with contextlib.suppress(ValueError):
+        event = json.loads(line)
+        if isinstance(event, dict):
+            return event
+    return None
 
 
 def _read_notes(log: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 
 class Problem(Exception):
-    """A request that can't be met: one line for the user, and the status of HTTP.
+    """A request that can't be met: one line for the user, and the HTTP status.
 
     Args:
       text: what is wrong and what to do instead.

@@ -5,12 +5,14 @@ import contextlib
 import json
 import os
 import shutil
+import traceback
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -33,19 +35,17 @@ _FILES = {
     f"/{name}.js": (f"{name}.js", "text/javascript")
     for name in ("studio", "ask", "brush", "stage", "form", "jobs", "viewer")
 }
-_SHOWN, _PICTURE, _PAINT = "shown.png", "picture.json", "painted.png"
+_SHOWN, _FACTS, _PAINT = "shown.png", "facts.json", "painted.png"
 _PICTURES = {
     "before": "before.png",
     "now": SNAPSHOT,
     "after": "after.png",
     "uncertainty": "uncertainty.png",
 }
-_SAVED = {
-    "mask.png": MASK,
-    "run.json": f"{OUT}/run.json",
-    "trace.csv": f"{OUT}/trace.csv",
-    "comparison.png": f"{OUT}/comparison.png",
-}
+_SAVED = {"mask.png": MASK, "run.json": f"{OUT}/run.json"}
+_LAID_OUT_ALIKE = (".png", ".tif")
+"""Suffixes of results that the command writes into its folder as it does beside a picture: there,
+arrays are laid out otherwise."""
 _FORMATS = {"png": ".png", "tif": ".tif", "jpg": ".jpg"}
 _MOST_JSON, _MOST_MASK, _MOST_NAME = 2**16, 2**27, 200  # bytes, bytes, letters
 _KEPT = 8  # uploads of a browser; jobs have copies of theirs
@@ -109,7 +109,7 @@ class Studio:
             ("GET", "/api/jobs", self._list_jobs),
             ("POST", "/api/jobs", self._add_job),
             ("GET", "/api/jobs/{job}", self._tell_job),
-            ("POST", "/api/jobs/{job}/{deed}", self._do),
+            ("POST", "/api/jobs/{job}/{action}", self._do),
             ("DELETE", "/api/jobs/{job}", self._remove_job),
             ("GET", "/api/jobs/{job}/picture/{which}", self._job_picture),
             ("GET", "/api/jobs/{job}/file/{name}", self._job_file),
@@ -123,25 +123,26 @@ class Studio:
         del app
         tasks = [
             asyncio.create_task(self._clerk.start()),
-            asyncio.create_task(self._queue.work()),
             asyncio.create_task(self._sweep()),
         ]
+        self._queue.start()
         try:
             yield
         finally:
-            tasks[0].cancel()
-            tasks[2].cancel()
+            for task in tasks:
+                task.cancel()
             await self._queue.close()
-            await asyncio.sleep(0.1)  # for the queue to note how the fit ended
-            tasks[1].cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._clerk.close()
             self._store.close()
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.to_thread(self._store.sweep, self._days, self._queue.busy)
-            self._queue.forget()
+            try:
+                await asyncio.to_thread(self._store.sweep, self._days, self._queue.busy)
+                self._queue.forget()
+            except Exception:  # the next sweep may succeed
+                traceback.print_exc()
             await asyncio.sleep(_SWEEP)
 
     async def _begin_session(self, request: Request) -> Response:
@@ -168,7 +169,7 @@ class Studio:
             remove(folder)
             raise
         record = facts | {"id": folder.name, "name": name, "file": path.name}
-        write_record(folder / _PICTURE, record)
+        write_record(folder / _FACTS, record)
         for old in self._store.list(owner, "pictures")[:-_KEPT]:
             remove(old)
         return JSONResponse(record)
@@ -176,10 +177,7 @@ class Studio:
     def _picture(self, request: Request) -> tuple[Path, dict[str, Any]]:
         """Returns the folder of the picture that a request names, and what is known of it."""
         folder = self._store.find(_owner(request), "pictures", request.path_params["picture"])
-        record = read_record(folder / _PICTURE)
-        if record is None:
-            raise Problem("the picture is not there any more; choose it again", 404)
-        return folder, record
+        return folder, _read_facts(folder)
 
     async def _tell_picture(self, request: Request) -> Response:
         folder, record = self._picture(request)
@@ -233,8 +231,8 @@ class Studio:
             out.unlink(missing_ok=True)
             if kept is not None:
                 kept.unlink(missing_ok=True)
-        said = urllib.parse.quote(" · ".join(answer["remarks"])[:2000])
-        return Response(body, media_type="image/png", headers={"x-remarks": said})
+        headers = {"x-remarks": _quote_remarks(answer["remarks"])}
+        return Response(body, media_type="image/png", headers=headers)
 
     async def _remove_picture(self, request: Request) -> Response:
         remove(self._picture(request)[0])
@@ -260,9 +258,7 @@ class Studio:
             raise Problem("the settings must be an object")
         flags = make_flags(kind, form.get("preset"), values)
         source = self._store.find(owner, "pictures", str(form.get("picture")))
-        record = read_record(source / _PICTURE)
-        if record is None:
-            raise Problem("the picture is not there any more; choose it again", 404)
+        record = _read_facts(source)
         box = form.get("box")
         if box is not None:
             flags.append(f"--preview={parse_box(box, record['width'], record['height'])}")
@@ -271,6 +267,8 @@ class Studio:
                 raise Problem("paint what is damaged first, or load a mask")
             if (source / MASK).exists():
                 flags.append(f"--mask={MASK}")
+                if record["erased"] and await self._covers_erased(source, record):
+                    flags.append("--fill_erased")
         self._queue.check_room(owner)
         folder = self._store.make(owner, "jobs")
         try:
@@ -298,6 +296,11 @@ class Studio:
         self._queue.add(job)
         return JSONResponse(job.tell(whole=True))
 
+    async def _covers_erased(self, folder: Path, record: dict[str, Any]) -> bool:
+        """Whether a picture's mask covers all that was erased in it."""
+        picture, mask = str(folder / record["file"]), str(folder / MASK)
+        return (await self._clerk.ask("cover", picture=picture, mask=mask))["covers"]
+
     def _job(self, request: Request) -> Job:
         return self._queue.find(_owner(request), request.path_params["job"])
 
@@ -308,15 +311,15 @@ class Studio:
 
     async def _do(self, request: Request) -> Response:
         job = self._job(request)
-        deeds: dict[str, Callable[[], None]] = {
+        actions: dict[str, Callable[[], None]] = {
             "pause": lambda: self._queue.end(job, PAUSED),
             "stop": lambda: self._queue.end(job, STOPPED),
             "go_on": lambda: self._queue.go_on(job),
         }
-        deed = deeds.get(request.path_params["deed"])
-        if deed is None:
+        action = actions.get(request.path_params["action"])
+        if action is None:
             raise Problem(_NOT_FOUND, 404)
-        deed()
+        action()
         return JSONResponse(job.tell())
 
     async def _remove_job(self, request: Request) -> Response:
@@ -339,7 +342,7 @@ class Studio:
         name = request.path_params["name"]
         if name not in _SAVED:
             raise Problem(_NOT_FOUND, 404)
-        return _send_file(job.folder / _SAVED[name], f"{Path(job.name).stem}_{name}")
+        return _send_file(job.folder / _SAVED[name], job.file_name(name))
 
     async def _download(self, request: Request) -> Response:
         job = self._job(request)
@@ -355,33 +358,39 @@ class Studio:
         if strength < 100 and not job.strength:
             raise Problem("strength has no meaning for this result")
         strip = asked.get("strip") == "1"
-        name = f"{Path(job.name).stem}_{'preview' if job.preview else 'restored'}{suffix}"
-        if suffix == result.suffix and strength == 100 and not strip and _is_picture(suffix):
-            return _send_file(result, name)
-        out = job.folder / f"export{suffix}"
-        await self._clerk.ask(
-            "export",
-            given=str(job.folder / job.given),
-            restored=str(result),
-            record=None if job.record is None else str(job.record),
-            box=job.box,
-            strength=strength,
-            factor=job.factor,
-            strip=strip,
-            out=str(out),
-        )
-        return _send_file(out, name)
+        name = job.file_name(f"{'preview' if job.preview else 'restored'}{suffix}")
+        ready = suffix == result.suffix and (job.preview or suffix in _LAID_OUT_ALIKE)
+        if ready and strength == 100 and not strip:
+            return _send_result(result, name, [])
+        out = job.folder / f"{os.urandom(4).hex()}.export{suffix}"
+        try:
+            answer = await self._clerk.ask(
+                "export",
+                given=str(job.folder / job.given),
+                restored=str(result),
+                record=None if job.record is None else str(job.record),
+                box=job.box,
+                strength=strength,
+                factor=job.factor,
+                strip=strip,
+                out=str(out),
+            )
+        except BaseException:
+            out.unlink(missing_ok=True)
+            raise
+        after = BackgroundTask(out.unlink, missing_ok=True)
+        return _send_result(out, name, answer["remarks"], after)
 
     async def _show_result(self, job: Job) -> None:
         """Makes what the page shows of a new result."""
         assert job.result is not None
         after = str(job.folder / _PICTURES["after"])
         await self._clerk.ask("show", path=str(job.result), out=after)
-        doubts = job.folder / OUT / "uncertainty.npy"
+        path = job.folder / OUT / "uncertainty.npy"
         job.most_uncertain = None
-        if doubts.exists():
+        if path.exists():
             out = str(job.folder / _PICTURES["uncertainty"])
-            job.most_uncertain = (await self._clerk.ask("heat", path=str(doubts), out=out))["most"]
+            job.most_uncertain = (await self._clerk.ask("heat", path=str(path), out=out))["most"]
 
     async def _receive(self, request: Request, path: Path, most: int) -> None:
         """Writes a request's body to a file.
@@ -465,12 +474,17 @@ def _number(text: str, name: str, most: float) -> float:
     return number
 
 
-def _is_picture(suffix: str) -> bool:
-    """Whether the command's folder holds a file of this suffix as it would beside a picture.
+def _quote_remarks(remarks: Sequence[str]) -> str:
+    """Returns remarks as a header may hold them."""
+    return urllib.parse.quote(" · ".join(remarks)[:2000])
 
-    Arrays are laid out otherwise there.
-    """
-    return suffix in (".png", ".tif")
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    """Returns what is known of a picture."""
+    facts = read_record(folder / _FACTS)
+    if facts is None:
+        raise Problem("the picture no longer exists; choose it again", 404)
+    return facts
 
 
 def _link(source: Path, target: Path) -> None:
@@ -485,6 +499,13 @@ def _send_file(path: Path, name: str | None = None) -> Response:
     if not path.is_file():
         raise Problem("there is nothing to show yet", 404)
     return FileResponse(path, filename=name)
+
+
+def _send_result(
+    path: Path, name: str, remarks: Sequence[str], after: BackgroundTask | None = None
+) -> Response:
+    headers = {"x-name": urllib.parse.quote(name), "x-remarks": _quote_remarks(remarks)}
+    return FileResponse(path, headers=headers, filename=name, background=after)
 
 
 async def _page_file(request: Request) -> Response:

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from dip_jax_studio.problem import Problem
 
-KINDS = ("pictures", "jobs")
+PLACES = ("pictures", "jobs")
 _IDENTITY = re.compile(r"[0-9a-f]{16}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _OWNER = re.compile(r"[0-9a-f]{32}")
@@ -85,8 +85,9 @@ class Store:
             folder = self._place(owner, kind) / identity
             if folder.is_dir():
                 return folder
-        what = "picture" if kind == "pictures" else "job"
-        raise Problem(f"there is no such {what} any more; reload the page", 404)
+        if kind == "pictures":
+            raise Problem("the picture no longer exists; choose it again", 404)
+        raise Problem("this job no longer exists; reload the page", 404)
 
     def list(self, owner: str, kind: str) -> list[Path]:
         """Returns the folders of a browser's pictures or jobs, the oldest first."""
@@ -106,7 +107,7 @@ class Store:
         """Removes what was not used for so many days, and folders left empty; returns how many."""
         before, removed = time.time() - days * _DAY, 0
         for owner in list(self.owners()):
-            for kind in KINDS:
+            for kind in PLACES:
                 for folder in self.list(owner, kind):
                     if folder not in busy and _used(folder) < before:
                         remove(folder)
@@ -118,7 +119,7 @@ class Store:
         return removed
 
     def _place(self, owner: str, kind: str) -> Path:
-        if not _OWNER.fullmatch(owner) or kind not in KINDS:
+        if not _OWNER.fullmatch(owner) or kind not in PLACES:
             raise ValueError(f"no folder of the studio: {owner!r}, {kind!r}")
         return self.root / owner / kind
 

@@ -70,6 +70,7 @@ def test_of_a_large_picture_the_middle_counts(blurred, found, monkeypatch):
     [
         (draw_scene(32), 4, "size=4: must be odd and at least 3"),
         (draw_scene(32), 1, "size=1: must be odd"),
+        (draw_scene(32), 9.0, r"size=9\.0: must be odd"),
         (draw_scene(32), 17, "size=17: must be at most 16, half"),
         (np.ones((32, 32)), 5, "no contrast"),
         (np.full((32, 32), np.nan), 5, "not finite"),

@@ -60,6 +60,9 @@ def test_the_middle_of_a_wide_hole_is_anchored_to_a_guess_and_thin_holes_are_not
     middle[18:32, 13:27] = True  # more than 8 pixels from the rim on all sides
     np.testing.assert_array_equal(filling.far_inside(known), middle)
     np.testing.assert_allclose(weights, np.where(middle, 0.6, 3 * known), rtol=1e-6)
+    elsewhere = jnp.ones_like(known).at[:32].set(0)
+    weights = filling.anchor(y, 3 * known, 0.04, elsewhere)[1]
+    np.testing.assert_array_equal(weights, 3 * known)
 
 
 @pytest.mark.slow

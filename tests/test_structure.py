@@ -222,13 +222,12 @@ def test_importing_wakes_no_backend():
 
 STUDIO = PACKAGE.parent / "dip_jax_studio"
 STUDIO_ROOMS = [
-    *("problem", "store", "damage", "desk", "clerk", "jobs", "guard", "server", "command"),
+    *("problem", "processes", "store", "damage", "desk"),
+    *("clerk", "jobs", "guard", "server", "command"),
 ]
 STUDIO_TESTED_IN = {
     "problem": "test_store.py",
     "guard": "test_hostile.py",
-    "clerk": "test_clerk.py",
-    "jobs": "test_server.py",
 }
 STUDIO_FILES = sorted(path for path in STUDIO.glob("*.py") if not path.stem.startswith("__"))
 

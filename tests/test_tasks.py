@@ -215,11 +215,12 @@ def test_data_of_another_kind_than_the_image_is_told(task, image, named):
 
 
 @pytest.mark.parametrize("loss", [None, losses.squared])
-def test_weights_that_would_make_the_measurement_larger_are_refused(loss):
+@pytest.mark.parametrize("shape", [(4, 1), (3,)])
+def test_weights_that_do_not_fit_the_measurement_are_refused(loss, shape):
     def column(image):
         return image[0, :, 0]
 
-    with pytest.raises(ValueError, match=r"known has shape \(4, 1\), which does not broadcast"):
-        dip_jax.observe(column, jnp.zeros(4), known=jnp.ones((4, 1)), loss=loss).loss(
+    with pytest.raises(ValueError, match=r"known has shape \(\d, ?1?\), which does not broadcast"):
+        dip_jax.observe(column, jnp.zeros(4), known=jnp.ones(shape), loss=loss).loss(
             jnp.zeros((4, 4, 1))
         )

@@ -6,7 +6,7 @@ export const find = (id) => document.getElementById(id);
 export class Problem extends Error {}
 
 /** Sends a request; returns the answer as JSON, or as it is for other kinds. */
-export async function ask(method, path, { body, headers = {} } = {}) {
+export async function ask(method, path, { body, headers = {}, again = false } = {}) {
   const options = { method, headers: { "X-Dip-Jax-Studio": "1", ...headers }, cache: "no-store" };
   if (body instanceof Blob) options.body = body;
   else if (body !== undefined) options.body = JSON.stringify(body);
@@ -17,8 +17,9 @@ export async function ask(method, path, { body, headers = {} } = {}) {
     throw new Problem("The studio does not answer. Is its command still running?");
   }
   if (answer.status === 401 && path !== "/api/session") {
+    if (again) throw new Problem("This browser keeps no cookies for the page; allow them for this address.");
     await ask("POST", "/api/session");
-    return ask(method, path, { body, headers });
+    return ask(method, path, { body, headers, again: true });
   }
   const json = (answer.headers.get("content-type") || "").startsWith("application/json");
   if (!answer.ok) {
@@ -43,10 +44,10 @@ export function say(text) {
 }
 
 /** Runs what a button does; its problem is shown. */
-export async function attempt(deed) {
+export async function attempt(action) {
   try {
     complain(null);
-    return await deed();
+    return await action();
   } catch (problem) {
     if (!(problem instanceof Problem)) console.error(problem);
     complain(problem);

@@ -90,17 +90,6 @@ export class Mask {
     this._whole((context) => context.drawImage(image, 0, 0, this.canvas.width, this.canvas.height));
   }
 
-  /** Whether anything is painted: looked for in a small copy. */
-  get empty() {
-    const side = 256;
-    const small = document.createElement("canvas");
-    small.width = small.height = side;
-    const context = small.getContext("2d", { willReadFrequently: true });
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.canvas, 0, 0, side, side);
-    return !context.getImageData(0, 0, side, side).data.some((value, at) => at % 4 === 3 && value);
-  }
-
   blob() {
     return new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
   }

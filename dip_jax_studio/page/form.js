@@ -55,8 +55,8 @@ function makeRow(setting, value) {
   if (setting.choices.length) {
     input = make("select", attributes, ...setting.choices.map(([name, label]) => make("option", { value: name }, label)));
   } else {
-    const step = setting.whole ? 1 : "any";
-    input = make("input", { ...attributes, type: "number", min: setting.least, max: setting.most, step });
+    const { least, most, step } = setting;
+    input = make("input", { ...attributes, type: "number", min: least, max: most, step });
   }
   input.value = value ?? setting.default;
   if (setting.choices.length && input.selectedIndex < 0) input.value = setting.default;

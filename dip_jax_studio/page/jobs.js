@@ -2,7 +2,7 @@
 
 import { ask, attempt, complain, find, make, say } from "./ask.js";
 import { kindOf } from "./form.js";
-import { DEEDS, describe, selected, show, update, whenAsked } from "./viewer.js";
+import { ACTIONS, describe, selected, show, update, whenAsked } from "./viewer.js";
 
 const SOON = 700, LATER = 4000; // milliseconds
 let timer = 0, known = new Map(), failing = false;
@@ -19,23 +19,23 @@ function makeItem(job) {
     item.append(make("progress", { max: 100, value: job.percent, "aria-label": `Progress of ${label}` }));
   }
   const bar = make("div", { class: "bar" });
-  for (const [deed, words] of DEEDS[job.state] || []) {
+  for (const [action, words] of ACTIONS[job.state] || []) {
     bar.append(make("button", {
-      type: "button", "data-deed": deed, "aria-label": `${words}: ${label}`, disabled: Boolean(job.wanted),
-      onclick: () => doIt(job.id, deed),
+      type: "button", "data-action": action, "aria-label": `${words}: ${label}`, disabled: Boolean(job.wanted),
+      onclick: () => doIt(job.id, action),
     }, words));
   }
   bar.append(make("button", {
-    type: "button", "data-deed": "remove", "aria-label": `Remove: ${label}`, onclick: () => removeJob(job),
+    type: "button", "data-action": "remove", "aria-label": `Remove: ${label}`, onclick: () => removeJob(job),
   }, job.state === "running" ? "Cancel" : "Remove"));
   item.append(bar);
   return item;
 }
 
 /** Pauses, stops or goes on. */
-function doIt(identity, deed) {
+function doIt(identity, action) {
   return attempt(async () => {
-    await ask("POST", `/api/jobs/${identity}/${deed}`);
+    await ask("POST", `/api/jobs/${identity}/${action}`);
     await refresh();
   });
 }
@@ -96,7 +96,7 @@ function showItems(jobs) {
     const focused = before && before.contains(document.activeElement);
     if (before) before.replaceWith(item);
     if (list.children[at] !== item) list.insertBefore(item, list.children[at] || null);
-    if (focused) (item.querySelector("[data-deed]") || item.querySelector(".name")).focus();
+    if (focused) (item.querySelector("[data-action]") || item.querySelector(".name")).focus();
   });
   for (const item of old.values()) item.remove();
 }

@@ -24,8 +24,8 @@ async function addPicture(file) {
     drop.classList.remove("busy");
     tellFacts();
   }
-  if (picture.erased && !kindOf().mask) {
-    chooseKind("scratch");
+  if (picture.erased) {
+    if (!kindOf().mask) chooseKind("scratch");
     await markFrom("from=alpha");
   }
 }
@@ -130,7 +130,9 @@ theStage.onpick = (color) => {
 };
 
 find("file").addEventListener("change", (event) => {
-  attempt(() => addPicture(event.target.files[0]));
+  const [file] = event.target.files;
+  event.target.value = ""; // so that the same file can be chosen again
+  attempt(() => addPicture(file));
 });
 for (const type of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(type, (event) => {

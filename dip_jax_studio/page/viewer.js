@@ -17,9 +17,9 @@ let job = null;
 let onclose = () => {}, onask = () => {};
 
 /** What can be done with a job in each state, and the button's words. */
-export const DEEDS = {
+export const ACTIONS = {
   running: [["pause", "Pause"], ["stop", "Stop here"]],
-  waiting: [["stop", "Hold back"]],
+  waiting: [["stop", "Hold"]],
   paused: [["go_on", "Go on"]],
   stopped: [["go_on", "Go on"]],
   failed: [["go_on", "Try again"]],
@@ -44,13 +44,13 @@ export function describe(job) {
 export const selected = () => current;
 
 /** Sets what is done when the viewer is closed. */
-export function whenClosed(deed) {
-  onclose = deed;
+export function whenClosed(action) {
+  onclose = action;
 }
 
 /** Sets what a button such as Pause does. */
-export function whenAsked(deed) {
-  onask = deed;
+export function whenAsked(action) {
+  onask = action;
 }
 
 /** Shows a job, or the editor for null. */
@@ -68,13 +68,13 @@ export async function show(identity, focus = false) {
   }
   history.replaceState(null, "", `#${identity}`);
   find("editor").hidden = true;
-  for (const id of ["before", "after", "doubt"]) { find(id).removeAttribute("src"); delete find(id).dataset.from; }
+  for (const id of ["before", "after", "uncertainty"]) { find(id).removeAttribute("src"); delete find(id).dataset.from; }
   find("split").value = 0;
   find("strength").value = 100;
-  find("showdoubt").checked = false;
-  find("command").textContent = "";
-  find("deeds").dataset.words = "";
-  find("deeds").replaceChildren();
+  find("showuncertainty").checked = false;
+  find("command").textContent = find("remarks").textContent = "";
+  find("actions").dataset.words = "";
+  find("actions").replaceChildren();
   await attempt(update);
   if (focus) find("title").focus();
 }
@@ -96,7 +96,7 @@ export async function update() {
   setText("jobstate", `${kindOf(job.damage).label}: ${describe(job)}${detail()}`);
   find("jobproblem").textContent = job.problem;
   find("jobproblem").hidden = !job.problem;
-  showDeeds();
+  showActions();
   load("before", "before", job.created);
   const seen = job.after && job.state !== "running" ? ["after", job.after] : ["now", job.now];
   if (seen[1]) load("after", ...seen);
@@ -104,10 +104,10 @@ export async function update() {
   const finished = job.state === "done";
   if (finished && (before === "running" || first)) find("split").value = 50;
   find("strengthrow").hidden = !(job.strength && job.result);
-  find("doubtrow").hidden = job.most_uncertain == null;
+  find("uncertaintyrow").hidden = job.most_uncertain == null;
   if (job.most_uncertain != null) {
-    load("doubt", "uncertainty", job.after);
-    find("doubtlabel").textContent = `where it is uncertain (orange; at most ${job.most_uncertain.toFixed(1)} of 255)`;
+    load("uncertainty", "uncertainty", job.after);
+    find("uncertaintylabel").textContent = `where it is uncertain (orange; at most ${job.most_uncertain.toFixed(1)} of 255)`;
   }
   find("save").hidden = !job.result || job.state === "running";
   find("getmask").hidden = !job.masked;
@@ -115,30 +115,29 @@ export async function update() {
   find("getmask").href = `/api/jobs/${job.id}/file/mask.png`;
   find("getrun").href = `/api/jobs/${job.id}/file/run.json`;
   const options = find("format").options;
-  options[0].textContent = `the picture came (${job.suffix.slice(1).toUpperCase()})`;
+  options[0].textContent = `original format (${job.suffix.slice(1).toUpperCase()})`;
   const notes = [...job.notes];
   if (VERDICTS[job.verdict]) notes.push(VERDICTS[job.verdict]);
-  if (find("notes").children.length !== notes.length) {
+  if ([...find("notes").children].map((item) => item.textContent).join("\n") !== notes.join("\n")) {
     find("notes").replaceChildren(...notes.map((note) => {
       const item = document.createElement("li");
       item.textContent = note;
       return item;
     }));
   }
-  if (find("command").textContent !== job.command) find("command").textContent = job.command;
   drawCurve();
   link();
   draw();
 }
 
-function showDeeds() {
-  const deeds = DEEDS[job.state] || [], bar = find("deeds");
-  const words = deeds.map(([, each]) => each).join();
+function showActions() {
+  const actions = ACTIONS[job.state] || [], bar = find("actions");
+  const words = actions.map(([, each]) => each).join();
   if (bar.dataset.words !== words) {
     bar.dataset.words = words;
     const identity = job.id;
-    bar.replaceChildren(...deeds.map(([deed, each]) =>
-      make("button", { type: "button", "data-deed": deed, onclick: () => onask(identity, deed) }, each)));
+    bar.replaceChildren(...actions.map(([action, each]) =>
+      make("button", { type: "button", "data-action": action, onclick: () => onask(identity, action) }, each)));
   }
   for (const button of bar.children) button.disabled = Boolean(job.wanted);
 }
@@ -184,7 +183,7 @@ function draw() {
   const strength = find("strengthrow").hidden ? 100 : Number(find("strength").value);
   after.style.opacity = strength / 100;
   find("strengthout").textContent = `${strength} %`;
-  find("doubt").hidden = find("doubtrow").hidden || !find("showdoubt").checked;
+  find("uncertainty").hidden = find("uncertaintyrow").hidden || !find("showuncertainty").checked;
 }
 
 function link() {
@@ -202,6 +201,17 @@ function setCommand(strength) {
   setText("command", job.command + more);
 }
 
+/** Saves the result as a file, and shows what its format could not keep. */
+async function download() {
+  const link = find("download"), answer = await ask("GET", link.href);
+  const remarks = decodeURIComponent(answer.headers.get("x-remarks") || "");
+  const address = URL.createObjectURL(await answer.blob());
+  const name = decodeURIComponent(answer.headers.get("x-name"));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // it is saved by then
+  find("remarks").textContent = remarks;
+}
+
 function drawCurve() {
   const points = job.curve.filter(([, loss]) => loss > 0);
   find("curvebox").hidden = points.length < 2;
@@ -217,7 +227,7 @@ function drawCurve() {
 }
 
 for (const id of ["before", "after"]) find(id).addEventListener("load", draw);
-for (const id of ["split", "actual", "showdoubt"]) find(id).addEventListener("input", draw);
+for (const id of ["split", "actual", "showuncertainty"]) find(id).addEventListener("input", draw);
 for (const id of ["strength", "format", "strip"]) {
   find(id).addEventListener("input", () => { draw(); link(); });
 }
@@ -235,6 +245,10 @@ compare.addEventListener("pointerdown", (event) => {
 compare.addEventListener("pointermove", (event) => { if (compare.hasPointerCapture(event.pointerId)) slide(event); });
 new ResizeObserver(draw).observe(panes);
 addEventListener("resize", draw);
+find("download").addEventListener("click", (event) => {
+  event.preventDefault();
+  attempt(download);
+});
 find("back").addEventListener("click", () => show(null));
 find("copy").addEventListener("click", () => attempt(async () => {
   await navigator.clipboard.writeText(find("command").textContent);

@@ -37,7 +37,7 @@ def main(argv):
         return 2
     if seed == CRASHES:
         raise ZeroDivisionError("as planned")
-    print("dip-jax: note: filling 3.1 % of the picture", file=sys.stderr, flush=True)
+    print(f"dip-jax: note: filling 3.{1 + seed} % of the picture", file=sys.stderr, flush=True)
     with Image.open(picture) as given:
         image = given.convert("RGB")
     if preview:
@@ -49,6 +49,9 @@ def main(argv):
     signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
     kept = out / ".steps" if not preview else None
     step = int(kept.read_text()) if kept is not None and kept.exists() else 0
+    if step >= steps:
+        tell("skipped")
+        return 0
     while seed == NEVER_STEPS:
         time.sleep(0.05)
     while step < steps and not ended:

@@ -50,10 +50,11 @@ def context(chromium):
 def page(context, studio):
     page, faults = open_page(context, studio)
     yield page
-    for deed in page.locator("[data-deed=remove]").all():
+    jobs = page.locator("#queue li")
+    while left := jobs.count():
         page.once("dialog", lambda dialog: dialog.accept())
-        deed.click()
-        page.wait_for_timeout(100)
+        jobs.first.locator("[data-action=remove]").click()
+        jobs.nth(left - 1).wait_for(state="detached")
     assert faults == []
 
 
@@ -142,7 +143,7 @@ def test_from_the_picture_to_the_saved_result(page):
     np.testing.assert_array_equal(mask == 0, fill)
     command = page.inner_text("#command")
     assert "--task=inpaint" in command
-    assert "--mask=mask.png" in command
+    assert f"--mask={name}" in command
     assert page.is_hidden("#strengthrow")  # known pixels stay
 
 
@@ -263,13 +264,13 @@ def test_pause_reload_and_go_on(page):
     page.reload()
     page.wait_for_selector("html[data-ready]")
     wait_for(page, "%")  # the same job
-    page.click("#deeds [data-deed=pause]")
+    page.click("#actions [data-action=pause]")
     wait_for(page, "paused")
     assert page.is_visible("#download")
     assert page.inner_text("#download") == "Download the picture so far"
-    page.click("#deeds [data-deed=go_on]")
+    page.click("#actions [data-action=go_on]")
     wait_for(page, "left")
-    page.click("#deeds [data-deed=stop]")
+    page.click("#actions [data-action=stop]")
     wait_for(page, "stopped")
     page.click("#back")
     np.testing.assert_array_equal(paint_of(page), fill)  # kept over the reload
@@ -280,7 +281,7 @@ def test_cancel(page):
     start(page, 400)
     wait_for(page, "step")
     page.once("dialog", lambda dialog: dialog.accept())
-    page.click("#queue [data-deed=remove]")
+    page.click("#queue [data-action=remove]")
     page.wait_for_selector("#queue li", state="detached")
     assert page.is_visible("#editor")
     assert page.is_visible("#empty")
@@ -308,7 +309,7 @@ def test_two_tabs_and_another_browser(page, context, chromium, studio):
     second, faults = open_page(context, studio)
     second.locator("#queue li").wait_for()
     second.click("#queue .name")
-    second.click("#deeds [data-deed=stop]")
+    second.click("#actions [data-action=stop]")
     wait_for(page, "stopped")  # both tell the same
     second.close()
     with chromium.new_context() as other:
@@ -328,6 +329,101 @@ def test_a_picture_that_is_dropped(page):
         list(png(SIDE, SIDE)),
     )
     page.locator("#facts").filter(has_text="dropped.png: 64 × 64").wait_for()
+
+
+def erased():
+    pixels = np.asarray(Image.open(io.BytesIO(png(SIDE, SIDE))).convert("RGBA")).copy()
+    pixels[20:30, 10:40, 3] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return pixels, buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["grain", "scratch"])
+def test_what_was_erased_is_marked_whatever_was_chosen_before(page, kind):
+    page.check(f"[name=kind][value={kind}]")
+    pixels, body = erased()
+    file = {"name": "erased.png", "mimeType": "image/png", "buffer": body}
+    page.set_input_files("#file", file)
+    page.locator("#painted").filter(has_text="its transparent pixels").wait_for()
+    assert page.is_checked("[value=scratch]")
+    np.testing.assert_array_equal(paint_of(page), pixels[:, :, 3] == 0)
+    start(page)
+    wait_for(page, "done")
+    assert "--fill_erased" in page.inner_text("#command")
+
+
+def test_what_is_not_numbers_needs_no_paint(page):
+    values = np.ones((SIDE, SIDE), np.float32)
+    values[5:9, 4:20] = np.nan
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "TIFF")
+    file = {"name": "holes.tif", "mimeType": "image/tiff", "buffer": buffer.getvalue()}
+    page.check("[name=kind][value=scratch]")
+    page.set_input_files("#file", file)
+    page.locator("#facts").filter(has_text="holes.tif: 64").wait_for()
+    start(page)
+    wait_for(page, "done")
+    assert "--mask" not in page.inner_text("#command")
+
+
+def test_notes_are_those_of_the_job_that_is_shown(page):
+    choose(page, "grain")
+    jobs = page.locator("#queue li[data-state=done]")
+    for seed in (1, 2):
+        set_number(page, "seed", seed)
+        start(page)
+        jobs.nth(seed - 1).wait_for()
+        page.click("#back")
+    for seed, each in ((2, 0), (1, 1)):  # the newest first
+        jobs.nth(each).locator(".name").click()
+        page.locator("#notes").filter(has_text=f"filling 3.{1 + seed} %").wait_for()
+
+
+def test_what_a_format_can_not_keep_is_shown(page):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((SIDE, SIDE), 40_000, np.uint16)).save(buffer, "TIFF")
+    file = {"name": "deep.tif", "mimeType": "image/tiff", "buffer": buffer.getvalue()}
+    page.check("[name=kind][value=grain]")
+    page.set_input_files("#file", file)
+    page.locator("#facts").filter(has_text="16 bits").wait_for()
+    start(page)
+    wait_for(page, "done")
+    assert page.locator("#format option").first.inner_text() == "original format (TIF)"
+    page.select_option("#format", "jpg")
+    name, _ = downloaded(page, "#download")
+    assert name == "deep_restored.jpg"
+    page.locator("#remarks").filter(has_text="uint8").wait_for()
+    page.click("#back")
+    page.click("#queue .name")
+    wait_for(page, "done")
+    assert page.inner_text("#remarks") == ""
+
+
+def test_a_browser_without_cookies(context, studio):
+    asked = []
+
+    def refuse(route):
+        asked.append(route.request.url)
+        route.fulfill(status=401, content_type="application/json", body='{"problem": "unknown"}')
+
+    context.route("**/api/about", refuse)
+    page = context.new_page()
+    page.goto(studio.url)
+    page.locator("#problem").filter(has_text="This browser keeps no cookies").wait_for()
+    assert len(asked) == 2
+
+
+def test_a_file_that_was_refused_can_be_chosen_again(context, studio, tmp_path):
+    page, _ = open_page(context, studio)
+    path = tmp_path / "a.png"
+    path.write_bytes(b"text")
+    page.set_input_files("#file", path)
+    page.locator("#problem").filter(has_text="is not a picture that can be read").wait_for()
+    path.write_bytes(png(SIDE, SIDE))
+    assert page.input_value("#file") == ""
+    page.set_input_files("#file", path)
+    page.locator("#facts").filter(has_text=f"{SIDE} × {SIDE}").wait_for()
 
 
 def test_what_is_wrong_is_said(context, studio):

@@ -20,8 +20,11 @@ pytest.importorskip("uvicorn", reason="the page needs pip install 'dip-jax[studi
     ("flags", "problem"),
     [
         (["--port=70000"], "--port=70000: must be from 0 to 65535"),
-        (["--host=example.org"], "--host=example.org: is no address"),
-        (["--keep_days=0"], "--keep_days=0: must be above 0"),
+        (["--host=example.org"], "--host=example.org: is not an IP address; use 127.0.0.1"),
+        (["--host=192.0.2.1"], "--host=192.0.2.1: can't be used ("),  # of documentation
+        (["--host=192.0.2.1", "--port=0"], "--host=192.0.2.1: can't be used ("),
+        (["--keep_days=0"], "--keep_days=0: must be above 0 and below 10000"),
+        (["--keep_days=20000"], "--keep_days=20000: must be above 0 and below 10000"),
         (["--most_mb=0"], "--most_mb=0: must be from 0.001 to 100000"),
     ],
 )
@@ -59,9 +62,29 @@ def test_the_missing_extra_is_named(monkeypatch, capsys):
     )
 
 
+def has_address(host):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
+        try:
+            one.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_it_tells_its_address_and_ends_at_ctrl_c(tmp_path):
-    words = [sys.executable, "-m", "dip_jax_studio", "--no_browser", "--port=0"]
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_it_tells_its_address_and_ends_at_ctrl_c(host, shown, tmp_path):
+    if not has_address(host):
+        pytest.skip(f"this machine has no {host}")
+    words = [sys.executable, "-m", "dip_jax_studio", "--no_browser", "--port=0", f"--host={host}"]
     process = subprocess.Popen(
         [*words, f"--folder={tmp_path / 'folder'}"], stdout=subprocess.PIPE, text=True
     )
@@ -69,7 +92,7 @@ def test_it_tells_its_address_and_ends_at_ctrl_c(tmp_path):
     try:
         with process.stdout:
             address = process.stdout.readline().removeprefix("dip-jax-studio: ").strip()
-            assert address.startswith("http://127.0.0.1:")
+            assert address.startswith(f"http://{shown}:")
             with urllib.request.urlopen(address, timeout=60) as page:
                 assert b"dip-jax studio" in page.read()
             process.send_signal(signal.SIGINT)

@@ -22,12 +22,15 @@ def flags_of(name, preset="fast", **values):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_command_takes_every_preset_and_every_setting(kind):
-    extremes = {
-        setting.name: setting.choices[-1][0] if setting.choices else setting.least
-        for setting in kind.settings
-    }
+    least, most = (
+        {
+            setting.name: setting.choices[-1][0] if setting.choices else getattr(setting, name)
+            for setting in kind.settings
+        }
+        for name in ("least", "most")
+    )
     for preset, _ in kind.presets:
-        for values in ({}, extremes):
+        for values in ({}, least, most):
             flags = make_flags(kind, preset, values)
             request = read_request(parse(["p.png", "--mask=m.png"] * kind.mask + flags))
             assert request.preset.name == preset
@@ -48,6 +51,7 @@ def test_settings_become_flags():
     ]
     assert flags_of("small", factor=2, keep_known="off")[1:] == ["--factor=2", "--nokeep_known"]
     assert factor_of(find_kind("small"), {"factor": "2"}) == 2
+    assert factor_of(find_kind("small"), {"factor": "3.0"}) == 3
     assert factor_of(find_kind("small"), {}) == 4
     assert factor_of(find_kind("grain"), {}) == 1
 
@@ -73,7 +77,8 @@ def test_a_blur_is_described():
         ("grain", {"noise": "pink"}, "Kind of noise: choose one of auto, gaussian"),
         ("grain", {"factor": 2}, "factor is no setting for grain or noise"),
         ("blur", {"size": ""}, "Size in pixels: give a number"),
-        ("small", {"factor": ""}, "Times as wide: give a whole number"),
+        ("small", {"factor": ""}, "Enlarge by: give a whole number"),
+        ("shake", {"kernel_size": 20}, "give an odd number from 3 to 159"),
     ],
 )
 def test_values_out_of_range(name, values, problem):

@@ -66,6 +66,41 @@ def test_paint_becomes_a_mask_and_paint_again(tmp_path):
     assert told["problem"].startswith("all is painted, so that nothing is known")
 
 
+def test_where_nothing_is_painted_there_is_no_mask(tmp_path):
+    order = {"out": tmp_path / "mask.png", "width": 27, "height": 20}
+    order["path"] = save(tmp_path / "paint.png", np.zeros((20, 27, 4), np.uint8))
+    assert do("paint", used=False, **order) == {"share": 0}
+    assert not (tmp_path / "mask.png").exists()
+    for used in (False, True):
+        save(tmp_path / "mask.png", RGB)  # made before
+        do("paint", used=used, **order)
+        assert not (tmp_path / "mask.png").exists()
+
+
+def test_whether_a_mask_covers_what_was_erased(tmp_path):
+    rgba = np.dstack([RGB, np.full((20, 27), 255, np.uint8)])
+    rgba[2:6, 3:9, 3] = 90  # an eraser's soft rim
+    rgba[3:5, 4:8, 3] = 0
+    rgba[12, 12, 3] = 90  # glass
+    mask = np.full((20, 27), 255, np.uint8)
+    for rows, covers in ((slice(2, 6), True), (slice(3, 5), False)):
+        part = mask.copy()
+        part[rows, 3:10] = 0
+        order = {"picture": save(tmp_path / "a.png", rgba), "mask": save(tmp_path / "m.png", part)}
+        assert do("cover", **order) == {"covers": covers}
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    path, paint = tmp_path / "gone" / "mask.png", np.zeros((20, 27, 4), np.uint8)
+    paint[:5, :, 3] = 255
+    order = {"path": save(tmp_path / "paint.png", paint), "width": 27, "height": 20, "used": True}
+    problem = do("paint", out=path, **order)["problem"]
+    assert problem == (
+        "a file of the studio can't be read or written (No such file or directory); free some "
+        "space, or reload the page"
+    )
+
+
 def test_heat(tmp_path):
     np.save(tmp_path / "u.npy", np.array([[0, 0.01], [0.04, 0.0025]], np.float32))
     told = do("heat", path=tmp_path / "u.npy", out=tmp_path / "h.png")

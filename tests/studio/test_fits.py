@@ -38,6 +38,55 @@ def test_what_is_painted_is_filled_and_the_rest_stays(visitor):
     assert opened(visitor.get(f"/api/jobs/{job}/picture/now")).shape == given.shape
 
 
+def test_what_was_erased_is_opaque_once_it_is_filled(visitor):
+    """The page paints what was erased, so that the command is given a mask."""
+    pixels = np.asarray(Image.open(io.BytesIO(png())).convert("RGBA")).copy()
+    pixels[12:16, 6:20, 3] = 0
+    pixels[2, 25, 3] = 90  # glass
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    picture = visitor.upload(buffer.getvalue(), "erased.png").json()["id"]
+    marks = visitor.post(f"/api/pictures/{picture}/marks", params={"from": "alpha"})
+    paint = np.maximum(opened(marks), np.asarray(Image.open(io.BytesIO(painted()))))  # and more
+    for rows, alpha in ((slice(0, 20), 255), (slice(0, 15), 0)):
+        part = np.zeros_like(paint)
+        part[rows] = paint[rows]
+        buffer = io.BytesIO()
+        Image.fromarray(part).save(buffer, "PNG")
+        visitor.put(f"/api/pictures/{picture}/mask", content=buffer.getvalue())
+        job = visitor.begin(picture, "scratch", settings={"steps": 3}).json()
+        assert ("--fill_erased" in job["command"]) == (alpha == 255)
+        done = visitor.wait(job["id"], "done", "failed", seconds=300)
+        assert done["state"] == "done", done
+        restored = opened(visitor.get(f"/api/jobs/{job['id']}/download"))
+        assert (restored[12:16, 6:20, 3] == alpha).all()
+        assert restored[2, 25, 3] == 90
+        assert (restored[5:9, 4:20, 3] == 255).all()
+        known = part[:, :, 3] == 0
+        np.testing.assert_array_equal(restored[known][:, :3], pixels[known][:, :3])
+
+
+def test_what_is_not_numbers_is_filled_without_paint(visitor):
+    values = np.random.default_rng(0).random((20, 27)).astype(np.float32)
+    values[5:9, 4:20] = np.nan
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    picture = visitor.upload(buffer.getvalue(), "holes.npy").json()
+    assert picture["holes"]
+    nothing = painted(rows=slice(0, 0))
+    path = f"/api/pictures/{picture['id']}/mask"
+    assert visitor.put(path, content=nothing, params={"used": "0"}).json() == {"share": 0}
+    job = visitor.begin(picture["id"], "scratch", settings={"steps": 3}).json()
+    assert "--mask" not in job["command"]
+    done = visitor.wait(job["id"], "done", "failed", seconds=300)
+    assert done["state"] == "done", done
+    saved = visitor.get(f"/api/jobs/{job['id']}/download")
+    restored = np.load(io.BytesIO(saved.content))
+    assert np.isfinite(restored).all()
+    known = np.isfinite(values)
+    np.testing.assert_array_equal(restored[known], values[known])
+
+
 def test_deep_results_keep_depth_metadata_and_settings_at_any_strength(visitor):
     values = np.random.default_rng(0).integers(0, 65535, (20, 27, 3)).astype(np.uint16)
     import tifffile

@@ -45,6 +45,20 @@ def packed(values):
     return buffer.getvalue()
 
 
+def hdf5(**elsewhere):
+    """An HDF5 file whose values are in a file of the user's."""
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        if "raw" in elsewhere:
+            file.create_dataset("x", (10, 20), "u1", external=[(elsewhere["raw"], 0, 200)])
+        else:
+            layout = h5py.VirtualLayout((10, 20), "u1")
+            layout[:] = h5py.VirtualSource(elsewhere["source"], "x", (10, 20))
+            file.create_virtual_dataset("x", layout)
+    return buffer.getvalue()
+
+
 TIFF_LOOP = b"II*\0\x08\0\0\0" + struct.pack("<H", 0) + struct.pack("<I", 8)  # points at itself
 UPLOADS = {
     "nothing": (b"", "a.png"),
@@ -73,6 +87,8 @@ UPLOADS = {
     "zip that is none": (b"PK\x03\x04" + bytes(200), "a.npz"),
     "matlab that is none": (b"MATLAB 5.0 MAT-file" + bytes(300), "a.mat"),
     "hdf5 that is none": (b"\x89HDF\r\n\x1a\n" + bytes(300), "a.h5"),
+    "hdf5 with values elsewhere": (lambda: hdf5(raw="/etc/passwd"), "a.h5"),
+    "virtual hdf5": (lambda: hdf5(source="/tmp/secret.h5"), "a.h5"),
     "fits that is none": (b"SIMPLE  =                    T" + bytes(300), "a.fits"),
     "packed": (b"\x1f\x8b\x08" + bytes(50), "a.png.gz"),
     "program": (b"\x7fELF" + bytes(200), "picture.so"),
@@ -90,6 +106,8 @@ NAMES = [
     "%3Cscript%3Ealert(1)%3C%2Fscript%3E.png",
     "--out=evil.png",
     "picture.png/",
+    "picture.json",
+    "facts.json",
     "%ff%fe",
     "",
 ]
@@ -123,6 +141,7 @@ def untouched(studio, tmp_path_factory):
 @pytest.mark.parametrize("name", UPLOADS)
 def test_bad_uploads_are_refused_and_leave_nothing(name, visitor, studio):
     body, called = UPLOADS[name]
+    body = body() if callable(body) else body
     before = set(studio.folder.rglob("*"))
     check_refusal(visitor.upload(body, called))
     after = {path for path in studio.folder.rglob("*") if path.is_file()}
@@ -138,7 +157,7 @@ def test_names_are_for_show_only(name, visitor, untouched, studio):
     (folder,) = studio.folder.glob(f"*/pictures/{told['id']}")
     kept = {path.name for path in folder.iterdir()}
     assert len(kept) == 3
-    assert {"picture.json", "shown.png"} < kept
+    assert {"facts.json", "shown.png"} < kept
     job = visitor.begin(told["id"]).json()
     visitor.wait(job["id"], "done")
     saved = visitor.get(f"/api/jobs/{job['id']}/download")
@@ -251,8 +270,8 @@ def test_files_of_other_browsers_cannot_be_reached(visitor, studio, untouched):
     with studio.visitor() as other:
         for path in reads:
             check_refusal(other.get(path), 404)
-        for deed in ("pause", "stop", "go_on"):
-            check_refusal(other.post(f"/api/jobs/{job}/{deed}"), 404)
+        for action in ("pause", "stop", "go_on"):
+            check_refusal(other.post(f"/api/jobs/{job}/{action}"), 404)
         check_refusal(other.delete(f"/api/jobs/{job}"), 404)
         check_refusal(other.delete(f"/api/pictures/{picture}"), 404)
         check_refusal(other.begin(picture), 404)
@@ -263,6 +282,14 @@ def test_files_of_other_browsers_cannot_be_reached(visitor, studio, untouched):
             other.cookies.clear()
             check_refusal(other.get(reads[0], headers=cookie), 401, 404)
     assert visitor.job(job)["state"] == "done"
+
+
+def test_cookies_of_other_programs_do_not_matter(visitor, studio):
+    """Browsers send those of all ports of a host, whatever they look like."""
+    own = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+    for cookies in (f'a={{"b": [1, 2]}}; {own}', f"x[1]=é; {own}", f"lonely; {own}; c=;"):
+        headers = [("Host", f"127.0.0.1:{studio.port}"), ("Cookie", cookies)]
+        assert request(studio, "GET", "/api/jobs", headers)[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import io
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -69,10 +71,12 @@ def test_a_mask_is_kept_and_comes_back_as_paint(visitor, picture, studio):
     assert visitor.get(f"/api/pictures/{picture['id']}").json()["painted"]
     job = visitor.begin(picture["id"], "scratch").json()
     assert job["command"] == (
-        "dip-jax --image=photo.png --task=inpaint --mask=mask.png --out=photo-restored"
+        "dip-jax --image=photo.png --task=inpaint --mask=photo_mask.png --out=photo-restored"
     )
     visitor.wait(job["id"], "done")
-    mask = opened(visitor.get(f"/api/jobs/{job['id']}/file/mask.png"))
+    saved = visitor.get(f"/api/jobs/{job['id']}/file/mask.png")
+    assert saved.headers["content-disposition"] == 'attachment; filename="photo_mask.png"'
+    mask = opened(saved)
     assert mask.shape == (20, 27)
     assert (mask[5:9, 4:20] == 0).all()
     assert mask.mean() > 200
@@ -229,6 +233,72 @@ def test_results_are_saved_in_other_formats(visitor, picture):
     assert np.abs(half.astype(int) - 127.5).max() <= 1  # between a picture and its negative
     for params in ({"format": "exe"}, {"strength": "101"}, {"strength": "nan"}, {"strength": "x"}):
         assert visitor.get(f"/api/jobs/{job}/download", params=params).status_code == 400
+
+
+def test_downloads_of_a_job_do_not_meet(visitor, picture, studio):
+    job = visitor.begin(picture["id"]).json()["id"]
+    visitor.wait(job, "done")
+    (folder,) = studio.folder.glob(f"*/jobs/{job}")
+    before = set(folder.iterdir())
+    path, given = f"/api/jobs/{job}/download", np.asarray(Image.open(io.BytesIO(png())))
+    strengths = (0, 20, 40, 60)
+    with ThreadPoolExecutor(len(strengths)) as pool:
+        answers = [pool.submit(visitor.get, path, params={"strength": each}) for each in strengths]
+    for strength, answer in zip(strengths, answers, strict=True):
+        wanted = given + strength / 100 * (255 - 2 * given.astype(float))
+        assert np.abs(opened(answer.result()) - wanted).max() <= 1
+    deadline = time.monotonic() + 10
+    while set(folder.iterdir()) != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_preview_is_compressed_once(visitor, studio):
+    picture = visitor.upload(png(kind="JPEG"), "photo.jpg").json()["id"]
+    job = visitor.begin(picture, box=[0, 0, 10, 8]).json()["id"]
+    visitor.wait(job, "done")
+    (made,) = studio.folder.glob(f"*/jobs/{job}/out/restored_preview.jpg")
+    saved = visitor.get(f"/api/jobs/{job}/download")
+    assert saved.content == made.read_bytes()
+    assert saved.headers["x-name"] == "photo_preview.jpg"
+    assert saved.headers["x-remarks"] == ""
+
+
+def test_what_a_format_can_not_keep_is_told(visitor):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((20, 27), 40_000, np.uint16)).save(buffer, "TIFF")
+    picture = visitor.upload(buffer.getvalue(), "deep.tif").json()["id"]
+    job = visitor.begin(picture).json()["id"]
+    visitor.wait(job, "done")
+    saved = visitor.get(f"/api/jobs/{job}/download", params={"format": "jpg"})
+    assert saved.status_code == 200
+    assert "uint8" in unquote(saved.headers["x-remarks"])
+
+
+def test_a_factor_with_a_point(visitor, picture):
+    job = visitor.begin(picture["id"], "small", settings={"factor": "3.0"})
+    assert job.status_code == 200
+    assert "--factor=3 " in job.json()["command"]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_fails_is_not_the_last(tmp_path, monkeypatch):
+    sweeps = []
+
+    def fail(*_):
+        sweeps.append(1)
+        raise PermissionError("as planned")
+
+    monkeypatch.setattr("dip_jax_studio.server._SWEEP", 0.02)
+    monkeypatch.setattr("dip_jax_studio.store.Store.sweep", fail)
+    running = Running(tmp_path / "folder", FAKE)
+    try:
+        deadline = time.monotonic() + 10
+        while len(sweeps) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        running.close()
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def test_only_names_made_here_are_found(store):
         (mine, "pictures", ".."),
         (mine, "pictures", ""),
     ):
-        with pytest.raises(Problem, match="there is no such"):
+        with pytest.raises(Problem, match="no longer exists"):
             store.find(owner, kind, name)
     with pytest.raises(ValueError, match="no folder of the studio"):
         store.find("..", "pictures", folder.name)

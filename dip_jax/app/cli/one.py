@@ -3,6 +3,7 @@
 import json
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import dip_jax
 from dip_jax.app.cli.follow import Follower, emit_end, emit_start, expected
@@ -77,10 +78,16 @@ def _find_snapshot(request: Request) -> Snapshot | None:
         raise UserError("snapshot", path, "lies in a folder that does not exist; make it first")
     if path.exists() and not (request.overwrite or request.resume):
         raise UserError("snapshot", path, "exists; name another file, or pass --overwrite")
-    image = request.files.image
-    if path.exists() and image not in (None, STREAM) and path.samefile(str(image)):
-        raise UserError("snapshot", path, "is the picture itself; name another file")
+    files = request.files
+    for flag, name in {"image": files.image, **files.data, "reference": files.reference}.items():
+        if name and name != STREAM and _is_same(path, Path(name)):
+            whose = "the picture itself" if flag == "image" else f"the file of --{flag}"
+            raise UserError("snapshot", path, f"is {whose}; name another file")
     return Snapshot(path, request.voice.note)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def _introduce(request: Request, inputs: Inputs, device: str) -> None:

@@ -226,5 +226,14 @@ def test_snapshots_that_are_refused(photo, tmp_path, capsys, monkeypatch):
         2,
         f"dip-jax: --snapshot={photo}: is the picture itself; name another file\n",
     )
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:, :9] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    written = (tmp_path / "mask.png").read_bytes()
+    flags = ("--mask=mask.png", "--snapshot=mask.png", "--overwrite")
+    code, _, err = run(capsys, photo, *flags)
+    problem = "is the file of --mask; name another file"
+    assert (code, err.splitlines()[-1]) == (2, f"dip-jax: --snapshot=mask.png: {problem}")
+    assert (tmp_path / "mask.png").read_bytes() == written
     assert "is for one picture" in run(capsys, ".", "out", "--snapshot=now.png")[2]
     assert (tmp_path / "there.png").read_bytes() == b"x"

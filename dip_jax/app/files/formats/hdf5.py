@@ -85,6 +85,8 @@ def _read_dataset(source: Source, kind: str) -> tuple[str, np.ndarray, dict[str,
         page = source.page.strip("/") if isinstance(source.page, str) else source.page
         name, remarks = _choose(found, page)
         dataset = file[name]
+        if dataset.external or dataset.is_virtual:  # it names any file of the user's
+            raise RefusedError(f"keeps the values of {name} in other files; save it as one file")
         check_claim(dataset.shape)
         attributes = {
             key: value

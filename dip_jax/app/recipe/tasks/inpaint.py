@@ -3,6 +3,7 @@
 import numbers
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 
 import dip_jax
@@ -45,6 +46,10 @@ def _read(
     mask, remarks = find_mask(picture, _marks(path, options))
     if mask is None and (advice := suggest_paint(picture)):
         raise UserError("mask", None, f"is needed for --task=inpaint; {advice}")
+    if mask is not None and options["fill_erased"] and _marks(path, options).given:
+        erased, more = find_mask(picture, Marks(grow=options["grow_mask"]))
+        if erased is not None:
+            mask, remarks = np.minimum(mask, erased), [*remarks, *more]
     return mask, remarks
 
 
@@ -123,6 +128,13 @@ class Inpaint(TaskSpec):
             0,
             "Enlarge the holes by N pixels, for a mask that leaves out the rim of the damage.",
         ),
+        Flag(
+            "fill_erased",
+            bool,
+            False,
+            "Fill what was erased to transparency too, beside what other flags mark, and make it "
+            "opaque. Without other marks, it always is.",
+        ),
         KEEP_KNOWN,
         Flag(
             "missing", float, None, "Demonstration: hide this percentage of --image's pixels first."
@@ -154,7 +166,7 @@ class Inpaint(TaskSpec):
             raise UserError("mask_tolerance", tolerance, "needs a --mask_color")
         if options["mask_box"] is not None:
             parse_boxes(options["mask_box"])
-        for name in ("mask", "mask_color", "mask_box", "grow_mask"):
+        for name in ("mask", "mask_color", "mask_box", "grow_mask", "fill_erased"):
             if options[name] and options["missing"] is not None:
                 problem = f"can't go with --{name}; drop one of them"
                 raise UserError("missing", options["missing"], problem)
@@ -170,8 +182,9 @@ class Inpaint(TaskSpec):
         region: Array | None = None,
     ) -> Task:
         del data
-        if self.anchor and filling.far_inside(known).any():
-            y, known = filling.anchor(y, known, self.anchor)
+        inside = 1.0 if region is None else region  # margins are no holes
+        if self.anchor and (filling.far_inside(known) & (jnp.asarray(inside) > 0)).any():
+            y, known = filling.anchor(y, known, self.anchor, inside)
         return dip_jax.denoise(y, known=known, reference=reference, region=region)
 
     def compare(self, y: Array, known: Array, data: Arrays) -> Task:
@@ -183,7 +196,7 @@ class Inpaint(TaskSpec):
     ) -> Degraded | None:
         if options["missing"] is None and not demonstration:
             return None
-        for name in ("mask_color", "mask_box", "grow_mask"):
+        for name in ("mask_color", "mask_box", "grow_mask", "fill_erased"):
             if options[name]:
                 raise UserError(name, options[name], "needs an --image")
         mask = damage.random_mask(image.shape[:2], self.missing / 100, seed)
@@ -210,8 +223,8 @@ class Inpaint(TaskSpec):
         return filling.join_known(filled, y, known, held, predicted=hides_pixels)
 
     def finish_alpha(self, alpha: np.ndarray, options: Options) -> np.ndarray:
-        erased = options["missing"] is None and not _marks(options["mask"], options).given
-        return without_erased(alpha) if erased else alpha
+        filled = options["fill_erased"] or not _marks(options["mask"], options).given
+        return without_erased(alpha) if filled and options["missing"] is None else alpha
 
     def exact(self, data: Arrays) -> np.ndarray | None:
         return data["mask"] if self.keep_known else None

@@ -81,6 +81,36 @@ def test_what_holds_no_picture_is_refused(h5py, tmp_path):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["a.h5", "a.mat"])
+def test_values_in_other_files_are_refused(h5py, name, tmp_path):
+    path, other = tmp_path / name, tmp_path / "other.raw"
+    other.write_bytes(bytes(12 * 20))
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["x"] = np.zeros((12, 20), np.uint8)
+    layout = h5py.VirtualLayout((12, 20), np.uint8)
+    layout[:] = h5py.VirtualSource(tmp_path / "source.h5", "x", (12, 20))
+
+    def write(make):
+        with h5py.File(path, "w", userblock_size=512 if name == "a.mat" else 0) as file:
+            make(file)
+        if name == "a.mat":
+            with path.open("r+b") as file:
+                file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
+
+    whole = [(str(other), 0, h5py.h5f.UNLIMITED)]
+    for make in (
+        lambda file: file.create_dataset("x", (12, 20), np.uint8, external=whole),
+        lambda file: file.create_virtual_dataset("x", layout),
+    ):
+        write(make)
+        with pytest.raises(UserError, match="keeps the values of x in other files"):
+            read_picture(path)
+    write(lambda file: file.update({"x": h5py.ExternalLink("source.h5", "x")}))
+    for page in (None, "x"):
+        with pytest.raises(UserError, match="holds no array of two dimensions"):
+            read_picture(path, page=page)
+
+
 def test_names_that_matlab_does_not_know(tmp_path):
     image = RNG.random((12, 20, 1), np.float32)
     for given, written in {"entry/data/counts": "counts", "2x": "image", "_a": "image"}.items():
