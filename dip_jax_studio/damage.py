@@ -133,10 +133,14 @@ _SIGMA = Setting(
 _NOISE = Setting(
     "noise",
     "Kind of noise",
-    "Gaussian: the same everywhere. It is removed even if none is detected.",
+    "Choose one if none is found, but you see some. Gaussian: the same everywhere.",
     "noise",
     default="auto",
-    choices=(("auto", "found in the picture"), ("gaussian", "Gaussian")),
+    choices=(
+        ("auto", "found in the picture"),
+        ("camera", "of a camera, on fine detail"),
+        ("gaussian", "Gaussian"),
+    ),
 )
 
 KINDS = (

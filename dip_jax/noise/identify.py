@@ -35,6 +35,8 @@ _CERTAIN_APART = 0.45
 _CERTAIN_COLORED = 0.8
 _CERTAIN_TEXTURED = 0.87
 _CERTAIN_JUMP = 2.0
+_HIDDEN = 3.5  # 8-bit levels: the most that is assumed of a camera's noise which texture hides
+_NOTHING = 0.3  # 8-bit levels
 
 _CELL = 32  # pixels a side
 _FLAT = 0.1  # share of a cell's pixels that are as all around them, to the bit
@@ -80,6 +82,36 @@ def identify_noise(y: np.ndarray) -> Verdict:
             evidence += f"; the others have noise of level {rest.noise.level:.1f}, removed too"
         return Verdict("impulses", rest.noise, evidence, (~impulses).astype(np.float32)[:, :, None])
     return _identify_smooth(y)
+
+
+def assume_camera(y: np.ndarray, level: float | None = None) -> NoiseModel:
+    """Returns a camera's noise in ``y``, even where texture hides it.
+
+    For a photograph that shows grain, though :func:`identify_noise` finds none. The noise has the
+    measured spectrum, without what falls more steeply than any camera's noise.
+
+    Args:
+      y: float ``[h, w, c]`` in [0, 1].
+      level: its root mean square, in 8-bit levels. None takes what :func:`identify_noise` finds to
+        be correlated noise, or else what was measured, up to 3.5, since the rest may be texture.
+
+    Raises:
+      ValueError: if too little of the picture is smooth, or if it holds no noise.
+    """
+    found = measure_spectrum(y)
+    if found is None:
+        raise ValueError("can't be measured: too few smooth parts that are not black or white")
+    if found.level < _NOTHING:
+        raise ValueError("can't be measured: the smooth parts of the picture have none")
+    if level is None:
+        verdict = identify_noise(y)
+        if verdict.kind == "correlated":
+            return verdict.noise
+    model = model_noise(limit_texture(found))
+    assert model.deviation is not None
+    scale = (min(float(model.level), _HIDDEN) if level is None else level) / model.level
+    deviation = np.asarray(scale * model.deviation, np.float32)
+    return model._replace(level=scale * model.level, deviation=deviation)
 
 
 def _identify_smooth(y: np.ndarray) -> Verdict:

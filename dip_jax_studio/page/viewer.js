@@ -6,7 +6,7 @@ import { kindOf } from "./form.js";
 const panes = find("panes"), compare = find("compare");
 // What was found about the noise; see --noise of the command.
 const VERDICTS = {
-  none: "No noise was found, so the picture is returned unchanged. Under More settings, Gaussian as the kind of noise removes some all the same.",
+  none: "No noise was found, so the picture is returned unchanged. If you see grain, choose another kind of noise under More settings.",
   white: "The noise is white.",
   "signal-dependent": "The noise depends on the brightness.",
   correlated: "The noise is correlated between pixels or colours, as in photographs and JPEG files.",

@@ -5,8 +5,9 @@
 A set is a folder ``real/SET`` of DIP_JAX_DATA with ``noisy/`` and ``clean/`` pictures of equal
 names; the clean ones are means of many shots. ``noisy`` is the input as it is. ``nlm`` is
 scikit-image's non-local means with its own estimate of the level. ``bm3d`` gets the power spectrum
-of the noise that we measure. No method gets the level; the clean picture
-serves the scores only. Larger pictures are cropped to the centre ``--size``.
+of the noise that we measure. A preset finds the noise (``--noise=auto``) unless its kind is added,
+as in ``fast+camera``. No method gets the level; the clean picture serves the scores only. Larger
+pictures are cropped to the centre ``--size``.
 
 Rows are saved in --out as they are done; the same command resumes.
 """
@@ -23,12 +24,14 @@ from absl import flags
 from dip_jax.app import UserError
 from dip_jax.app.files import read_picture
 from dip_jax.app.machine import choose_device
+from dip_jax.app.recipe import AUTO_NOISE, given_noise
 from dip_jax.metrics import psnr_8_bit
 from dip_jax.noise import identify_noise
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, require, run_program
 from experiments.quality.grid import Row
 from experiments.quality.tables import (
+    Method,
     average,
     define_grid,
     describe_size,
@@ -70,7 +73,7 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         raise UserError("--data", None, "is required: the folder of the standard pictures")
     for method in values.methods:
         if method not in CLASSICAL:
-            find_method(method, "denoise")
+            _split_method(method)
     if "bm3d" in values.methods:
         require("bm3d", "tables", "--methods", "bm3d")
     data = Path(values.data) / FOLDER
@@ -119,11 +122,28 @@ def _compute_row(
     if method in CLASSICAL:
         image = CLASSICAL[method](noisy)
     else:
-        result, chosen = run_method(find_method(method, "denoise"), noisy, seed, clean)
+        preset, kind = _split_method(method)
+        result, chosen = run_method(preset, noisy, seed, clean, noise=kind)
         image = result.image
         record |= chosen
     record.setdefault("seconds", f"{time.perf_counter() - start:.1f}")
     return {"psnr": f"{psnr_8_bit(image, clean):.3f}", **record, **stamp()}
+
+
+def _split_method(method: str) -> tuple[Method, str]:
+    """Returns the method, and the kind of noise that it is told.
+
+    Raises:
+      UserError: if there is no such method or kind.
+    """
+    name, plus, kind = method.partition("+")
+    found = find_method(name, "denoise")
+    kind = kind if plus else AUTO_NOISE
+    try:
+        given_noise(kind, found.preset.task, None, None)
+    except UserError as error:
+        raise UserError("--methods noise", kind, error.problem_and_mend) from error
+    return found, kind
 
 
 def _filter_non_locally(noisy: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from dip_jax.app.recipe.degrade import jpeg
-from dip_jax.noise import NoiseModel, identify_noise
+from dip_jax.noise import NoiseModel, assume_camera, identify_noise
 
 RNG = np.random.default_rng(5)
 ROWS, COLUMNS = np.mgrid[0:160, 0:160] / 160
@@ -147,6 +147,33 @@ def test_even_texture_is_not_taken_for_noise(name, rows, columns):
     assert identify_noise(picture).kind == "none"
     noisy = as_file(picture + 25 / 255 * RNG.standard_normal(picture.shape))
     assert identify_noise(noisy).noise.level == pytest.approx(25, rel=0.3)
+
+
+def test_a_cameras_noise_can_be_assumed_where_texture_hides_it():
+    picture = as_file(data.immunohistochemistry()[:256, :256] / 255)
+    assert identify_noise(picture).kind == "none"
+    assumed, told = assume_camera(picture), assume_camera(picture, 6.0)
+    assert (assumed.kind, assumed.level) == ("measured", pytest.approx(3.5))
+    assert assumed.kernel is not None
+    assert told.level == pytest.approx(6)
+    np.testing.assert_allclose(told.deviation, 6 / 3.5 * np.asarray(assumed.deviation), rtol=1e-5)
+    # Where it is found, it counts as it is.
+    noisy = draw("correlated")
+    np.testing.assert_array_equal(
+        assume_camera(noisy).deviation, identify_noise(noisy).noise.deviation
+    )
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (np.full((100, 100, 3), 0.5, np.float32), "too few smooth parts"),
+        (np.float32(0.4 + 0.05 * COLUMNS[:, :, None]), "have none"),
+    ],
+)
+def test_a_cameras_noise_is_not_assumed_where_there_is_none(picture, words):
+    with pytest.raises(ValueError, match=words):
+        assume_camera(picture)
 
 
 def test_screenshots_and_pages_of_one_bit_have_none():

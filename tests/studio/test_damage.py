@@ -74,7 +74,7 @@ def test_a_blur_is_described():
         ("grain", {"steps": 0}, "Steps, at most: give a whole number from 1 to 100000"),
         ("grain", {"steps": 1.5}, "give a whole number"),
         ("grain", {"sigma": "x"}, "Noise level: give a number from 0.1 to 255"),
-        ("grain", {"noise": "pink"}, "Kind of noise: choose one of auto, gaussian"),
+        ("grain", {"noise": "pink"}, "Kind of noise: choose one of auto, camera, gaussian"),
         ("grain", {"factor": 2}, "factor is no setting for grain or noise"),
         ("blur", {"size": ""}, "Size in pixels: give a number"),
         ("small", {"factor": ""}, "Enlarge by: give a whole number"),

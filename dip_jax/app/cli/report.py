@@ -16,7 +16,7 @@ from dip_jax.app.cli.request import Request
 from dip_jax.app.errors import printable
 from dip_jax.app.files import Origin
 from dip_jax.app.files.trace import final_values
-from dip_jax.app.recipe import AUTO, RULES, TaskSpec
+from dip_jax.app.recipe import AUTO, CAMERA_NOISE, RULES, TaskSpec
 from dip_jax.app.restore import Restoration
 from dip_jax.metrics import psnr_8_bit, psnr_full_depth
 from dip_jax.noise import LEVELS, NoiseModel, Verdict
@@ -161,7 +161,8 @@ def report_lines(
         yield _describe_verdict(result.verdict)
     elif result.noise is not None:
         estimated = record["picture"]["noise_estimated"]
-        yield _describe_noise(result.noise, estimated=estimated)
+        kind = record["flags"]["noise"]
+        yield _describe_noise(result.noise, kind, estimated=estimated)
     if not result.span.whole:
         low, high = result.span
         yield f"fitted in its own range, from {low:.4g} to {high:.4g} of 1"
@@ -184,8 +185,8 @@ def report_lines(
 
 
 _VERDICTS = {
-    "none": "no noise was found; the picture is returned unchanged (--noise=gaussian removes some "
-    "all the same, --task=reconstruct removes JPEG artefacts)",
+    "none": "no noise was found; the picture is returned unchanged (if you see grain, "
+    "--noise=camera removes some; --task=reconstruct removes JPEG artefacts)",
     "white": "noise: white, sigma {level:.1f} of 255",
     "signal-dependent": "noise: depends on the brightness",
     "correlated": "noise: correlated between pixels or colours, as in photographs and JPEG files",
@@ -205,8 +206,12 @@ def _noise_record(noise: NoiseModel | None) -> dict[str, Any] | None:
     return {"kind": noise.kind, "level": noise.level, "clipped": noise.clipped}
 
 
-def _describe_noise(noise: NoiseModel, *, estimated: bool) -> str:
+def _describe_noise(noise: NoiseModel, kind: str, *, estimated: bool) -> str:
+    """Returns a line on the noise; ``kind`` is what the user called it."""
     name = LEVELS.get(noise.kind, "sigma")
+    if kind == CAMERA_NOISE:
+        origin = "measured; --sigma sets it" if estimated else "as given"
+        return f"noise: a camera's, level {noise.level:.1f} of 255 ({origin})"
     if noise.kind == "measured" and not estimated:
         return f"noise: measured where --noise_from says, level {noise.level:.1f} of 255"
     origin = f"estimated; --{name} sets it" if estimated else "as given"

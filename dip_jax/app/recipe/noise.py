@@ -9,6 +9,8 @@ from dip_jax.noise import LEVELS, NoiseModel
 
 AUTO_NOISE = "auto"
 """Stands for the kind that :func:`dip_jax.noise.identify_noise` finds."""
+CAMERA_NOISE = "camera"
+"""Stands for what :func:`dip_jax.noise.assume_camera` measures; its level is ``sigma``."""
 LEAST = 0.001  # 8-bit levels: less does not matter, and no photon is so dim
 
 
@@ -17,12 +19,17 @@ def given_noise(
 ) -> NoiseModel | None:
     """Returns the noise if its level is given; None otherwise.
 
+    That of a camera has only its kind and level; the rest is still to be measured.
+
     Raises:
       UserError: for a level that is out of range, or belongs to another kind or task.
     """
-    kinds = (AUTO_NOISE, *LEVELS)
+    levels = {**LEVELS, CAMERA_NOISE: "sigma"}
+    kinds = (AUTO_NOISE, *levels)
     if kind not in kinds:
         raise UserError("noise", kind, "is unknown; " + suggest(str(kind), kinds))
+    if kind == CAMERA_NOISE and not (task.takes_noise and task.measures_pixels):
+        raise UserError("noise", kind, f"has no meaning for {task.name}; drop it")
     found = None
     for name, value in (("sigma", sigma), ("gain", gain)):
         if value is None:
@@ -33,8 +40,8 @@ def given_noise(
             raise UserError(name, value, f"must be from {LEAST} to 255 levels")
         if kind == AUTO_NOISE:
             kind = next(each for each, level in LEVELS.items() if level == name)
-        if LEVELS[kind] != name:
-            wanted = f"has no meaning for {kind} noise; give {LEVELS[kind]}"
+        if levels[kind] != name:
+            wanted = f"has no meaning for {kind} noise; give {levels[kind]}"
             raise UserError(name, value, wanted)
         found = NoiseModel(kind, float(value))
     return found

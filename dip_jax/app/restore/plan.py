@@ -11,6 +11,7 @@ from dip_jax.app.machine import programs
 from dip_jax.app.recipe import (
     AUTO,
     AUTO_NOISE,
+    CAMERA_NOISE,
     PRESETS,
     RULES,
     TASKS,
@@ -30,7 +31,7 @@ from dip_jax.app.restore.canvas import as_image
 from dip_jax.app.restore.span import Span, find_span
 from dip_jax.base import Algorithm
 from dip_jax.loop import Program
-from dip_jax.noise import NoiseModel, Verdict, estimate_noise, identify_noise
+from dip_jax.noise import NoiseModel, Verdict, assume_camera, estimate_noise, identify_noise
 from dip_jax.operators import Crop
 
 
@@ -118,8 +119,7 @@ def make_plan(
     truth = None if truth is None else span.enter(truth)
 
     model = given_noise(kind, spec, sigma, gain) if isinstance(noise, str) else noise
-    if model is not None and not span.whole:
-        model = model.rescale(*span)
+    model = _enter_noise(kind, model, span, y)
     known = spec.known(data)
     given_sigma = verdict = None
     if model is not None and model.kind == "gaussian":
@@ -211,6 +211,20 @@ def _find_noise(y: np.ndarray, kind: str, *, any_kind: bool) -> tuple[NoiseModel
         verdict = identify_noise(y)
         return verdict.noise, verdict
     return estimate_noise(y, "gaussian" if kind == AUTO_NOISE else kind), None
+
+
+def _enter_noise(
+    kind: str, given: NoiseModel | None, span: Span, y: np.ndarray
+) -> NoiseModel | None:
+    """Returns the noise that was given, in the span's range; None if it is still to be found."""
+    if given is not None and not span.whole:
+        given = given.rescale(*span)
+    if kind != CAMERA_NOISE:
+        return given
+    try:
+        return assume_camera(y, None if given is None else float(given.level))
+    except ValueError as error:
+        raise UserError("noise", kind, f"{error}; name another kind") from error
 
 
 def _plan_filling(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from skimage import data
 
 from dip_jax import damage
 from dip_jax.app import restore
@@ -12,7 +13,7 @@ from dip_jax.app.cli.request import as_flag
 from dip_jax.app.errors import UserError
 from dip_jax.app.files import write_picture
 from dip_jax.app.machine import programs
-from dip_jax.app.recipe import Denoise, Inpaint, given_noise
+from dip_jax.app.recipe import TASKS, Denoise, Inpaint, given_noise
 from dip_jax.noise import NoiseModel
 
 
@@ -25,6 +26,8 @@ from dip_jax.noise import NoiseModel
         (("poisson", Denoise(), None, 256), "gain=256: must be from 0.001 to 255"),
         (("poisson", Inpaint(), None, 5.0), "gain=5.0: has no meaning for inpaint"),
         (("uniform", Denoise(), None, None), "noise=uniform: is unknown; there are auto, gaussian"),
+        (("camera", Denoise(), None, 5.0), "gain=5.0: has no meaning for camera noise; give sigma"),
+        (("camera", TASKS["deblur"](), None, None), "noise=camera: has no meaning for deblur"),
     ],
 )
 def test_noise_that_makes_no_sense(arguments, words):
@@ -42,6 +45,8 @@ def test_given_noise():
     assert given_noise("auto", Denoise(), 7, None) == NoiseModel("gaussian", 7.0)
     assert given_noise("auto", Denoise(), None, 5) == NoiseModel("poisson", 5.0)
     assert given_noise("auto", Denoise(), None, None) is None
+    assert given_noise("camera", Denoise(), 4, None) == NoiseModel("camera", 4.0)
+    assert given_noise("camera", Denoise(), None, None) is None
 
 
 @pytest.mark.slow
@@ -61,6 +66,42 @@ def test_poisson_noise_end_to_end(stop, tiny_presets, tmp_path, capsys):
         "clipped": True,
     }
     assert record["scores"]["restored"]["psnr"] > record["scores"]["degraded"]["psnr"] + 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [([], "level 3.5 of 255 (measured; --sigma sets it)"), (["--sigma=6"], "6.0")],
+)
+def test_a_cameras_noise_is_removed_where_texture_hides_it(
+    flags, words, tiny_presets, tmp_path, capsys
+):
+    texture = data.immunohistochemistry()[:96, :96].astype(np.float32) / 255
+    write_picture(tmp_path / "p.png", texture)
+    given = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=2"]
+    assert command.main([*given, *flags, "--noise=camera"]) == 0
+    out = capsys.readouterr().out
+    assert "noise: a camera's, level" in out
+    assert words in out
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["picture"]["noise"]["kind"] == "measured"
+    assert record["settings"]["method"]["noise_share"] == 0.8
+
+
+def test_a_cameras_noise_is_refused_in_one_line(tiny_presets, tmp_path, capsys):
+    write_picture(tmp_path / "p.png", np.full((60, 60, 3), 0.5))
+    image = f"--image={tmp_path / 'p.png'}"
+    for flags, words in {
+        (image,): "--noise=camera: can't be measured: too few smooth parts",
+        (image, "--add_noise"): "--noise=camera: needs a noisy --image; name one",
+        (): "--noise=camera: needs a noisy --image; name one",
+        (image, "--preset=sure"): "--noise=measured: is correlated between pixels",
+    }.items():
+        if flags[-1:] == ("--preset=sure",):
+            texture = data.immunohistochemistry()[:96, :96].astype(np.float32) / 255
+            write_picture(tmp_path / "p.png", texture)
+        assert command.main([*flags, f"--out={tmp_path / 'out'}", "--noise=camera"]) == 2
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.slow

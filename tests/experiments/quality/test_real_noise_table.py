@@ -49,6 +49,7 @@ def test_larger_pictures_are_cropped_and_smaller_ones_are_whole(data):
         ("--sets=dd", "--sets=dd: holds none of these pictures"),
         ("--pictures=two", "--sets=cc: holds none of these pictures"),
         ("--methods=bm4d", "--methods=bm4d: is unknown"),
+        ("--methods=fast+pink", "--methods noise=pink: is unknown"),
         ("--data=", "--data=: is required"),
     ],
 )

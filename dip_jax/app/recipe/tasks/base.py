@@ -70,10 +70,11 @@ class Degraded(NamedTuple):
 
 NOISE = Flag(
     "noise",
-    ("auto", "gaussian", "poisson"),
+    ("auto", "camera", "gaussian", "poisson"),
     "auto",
     "The kind of noise. auto finds it: none, impulses, white, or dependent on brightness and "
-    "correlated between pixels, as in photographs.",
+    "correlated between pixels, as in photographs. camera removes that of a photograph even where "
+    "texture hides it, up to a level of 3.5 or of --sigma.",
 )
 SIGMA = Flag(
     "sigma",

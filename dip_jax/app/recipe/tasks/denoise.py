@@ -64,6 +64,8 @@ class Denoise(TaskSpec):
     ) -> Degraded | None:
         if not (demonstration or options["add_noise"]):
             return None
+        if options["noise"] == "camera":
+            raise UserError("noise", "camera", "needs a noisy --image; name one")
         if options["noise"] == "poisson":
             gain = 5.0 if options["gain"] is None else options["gain"]
             observed = damage.add_poisson_noise(image, gain, seed)
