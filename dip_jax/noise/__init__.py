@@ -4,7 +4,7 @@ from dip_jax.noise.blending import blend_unseen_pixels
 from dip_jax.noise.clipping import clipped_chance, clipped_moments, invert_clipping, redraw_clipped
 from dip_jax.noise.coloring import color, kernel_transfer
 from dip_jax.noise.estimate import estimate_noise
-from dip_jax.noise.identify import Verdict, assume_camera, identify_noise
+from dip_jax.noise.identify import Verdict, camera_noise, identify_noise
 from dip_jax.noise.impulses import find_impulses
 from dip_jax.noise.measure import measure_noise, model_noise
 from dip_jax.noise.model import (
@@ -33,8 +33,8 @@ __all__ = [
     "Spectrum",
     "VarianceModel",
     "Verdict",
-    "assume_camera",
     "blend_unseen_pixels",
+    "camera_noise",
     "clipped_chance",
     "clipped_mean",
     "clipped_moments",

@@ -26,17 +26,16 @@ _CAMERA_FLOOR = 1.45  # the same, of weak noise as correlated as a camera's
 _JUMP = 1.5  # of the standard deviation, from which it is texture
 _SAME = 1.25  # spread of strong noise, up to which it need not have light tails
 _ALIKE = 1.4  # spread up to which what all parts of a picture have is noise
-_APART = 0.55  # together up to which it is noise; measured 0.08 to 0.52 for cameras and microscopes
-_COLORED = 0.87  # sharing up to which it is noise; 0.87 to 0.99 for textures
-_FINE_GRAIN = 0.44  # fine level over level from which it is; 0.1 to 0.3 for such textures
-_WHITE_ENOUGH = 0.4  # the same, from which unknown noise may be taken for white noise
-# Within these, it is noise whatever else speaks for texture.
-_CERTAIN_APART = 0.45
-_CERTAIN_COLORED = 0.8
-_CERTAIN_TEXTURED = 0.87
-_CERTAIN_JUMP = 2.0
-_HIDDEN = 3.5  # 8-bit levels: the most that is assumed of a camera's noise which texture hides
-_NOTHING = 0.3  # 8-bit levels
+_APART = 0.5  # together up to which it is noise; 0.06 to 0.5 for cameras and microscopes
+_COLORED = 0.8  # sharing up to which it is noise, unless JPEG halved the colours' resolution
+_FINE_GRAIN = 0.46  # fine level over level from which coloured noise is; textures have 0.1 to 0.45
+_EVERYWHERE = 1.25  # spread of grey noise up to which it is
+_WHITE_ENOUGH = 0.4  # fine level over level from which unknown noise may be taken for white noise
+# Where noise is apart and coloured, texture may add to it: more is allowed.
+_LIKELY_APART = 0.45
+_LIKELY_TEXTURED = 0.87
+_LIKELY_JUMP = 2.0
+_NOTHING = 0.3  # 8-bit levels, with which no noise is assumed
 
 _CELL = 32  # pixels a side
 _FLAT = 0.1  # share of a cell's pixels that are as all around them, to the bit
@@ -48,8 +47,8 @@ class Verdict(NamedTuple):
     """What a picture's noise is, and why."""
 
     kind: str
-    """"none", "white", "signal-dependent", "correlated", "impulses" or "unknown" (too little is
-    smooth)."""
+    """"none", "white", "signal-dependent", "correlated", "impulses", "unknown" (too little is
+    smooth) or "assumed" (a camera's, on request)."""
     noise: NoiseModel
     """Its model; that of no noise for "none"."""
     evidence: str
@@ -58,7 +57,7 @@ class Verdict(NamedTuple):
     """Of a picture with impulses: float32 ``[h, w, 1]``, 0 at them and 1 elsewhere."""
 
 
-def identify_noise(y: np.ndarray) -> Verdict:
+def identify_noise(y: np.ndarray, hidden: float = 0.0) -> Verdict:
     """Finds the kind of noise of ``y`` and measures it.
 
     Noise is called white if neighbours and channels hardly share it and it is the same at every
@@ -71,61 +70,68 @@ def identify_noise(y: np.ndarray) -> Verdict:
 
     Args:
       y: float ``[h, w, c]`` in [0, 1].
+      hidden: for a photograph that shows grain though texture hides it: the level, in 8-bit levels,
+        up to which a camera's noise is then assumed, as :func:`camera_noise` measures it. 0 assumes
+        none. 3.5 suits photographs of high sensitivity.
     """
     impulses = find_impulses(y)
     if impulses is not None:
-        rest = _identify_smooth(_without(impulses, y))
+        rest = _identify_smooth(_without(impulses, y), hidden)
         evidence = f"{100 * impulses.mean():.1f} % of the pixels are black or white by themselves"
         if rest.noise.level < _FAINT:
             rest = rest._replace(noise=NoiseModel("gaussian", 0.0))
         else:
             evidence += f"; the others have noise of level {rest.noise.level:.1f}, removed too"
         return Verdict("impulses", rest.noise, evidence, (~impulses).astype(np.float32)[:, :, None])
-    return _identify_smooth(y)
+    return _identify_smooth(y, hidden)
 
 
-def assume_camera(y: np.ndarray, level: float | None = None) -> NoiseModel:
-    """Returns a camera's noise in ``y``, even where texture hides it.
+def camera_noise(y: np.ndarray, level: float) -> NoiseModel:
+    """Returns a camera's noise of a level that is known, measured in other respects.
 
-    For a photograph that shows grain, though :func:`identify_noise` finds none. The noise has the
-    measured spectrum, without what falls more steeply than any camera's noise.
+    Its spectrum and its dependence on the brightness are those of the smooth parts of ``y``,
+    without what falls more steeply to fine frequencies than any camera's noise.
 
     Args:
       y: float ``[h, w, c]`` in [0, 1].
-      level: its root mean square, in 8-bit levels. None takes what :func:`identify_noise` finds to
-        be correlated noise, or else what was measured, up to 3.5, since the rest may be texture.
+      level: its root mean square, in 8-bit levels.
 
     Raises:
-      ValueError: if too little of the picture is smooth, or if it holds no noise.
+      ValueError: if too little of the picture is smooth.
     """
     found = measure_spectrum(y)
     if found is None:
         raise ValueError("can't be measured: too few smooth parts that are not black or white")
-    if found.level < _NOTHING:
-        raise ValueError("can't be measured: the smooth parts of the picture have none")
-    if level is None:
-        verdict = identify_noise(y)
-        if verdict.kind == "correlated":
-            return verdict.noise
+    return _scale_camera(found, level)
+
+
+def _scale_camera(found: Spectrum, level: float) -> NoiseModel:
     model = model_noise(limit_texture(found))
     assert model.deviation is not None
-    scale = (min(float(model.level), _HIDDEN) if level is None else level) / model.level
-    deviation = np.asarray(scale * model.deviation, np.float32)
-    return model._replace(level=scale * model.level, deviation=deviation)
+    scale = level / model.level
+    return model._replace(
+        level=float(level), deviation=np.asarray(scale * model.deviation, np.float32)
+    )
 
 
-def _identify_smooth(y: np.ndarray) -> Verdict:
+def _identify_smooth(y: np.ndarray, hidden: float) -> Verdict:
     """Returns the verdict on a picture without impulses."""
     if _is_drawn(y):
         evidence = "flat to the bit in most places, as drawings and screenshots are"
         return Verdict("none", NoiseModel("gaussian", 0.0), evidence)
-    return _identify_by_spectrum(y)
-
-
-def _identify_by_spectrum(y: np.ndarray) -> Verdict:
     found = measure_spectrum(y)
     if found is None:
         return _guess(y, np.inf, "too few smooth parts to tell")
+    verdict = _judge(y, found)
+    if not hidden or verdict.kind not in ("none", "unknown") or found.level < _NOTHING:
+        return verdict
+    level = min(hidden, float(model_noise(limit_texture(found)).level))
+    if level <= verdict.noise.level:
+        return verdict
+    return Verdict("assumed", _scale_camera(found, level), verdict.evidence)
+
+
+def _judge(y: np.ndarray, found: Spectrum) -> Verdict:
     deviation = 255 * np.sqrt(found.variance.mean(axis=1))
     evidence = (
         f"level {deviation.min():.1f} to {deviation.max():.1f} of 255 from dark to bright, "
@@ -192,39 +198,43 @@ def _depends_on_brightness(found: Spectrum) -> bool:
     return bool(ratio > _VARIES or (ratio > _SOME and found.rising > _RISES))
 
 
-def _is_certain(found: Spectrum) -> bool:
-    """Whether it must be noise, even where some texture adds to it.
+def _is_likely(found: Spectrum) -> bool:
+    """Whether there is noise even where texture adds to it.
 
     It is as correlated as a camera's, blocks with more of its coarse frequencies have no more of
     its fine ones, and each channel has its own.
     """
-    colored = len(found.power) > 1 and found.sharing <= _CERTAIN_COLORED
-    correlated = 2 * _CORRELATED <= found.correlation <= _CERTAIN_TEXTURED
-    return colored and correlated and found.together <= _CERTAIN_APART
+    correlated = 2 * _CORRELATED <= found.correlation <= _LIKELY_TEXTURED
+    return correlated and _is_colored(found) and found.together <= _LIKELY_APART
+
+
+def _is_colored(found: Spectrum) -> bool:
+    """Whether each channel has noise of its own."""
+    return len(found.power) > 1 and found.sharing <= _COLORED
 
 
 def _most_correlated(found: Spectrum) -> float:
-    return _CERTAIN_TEXTURED if _is_certain(found) else _TEXTURED
+    return _LIKELY_TEXTURED if _is_likely(found) else _TEXTURED
 
 
 def _may_be_texture(found: Spectrum, *, camera: bool) -> bool:
     """Whether what was measured need not be noise. ``camera`` is whether it is like a camera's."""
-    certain = _is_certain(found)
-    if found.jump > (_CERTAIN_JUMP if certain else _JUMP):
+    if found.jump > (_LIKELY_JUMP if _is_likely(found) else _JUMP):
         return True
     if not _is_correlated(found):
         return False
     strong = found.level > _STRONG
     if strong and found.excess > _UNCLEAR and found.spread > _SAME:
         return True
-    faint = found.level < _FAINT
-    colored = len(found.power) > 1 and found.sharing <= _COLORED
-    grainy = faint or colored or found.together <= _APART
+    several = len(found.power) > 1
+    fine = several and found.fine_level > _FINE_GRAIN * found.level
+    grainy = found.level < _FAINT or _is_colored(found) or found.together <= _APART or fine
     floor = found.plateau <= (_CAMERA_FLOOR if camera and not strong else _FLOOR)
     if floor and grainy and found.correlation <= _most_correlated(found):
         return False
-    fine = found.fine_level > _FINE_GRAIN * found.level
-    return not (found.spread <= _ALIKE and (grainy or fine or len(found.power) == 1))
+    if grainy:
+        return found.spread > _ALIKE
+    return several or found.spread > _EVERYWHERE
 
 
 def _guess(y: np.ndarray, most: float, evidence: str) -> Verdict:

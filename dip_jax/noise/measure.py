@@ -63,7 +63,7 @@ def limit_texture(spectrum: Spectrum) -> Spectrum:
     scale = np.eye(channels)[:, :, None, None] + (part - 1) / channels
     scale = scale * (root / root[:, None])[:, :, None, None]
     power = np.einsum("ikuv,kluv,jluv->ijuv", scale, power, scale)
-    own = np.einsum("iiuv->i", power) / SIDE**2
+    own = np.maximum(np.einsum("iiuv->i", power) / SIDE**2, _TINY)
     power = power / np.sqrt(np.multiply.outer(own, own))[:, :, None, None]
     return spectrum._replace(power=power, variance=spectrum.variance * own)
 

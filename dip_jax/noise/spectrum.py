@@ -59,8 +59,8 @@ class Spectrum(NamedTuple):
     noise. Above 1, some is texture."""
     together: float
     """The rank correlation of the blocks' energies in one half of the frequencies with those in the
-    other, in the smoother half of the blocks. About 0 for noise; 0.6 and more where texture is
-    stronger in some blocks than in others, in all its frequencies together."""
+    other, in the smoother half of the blocks, at equal brightness. About 0 for noise; 0.5 to 0.9
+    where texture is stronger in some blocks than in others, in all its frequencies together."""
     blocks: int
     """How many were measured."""
 
@@ -226,17 +226,25 @@ class _Class(NamedTuple):
         excess = np.log(_MEDIAN * mean / median)[fine].mean()
         scaled = chosen / np.sqrt(variance)[:, None, None]
         even = plateau <= _EVEN and excess <= _LIGHT
-        together = _correlate_energies(energies, ranks)
+        together = _correlate_energies(energies, ranks, means)
         return cls(
             float(means.mean()), variance, scaled, float(excess), plateau, together, bool(even)
         )
 
 
-def _correlate_energies(energies: np.ndarray, ranks: np.ndarray) -> float:
-    """Returns :attr:`Spectrum.together` of a class, the mean of both choices of smooth blocks."""
-    smoother = ranks[:, : max(ranks.shape[1] // 2, 2)]
-    places = np.argsort(np.argsort(energies[:, smoother], axis=2), axis=2)
-    return float(np.mean([np.corrcoef(places[:, i])[0, 1] for i in (0, 1)]))
+def _correlate_energies(energies: np.ndarray, ranks: np.ndarray, means: np.ndarray) -> float:
+    """Returns :attr:`Spectrum.together` of a class, the mean of both choices of smooth blocks.
+
+    A partial correlation: noise that grows with the brightness has more energy in all frequencies.
+    """
+    found = []
+    for chosen in ranks[:, : max(ranks.shape[1] // 2, _LEAST_CHOSEN)]:
+        values = np.array([*energies[:, chosen], means[chosen]])
+        places = np.argsort(np.argsort(values, axis=1), axis=1)
+        both, first, second = np.corrcoef(places)[[0, 0, 1], [1, 2, 2]]
+        rest = np.sqrt(max((1 - first**2) * (1 - second**2), _TINY))
+        found.append((both - first * second) / rest)
+    return float(np.mean(found))
 
 
 def _limit_variance(found: list[_Class], variances: list[np.ndarray]) -> np.ndarray:

@@ -10,6 +10,7 @@ const VERDICTS = {
   white: "The noise is white.",
   "signal-dependent": "The noise depends on the brightness.",
   correlated: "The noise is correlated between pixels or colours, as in photographs and JPEG files.",
+  assumed: "Texture may hide the noise; that of a camera was assumed.",
   impulses: "The noise is single wrong pixels; they were filled.",
 };
 let current = null; // the job's identity

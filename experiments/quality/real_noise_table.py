@@ -126,6 +126,9 @@ def _compute_row(
         result, chosen = run_method(preset, noisy, seed, clean, noise=kind)
         image = result.image
         record |= chosen
+        if result.verdict is not None:
+            record["verdict"] = result.verdict.kind
+            record["level"] = f"{result.verdict.noise.level:.1f}"
     record.setdefault("seconds", f"{time.perf_counter() - start:.1f}")
     return {"psnr": f"{psnr_8_bit(image, clean):.3f}", **record, **stamp()}
 

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from dip_jax.app.recipe.degrade import jpeg
-from dip_jax.noise import NoiseModel, assume_camera, identify_noise
+from dip_jax.noise import NoiseModel, camera_noise, identify_noise, measure_spectrum
 
 RNG = np.random.default_rng(5)
 ROWS, COLUMNS = np.mgrid[0:160, 0:160] / 160
@@ -149,31 +149,71 @@ def test_even_texture_is_not_taken_for_noise(name, rows, columns):
     assert identify_noise(noisy).noise.level == pytest.approx(25, rel=0.3)
 
 
+@pytest.mark.parametrize("sigma", [3, 4, 5])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_nor_is_texture_with_a_little_noise(sigma, seed):
+    lawn = data.grass()[256:512, :256, None] / 255
+    lawn = as_file(lawn + sigma / 255 * np.random.default_rng(seed).standard_normal(lawn.shape))
+    assert identify_noise(lawn).noise.level < 2 * sigma
+
+
+@pytest.mark.parametrize(("side", "gain"), [(96, 4), (64, 2)])
+def test_a_small_ramp_with_soft_photon_noise_has_noise(side, gain):
+    """Where noise grows with the brightness, all its frequencies grow together."""
+    ramp = np.linspace(0.05, 0.95, side)[None, :, None] * np.ones((side, 1, 1))
+    soft = gaussian_filter(np.random.default_rng(0).standard_normal(ramp.shape), (0.7, 0.7, 0))
+    noisy = as_file(ramp + soft / soft.std() * np.sqrt(ramp * gain / 255))
+    assert abs(measure_spectrum(noisy).together) < 0.3
+    assert identify_noise(noisy).kind == "correlated"
+
+
+def hidden_scene():
+    return as_file(data.immunohistochemistry()[:256, :256] / 255)
+
+
 def test_a_cameras_noise_can_be_assumed_where_texture_hides_it():
-    picture = as_file(data.immunohistochemistry()[:256, :256] / 255)
-    assert identify_noise(picture).kind == "none"
-    assumed, told = assume_camera(picture), assume_camera(picture, 6.0)
-    assert (assumed.kind, assumed.level) == ("measured", pytest.approx(3.5))
-    assert assumed.kernel is not None
+    assert identify_noise(hidden_scene()).kind == "none"
+    verdict = identify_noise(hidden_scene(), hidden=3.5)
+    assert verdict.kind == "assumed"
+    assert (verdict.noise.kind, verdict.noise.level) == ("measured", pytest.approx(3.5))
+    assert verdict.noise.kernel is not None
+    # The root mean square of what it draws is its level.
+    told = camera_noise(hidden_scene(), 6.0)
     assert told.level == pytest.approx(6)
-    np.testing.assert_allclose(told.deviation, 6 / 3.5 * np.asarray(assumed.deviation), rtol=1e-5)
-    # Where it is found, it counts as it is.
-    noisy = draw("correlated")
-    np.testing.assert_array_equal(
-        assume_camera(noisy).deviation, identify_noise(noisy).noise.deviation
-    )
+    assert 255 * np.sqrt(np.mean(np.square(told.deviation))) == pytest.approx(6, rel=0.3)
 
 
-@pytest.mark.parametrize(
-    ("picture", "words"),
-    [
-        (np.full((100, 100, 3), 0.5, np.float32), "too few smooth parts"),
-        (np.float32(0.4 + 0.05 * COLUMNS[:, :, None]), "have none"),
-    ],
-)
-def test_a_cameras_noise_is_not_assumed_where_there_is_none(picture, words):
-    with pytest.raises(ValueError, match=words):
-        assume_camera(picture)
+@pytest.mark.parametrize("kind", ["white", "correlated", "signal-dependent"])
+def test_noise_that_is_found_counts_as_it_is(kind):
+    noisy = draw(kind)
+    found, asked = identify_noise(noisy), identify_noise(noisy, hidden=3.5)
+    assert asked.kind == found.kind == kind
+    assert asked.noise.level == found.noise.level
+
+
+def test_nothing_is_assumed_in_drawings_and_in_smooth_pictures():
+    smooth = np.float32(0.4 + 0.05 * COLUMNS[:, :, None])
+    for picture in (as_file(screenshot()), smooth, np.full((90, 90, 3), 0.5, np.float32)):
+        assert identify_noise(picture, hidden=3.5).kind == "none"
+    with pytest.raises(ValueError, match="too few smooth parts"):
+        camera_noise(np.full((90, 90, 3), 0.5, np.float32), 4.0)
+
+
+def test_a_cameras_noise_on_texture_is_found_by_its_colours():
+    """Each channel has its own, and blocks with more coarse noise have no more fine noise."""
+    rng = np.random.default_rng(0)
+    shape = (256, 256, 3)
+    luma = gaussian_filter(rng.standard_normal(shape[:2]), 1.0)[:, :, None]
+    own = gaussian_filter(rng.standard_normal(shape), (1.0, 1.0, 0))
+    rows, columns = np.mgrid[0:256, 0:256] / 256
+    shading = (0.3 + 0.3 * rows + 0.2 * columns)[:, :, None]
+    strength = np.where(columns > 0.5, 9, 5)[:, :, None] / 255
+    grain = luma / luma.std() + own / own.std()
+    picture = as_file(shading + strength * grain)
+    found = measure_spectrum(picture)
+    assert found.sharing < 0.8
+    assert found.together < 0.45
+    assert identify_noise(picture).kind == "correlated"
 
 
 def test_screenshots_and_pages_of_one_bit_have_none():

@@ -79,7 +79,9 @@ def _find_snapshot(request: Request) -> Snapshot | None:
     if path.exists() and not (request.overwrite or request.resume):
         raise UserError("snapshot", path, "exists; name another file, or pass --overwrite")
     files = request.files
-    for flag, name in {"image": files.image, **files.data, "reference": files.reference}.items():
+    read = {"image": files.image, **files.data, "reference": files.reference}
+    read["noise_from"] = request.options.get("noise_from")
+    for flag, name in read.items():
         if name and name != STREAM and _is_same(path, Path(name)):
             whose = "the picture itself" if flag == "image" else f"the file of --{flag}"
             raise UserError("snapshot", path, f"is {whose}; name another file")

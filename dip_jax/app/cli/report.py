@@ -158,7 +158,7 @@ def report_lines(
         numbers += f", and so on for {more} more fit{'s' * (more > 1)}" * (more > 0)
         yield f"stopping rule {result.preset.stop}: the picture is that of step {numbers}"
     if result.verdict is not None:
-        yield _describe_verdict(result.verdict)
+        yield _describe_verdict(result.verdict, result.noise)
     elif result.noise is not None:
         estimated = record["picture"]["noise_estimated"]
         kind = record["flags"]["noise"]
@@ -185,18 +185,21 @@ def report_lines(
 
 
 _VERDICTS = {
-    "none": "no noise was found; the picture is returned unchanged (if you see grain, "
+    "none": "no noise was found; the picture is returned unchanged (if a photograph shows grain, "
     "--noise=camera removes some; --task=reconstruct removes JPEG artefacts)",
     "white": "noise: white, sigma {level:.1f} of 255",
     "signal-dependent": "noise: depends on the brightness",
     "correlated": "noise: correlated between pixels or colours, as in photographs and JPEG files",
     "impulses": "noise: impulses; they were filled as unknown pixels",
     "unknown": "noise: taken for white, sigma {level:.1f} of 255",
+    "assumed": "noise: a camera's is assumed, of level {level:.1f} of 255 (--sigma sets it)",
 }
 
 
-def _describe_verdict(verdict: Verdict) -> str:
-    return f"{_VERDICTS[verdict.kind].format(level=verdict.noise.level)}; {verdict.evidence}"
+def _describe_verdict(verdict: Verdict, noise: NoiseModel | None) -> str:
+    """Returns a line on what was found; ``noise`` has its level in the picture's own range."""
+    level = (noise or verdict.noise).level
+    return f"{_VERDICTS[verdict.kind].format(level=level)}; {verdict.evidence}"
 
 
 def _noise_record(noise: NoiseModel | None) -> dict[str, Any] | None:
@@ -210,8 +213,7 @@ def _describe_noise(noise: NoiseModel, kind: str, *, estimated: bool) -> str:
     """Returns a line on the noise; ``kind`` is what the user called it."""
     name = LEVELS.get(noise.kind, "sigma")
     if kind == CAMERA_NOISE:
-        origin = "measured; --sigma sets it" if estimated else "as given"
-        return f"noise: a camera's, level {noise.level:.1f} of 255 ({origin})"
+        return f"noise: a camera's, level {noise.level:.1f} of 255 (as given)"
     if noise.kind == "measured" and not estimated:
         return f"noise: measured where --noise_from says, level {noise.level:.1f} of 255"
     origin = f"estimated; --{name} sets it" if estimated else "as given"

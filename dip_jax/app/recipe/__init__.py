@@ -12,7 +12,7 @@ from dip_jax.app.recipe.methods import (
     Sure,
 )
 from dip_jax.app.recipe.networks import NETWORKS, Network, pairs
-from dip_jax.app.recipe.noise import AUTO_NOISE, CAMERA_NOISE, given_noise
+from dip_jax.app.recipe.noise import AUTO_NOISE, CAMERA_NOISE, MOST_HIDDEN, given_noise
 from dip_jax.app.recipe.optimizer import Adam
 from dip_jax.app.recipe.preset import LEAST_TILE, Counts, Preset, change
 from dip_jax.app.recipe.presets import CATALOGUE, PRESETS, find_preset, list_presets
@@ -42,6 +42,7 @@ __all__ = [
     "DEFAULT_TASK",
     "LEAST_TILE",
     "METHODS",
+    "MOST_HIDDEN",
     "NETWORKS",
     "PRESETS",
     "RULES",

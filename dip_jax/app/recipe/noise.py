@@ -10,7 +10,11 @@ from dip_jax.noise import LEVELS, NoiseModel
 AUTO_NOISE = "auto"
 """Stands for the kind that :func:`dip_jax.noise.identify_noise` finds."""
 CAMERA_NOISE = "camera"
-"""Stands for what :func:`dip_jax.noise.assume_camera` measures; its level is ``sigma``."""
+"""Stands for what is found, and for a camera's noise where texture may hide it; its level is
+``sigma``, if that is given."""
+MOST_HIDDEN = 3.5
+"""8-bit levels of such noise, at most, where its level is not given; see
+:func:`dip_jax.noise.identify_noise`."""
 LEAST = 0.001  # 8-bit levels: less does not matter, and no photon is so dim
 
 

@@ -12,10 +12,12 @@ from dip_jax.app.recipe import (
     AUTO,
     AUTO_NOISE,
     CAMERA_NOISE,
+    MOST_HIDDEN,
     PRESETS,
     RULES,
     TASKS,
     Arrays,
+    Method,
     Preset,
     Rule,
     TaskSpec,
@@ -31,7 +33,7 @@ from dip_jax.app.restore.canvas import as_image
 from dip_jax.app.restore.span import Span, find_span
 from dip_jax.base import Algorithm
 from dip_jax.loop import Program
-from dip_jax.noise import NoiseModel, Verdict, assume_camera, estimate_noise, identify_noise
+from dip_jax.noise import NoiseModel, Verdict, camera_noise, estimate_noise, identify_noise
 from dip_jax.operators import Crop
 
 
@@ -119,16 +121,18 @@ def make_plan(
     truth = None if truth is None else span.enter(truth)
 
     model = given_noise(kind, spec, sigma, gain) if isinstance(noise, str) else noise
-    model = _enter_noise(kind, model, span, y)
+    if model is not None and not span.whole:
+        model = model.rescale(*span)
     known = spec.known(data)
     given_sigma = verdict = None
     if model is not None and model.kind == "gaussian":
         given_sigma = float(model.level)
     method = preset.method.resolve(known, given_sigma)
+    model = _measure_camera(y, kind, model, method)
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
     if model is None and (method.feeds_noise or needs_level or spec.needs_noise):
-        model, verdict = _find_noise(y, kind, any_kind=method.takes_correlated)
+        model, verdict = _find_noise(y, kind, span, any_kind=method.takes_correlated)
         if verdict is not None and verdict.known is not None and spec.filler:
             return _plan_filling(picture, verdict, preset, reference, seed, part)
     if model is not None and method.feeds_picture:
@@ -205,26 +209,34 @@ def _cut(
     return part(picture), part(y), truth, data
 
 
-def _find_noise(y: np.ndarray, kind: str, *, any_kind: bool) -> tuple[NoiseModel, Verdict | None]:
+def _find_noise(
+    y: np.ndarray, kind: str, span: Span, *, any_kind: bool
+) -> tuple[NoiseModel, Verdict | None]:
     """Returns the picture's noise, and the verdict on it if its kind had to be found."""
-    if kind == AUTO_NOISE and any_kind:
-        verdict = identify_noise(y)
+    if kind in (AUTO_NOISE, CAMERA_NOISE) and any_kind:
+        hidden = MOST_HIDDEN / (span.high - span.low) if kind == CAMERA_NOISE else 0.0
+        verdict = identify_noise(y, hidden)
         return verdict.noise, verdict
     return estimate_noise(y, "gaussian" if kind == AUTO_NOISE else kind), None
 
 
-def _enter_noise(
-    kind: str, given: NoiseModel | None, span: Span, y: np.ndarray
+def _measure_camera(
+    y: np.ndarray, kind: str, given: NoiseModel | None, method: Method
 ) -> NoiseModel | None:
-    """Returns the noise that was given, in the span's range; None if it is still to be found."""
-    if given is not None and not span.whole:
-        given = given.rescale(*span)
+    """Returns the noise that was given, a camera's measured; None if its level is to be found."""
     if kind != CAMERA_NOISE:
         return given
+    if not method.takes_correlated:
+        problem = (
+            f"may be correlated, which {method.name} does not take; drop it, or use preset=fast"
+        )
+        raise UserError("noise", CAMERA_NOISE, problem)
+    if given is None:
+        return None
     try:
-        return assume_camera(y, None if given is None else float(given.level))
+        return camera_noise(y, float(given.level))
     except ValueError as error:
-        raise UserError("noise", kind, f"{error}; name another kind") from error
+        raise UserError("noise", CAMERA_NOISE, f"{error}; use --noise=gaussian") from error
 
 
 def _plan_filling(

@@ -54,10 +54,10 @@ def restore(
       task: a name of :data:`dip_jax.app.recipe.TASKS`, such as "denoise" or "inpaint"; when absent,
         the first that the preset is for ("denoise" for most).
       preset: a name of ``dip-jax --list_presets``, or a preset of your own.
-      noise: for tasks with noise, "gaussian", "poisson" (few photons) or "camera" (see
-        :func:`dip_jax.noise.assume_camera`), or its model. "auto" finds it: see
-        :func:`dip_jax.noise.identify_noise`. A picture without noise is then returned as it is, and
-        ``verdict`` of the result says so.
+      noise: for tasks with noise, "gaussian" or "poisson" (few photons), or its model. "auto" finds
+        it: see :func:`dip_jax.noise.identify_noise`. A picture without noise is then returned as
+        it is, and ``verdict`` of the result says so. "camera" does the same, and assumes that of a
+        camera, up to 3.5 levels, where texture may hide it.
       sigma: standard deviation of Gaussian or a camera's noise in 8-bit levels. Where the method or
         the stopping rule needs it, it is estimated when absent; so is ``gain``.
       gain: of Poisson noise, the 8-bit levels per photon.

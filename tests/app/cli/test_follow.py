@@ -234,6 +234,10 @@ def test_snapshots_that_are_refused(photo, tmp_path, capsys, monkeypatch):
     code, _, err = run(capsys, photo, *flags)
     problem = "is the file of --mask; name another file"
     assert (code, err.splitlines()[-1]) == (2, f"dip-jax: --snapshot=mask.png: {problem}")
+    flat = np.random.default_rng(0).integers(100, 120, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(flat).save(tmp_path / "flat.png")
+    flags = ("--noise_from=flat.png", "--snapshot=flat.png", "--overwrite")
+    assert "is the file of --noise_from" in run(capsys, photo, *flags)[2]
     assert (tmp_path / "mask.png").read_bytes() == written
     assert "is for one picture" in run(capsys, ".", "out", "--snapshot=now.png")[2]
     assert (tmp_path / "there.png").read_bytes() == b"x"

@@ -71,7 +71,10 @@ def test_poisson_noise_end_to_end(stop, tiny_presets, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
-    [([], "level 3.5 of 255 (measured; --sigma sets it)"), (["--sigma=6"], "6.0")],
+    [
+        ([], "noise: a camera's is assumed, of level 3.5 of 255 (--sigma sets it)"),
+        (["--sigma=6"], "noise: a camera's, level 6.0 of 255 (as given)"),
+    ],
 )
 def test_a_cameras_noise_is_removed_where_texture_hides_it(
     flags, words, tiny_presets, tmp_path, capsys
@@ -81,7 +84,6 @@ def test_a_cameras_noise_is_removed_where_texture_hides_it(
     given = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=2"]
     assert command.main([*given, *flags, "--noise=camera"]) == 0
     out = capsys.readouterr().out
-    assert "noise: a camera's, level" in out
     assert words in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert record["picture"]["noise"]["kind"] == "measured"
@@ -92,16 +94,44 @@ def test_a_cameras_noise_is_refused_in_one_line(tiny_presets, tmp_path, capsys):
     write_picture(tmp_path / "p.png", np.full((60, 60, 3), 0.5))
     image = f"--image={tmp_path / 'p.png'}"
     for flags, words in {
-        (image,): "--noise=camera: can't be measured: too few smooth parts",
-        (image, "--add_noise"): "--noise=camera: needs a noisy --image; name one",
-        (): "--noise=camera: needs a noisy --image; name one",
-        (image, "--preset=sure"): "--noise=measured: is correlated between pixels",
+        (image, "--sigma=4"): "can't be measured: too few smooth parts",
+        (image, "--add_noise"): "can't go with --add_noise; drop one of them",
+        (): "needs an --image; name one",
+        (image, "--preset=sure"): "may be correlated, which sure does not take; drop it, or use",
+        (image, "--preset=paper"): "may be correlated, which plain does not take",
+        (image, "--hide=0.5"): "may be correlated, which blind_spot does not take",
+        (image, "--gain=3"): "--gain=3.0: has no meaning for camera noise",
     }.items():
-        if flags[-1:] == ("--preset=sure",):
-            texture = data.immunohistochemistry()[:96, :96].astype(np.float32) / 255
-            write_picture(tmp_path / "p.png", texture)
         assert command.main([*flags, f"--out={tmp_path / 'out'}", "--noise=camera"]) == 2
-        assert words in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert words in err
+        assert "--noise=camera: " in err or "--gain" in err
+
+
+def test_pictures_without_noise_come_back_from_a_camera_too(tiny_presets):
+    flat = np.full((60, 60, 3), 0.5, np.float32)
+    result = restore(flat, noise="camera", progress=False)
+    assert result.verdict.kind == "none"
+    np.testing.assert_array_equal(result.image, flat)
+
+
+@pytest.mark.slow
+def test_impulses_are_filled_in_a_cameras_picture_too(tiny_presets):
+    picture = np.full((60, 60, 3), 0.5, np.float32)
+    picture += 0.02 * np.random.default_rng(0).standard_normal(picture.shape)
+    picture[::7, ::5] = 1.0
+    result = restore(picture, noise="camera", steps=2, progress=False)
+    assert result.verdict.kind == "impulses"
+
+
+@pytest.mark.slow
+def test_what_is_assumed_does_not_depend_on_the_range(tiny_presets):
+    texture = data.immunohistochemistry()[:96, :96].astype(np.float32) / 255
+    levels = [
+        restore(scale * texture, noise="camera", steps=1, progress=False).noise.level
+        for scale in (1.0, 0.1)
+    ]
+    assert levels == pytest.approx([3.5, 1.1], rel=0.1)  # all of the 1.1 that was measured
 
 
 @pytest.mark.slow

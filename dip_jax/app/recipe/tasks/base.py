@@ -73,14 +73,15 @@ NOISE = Flag(
     ("auto", "camera", "gaussian", "poisson"),
     "auto",
     "The kind of noise. auto finds it: none, impulses, white, or dependent on brightness and "
-    "correlated between pixels, as in photographs. camera removes that of a photograph even where "
-    "texture hides it, up to a level of 3.5 or of --sigma.",
+    "correlated between pixels, as in photographs. camera, for a photograph that shows grain, "
+    "assumes 3.5 levels at most where auto finds none; with --sigma, that level.",
 )
 SIGMA = Flag(
     "sigma",
     float,
     None,
-    "Level of Gaussian noise in 8-bit levels, if known; in a demonstration, of the noise added.",
+    "Level of Gaussian or a camera's noise in 8-bit levels, if known; in a demonstration, of the "
+    "noise added.",
 )
 GAIN = Flag(
     "gain",

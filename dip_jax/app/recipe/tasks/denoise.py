@@ -51,6 +51,8 @@ class Denoise(TaskSpec):
         return dip_jax.denoise(y, known=known, reference=reference, region=region)
 
     def check_options(self, options: Options) -> None:
+        if options["noise"] == "camera" and options["add_noise"]:
+            raise UserError("noise", "camera", "can't go with --add_noise; drop one of them")
         if options["noise_from"] is None:
             return
         for name in ("sigma", "gain", "add_noise"):
@@ -65,7 +67,7 @@ class Denoise(TaskSpec):
         if not (demonstration or options["add_noise"]):
             return None
         if options["noise"] == "camera":
-            raise UserError("noise", "camera", "needs a noisy --image; name one")
+            raise UserError("noise", "camera", "needs an --image; name one")
         if options["noise"] == "poisson":
             gain = 5.0 if options["gain"] is None else options["gain"]
             observed = damage.add_poisson_noise(image, gain, seed)
