@@ -17,7 +17,6 @@ from PIL import Image
 from dip_jax.app.cli.report import told_settings
 from dip_jax.app.errors import UserError, printable
 from dip_jax.app.files import MAX_PIXELS, Marks, Origin, find_mask, read_picture, write_picture
-from dip_jax.app.files.alpha import find_erased
 from dip_jax.app.files.formats import SUFFIXES
 from dip_jax.app.files.pictures import Picture, shown_channels, write_pixels
 from dip_jax.metrics import to_uint8
@@ -92,13 +91,6 @@ def mark(order: dict[str, Any]) -> dict[str, Any]:
     return {"share": float(fill.mean()), "remarks": [_bare(line, named) for line in lines]}
 
 
-def cover(order: dict[str, Any]) -> dict[str, Any]:
-    """Tells whether a mask covers all that was erased in its picture."""
-    alpha = read_picture(order["picture"]).alpha
-    fill = _filled(order["mask"])
-    return {"covers": alpha is not None and bool(fill[find_erased(alpha)].all())}
-
-
 def repaint(order: dict[str, Any]) -> dict[str, Any]:
     """Makes paint of the page of a mask, for a page that was reloaded."""
     write_pixels(order["out"], _as_paint(_filled(order["path"])))
@@ -160,7 +152,6 @@ ORDERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "look": look,
     "paint": paint,
     "mark": mark,
-    "cover": cover,
     "repaint": repaint,
     "show": show,
     "heat": heat,

@@ -267,8 +267,6 @@ class Studio:
                 raise Problem("paint what is damaged first, or load a mask")
             if (source / MASK).exists():
                 flags.append(f"--mask={MASK}")
-                if record["erased"] and await self._covers_erased(source, record):
-                    flags.append("--fill_erased")
         self._queue.check_room(owner)
         folder = self._store.make(owner, "jobs")
         try:
@@ -295,11 +293,6 @@ class Studio:
         )
         self._queue.add(job)
         return JSONResponse(job.tell(whole=True))
-
-    async def _covers_erased(self, folder: Path, record: dict[str, Any]) -> bool:
-        """Whether a picture's mask covers all that was erased in it."""
-        picture, mask = str(folder / record["file"]), str(folder / MASK)
-        return (await self._clerk.ask("cover", picture=picture, mask=mask))["covers"]
 
     def _job(self, request: Request) -> Job:
         return self._queue.find(_owner(request), request.path_params["job"])

@@ -348,9 +348,6 @@ def test_what_was_erased_is_marked_whatever_was_chosen_before(page, kind):
     page.locator("#painted").filter(has_text="its transparent pixels").wait_for()
     assert page.is_checked("[value=scratch]")
     np.testing.assert_array_equal(paint_of(page), pixels[:, :, 3] == 0)
-    start(page)
-    wait_for(page, "done")
-    assert "--fill_erased" in page.inner_text("#command")
 
 
 def test_what_is_not_numbers_needs_no_paint(page):

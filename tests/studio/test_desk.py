@@ -77,19 +77,6 @@ def test_where_nothing_is_painted_there_is_no_mask(tmp_path):
         assert not (tmp_path / "mask.png").exists()
 
 
-def test_whether_a_mask_covers_what_was_erased(tmp_path):
-    rgba = np.dstack([RGB, np.full((20, 27), 255, np.uint8)])
-    rgba[2:6, 3:9, 3] = 90  # an eraser's soft rim
-    rgba[3:5, 4:8, 3] = 0
-    rgba[12, 12, 3] = 90  # glass
-    mask = np.full((20, 27), 255, np.uint8)
-    for rows, covers in ((slice(2, 6), True), (slice(3, 5), False)):
-        part = mask.copy()
-        part[rows, 3:10] = 0
-        order = {"picture": save(tmp_path / "a.png", rgba), "mask": save(tmp_path / "m.png", part)}
-        assert do("cover", **order) == {"covers": covers}
-
-
 def test_a_folder_that_is_gone(tmp_path):
     path, paint = tmp_path / "gone" / "mask.png", np.zeros((20, 27, 4), np.uint8)
     paint[:5, :, 3] = 255

@@ -94,7 +94,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
         if task.factor > 1 and alpha is not None:
             observed = spread_colors(observed, alpha)
         reference = _read_reference(files, picture, task)
-        alpha = None if alpha is None else task.finish_alpha(alpha, request.options)
+        alpha = None if alpha is None else task.finish_alpha(alpha, data)
     task.check_picture(observed)
     given = image if degraded is None else observed
     part = None if request.preview is None else _read_preview(request.preview, observed)

@@ -18,9 +18,19 @@ def find_erased(alpha: np.ndarray) -> np.ndarray:
     return np.isin(spots, erased[erased > 0])
 
 
-def without_erased(alpha: np.ndarray) -> np.ndarray:
-    """Returns an alpha channel with all that was erased made opaque."""
-    return np.where(find_erased(alpha), full_opacity(alpha), alpha).astype(alpha.dtype)
+def without_erased(alpha: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Returns an alpha channel in which erased spots are opaque if all of each is ``filled``.
+
+    Args:
+      alpha: ``[h, w]``.
+      filled: bool, ``[h, w]``.
+    """
+    from scipy.ndimage import label
+
+    found: Any = label(find_erased(alpha), np.ones((3, 3)))
+    spots = found[0]
+    whole = (spots > 0) & ~np.isin(spots, spots[~filled])
+    return np.where(whole, full_opacity(alpha), alpha).astype(alpha.dtype)
 
 
 def full_opacity(alpha: np.ndarray) -> float:

@@ -20,7 +20,8 @@ def test_what_is_erased_is_filled(tmp_path):
     np.testing.assert_array_equal(mask[:, :, 0], wanted)
     assert "its transparent pixels" in lines[0]
     assert "opaque in the result" in lines[1]
-    opaque = without_erased(alpha)
+    hole = mask[:, :, 0] == 0
+    opaque = without_erased(alpha, hole)
     assert opaque.dtype == np.uint8
     assert opaque[9, 15] == 120
     assert (np.delete(opaque.ravel(), 9 * 20 + 15) == 255).all()
@@ -28,8 +29,13 @@ def test_what_is_erased_is_filled(tmp_path):
         same = (alpha.astype(float) * most / 255).astype(kind)
         mask, _ = find_mask(picture()._replace(alpha=same), Marks())
         np.testing.assert_array_equal(mask[:, :, 0], wanted)
-        assert without_erased(same)[3, 5] == most
-        assert without_erased(same).dtype == kind
+        assert without_erased(same, hole)[3, 5] == most
+        assert without_erased(same, hole).dtype == kind
+    # Spot by spot: one that is not filled whole stays as it is.
+    two = np.where(np.arange(SHAPE[1]) < 10, alpha, alpha[:, ::-1])
+    np.testing.assert_array_equal(without_erased(two, hole), np.where(hole, 255, two))
+    hole[2, 3] = False
+    np.testing.assert_array_equal(without_erased(two, hole), two)
     # Where something else is marked, transparency is nothing but transparency.
     mask, _ = find_mask(of, Marks(boxes="0,0,1,1"))
     assert (mask == 0).sum() == 1
@@ -45,7 +51,7 @@ def test_what_is_erased_is_filled(tmp_path):
 def test_a_result_keeps_its_alpha_channel(tmp_path):
     alpha = np.full(SHAPE, 255, np.uint8)
     alpha[3, 4] = 0
-    write_picture(tmp_path / "a.png", picture().image, without_erased(alpha))
+    write_picture(tmp_path / "a.png", picture().image, without_erased(alpha, alpha == 0))
     assert (read_picture(tmp_path / "a.png").alpha == 255).all()
 
 

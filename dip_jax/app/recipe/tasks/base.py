@@ -260,9 +260,9 @@ class TaskSpec(Record, abc.ABC):
         del y, known, held, hides_pixels
         return filled
 
-    def finish_alpha(self, alpha: np.ndarray, options: Options) -> np.ndarray:
+    def finish_alpha(self, alpha: np.ndarray, data: Arrays) -> np.ndarray:
         """Returns the alpha channel ``[h, w]`` of the result, from the picture's."""
-        del options
+        del data
         return alpha
 
     def exact(self, data: Arrays) -> np.ndarray | None:

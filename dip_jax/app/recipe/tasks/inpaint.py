@@ -46,10 +46,6 @@ def _read(
     mask, remarks = find_mask(picture, _marks(path, options))
     if mask is None and (advice := suggest_paint(picture)):
         raise UserError("mask", None, f"is needed for --task=inpaint; {advice}")
-    if mask is not None and options["fill_erased"] and _marks(path, options).given:
-        erased, more = find_mask(picture, Marks(grow=options["grow_mask"]))
-        if erased is not None:
-            mask, remarks = np.minimum(mask, erased), [*remarks, *more]
     return mask, remarks
 
 
@@ -128,13 +124,6 @@ class Inpaint(TaskSpec):
             0,
             "Enlarge the holes by N pixels, for a mask that leaves out the rim of the damage.",
         ),
-        Flag(
-            "fill_erased",
-            bool,
-            False,
-            "Fill what was erased to transparency too, beside what other flags mark, and make it "
-            "opaque. Without other marks, it always is.",
-        ),
         KEEP_KNOWN,
         Flag(
             "missing", float, None, "Demonstration: hide this percentage of --image's pixels first."
@@ -166,7 +155,7 @@ class Inpaint(TaskSpec):
             raise UserError("mask_tolerance", tolerance, "needs a --mask_color")
         if options["mask_box"] is not None:
             parse_boxes(options["mask_box"])
-        for name in ("mask", "mask_color", "mask_box", "grow_mask", "fill_erased"):
+        for name in ("mask", "mask_color", "mask_box", "grow_mask"):
             if options[name] and options["missing"] is not None:
                 problem = f"can't go with --{name}; drop one of them"
                 raise UserError("missing", options["missing"], problem)
@@ -196,7 +185,7 @@ class Inpaint(TaskSpec):
     ) -> Degraded | None:
         if options["missing"] is None and not demonstration:
             return None
-        for name in ("mask_color", "mask_box", "grow_mask", "fill_erased"):
+        for name in ("mask_color", "mask_box", "grow_mask"):
             if options[name]:
                 raise UserError(name, options[name], "needs an --image")
         mask = damage.random_mask(image.shape[:2], self.missing / 100, seed)
@@ -222,9 +211,8 @@ class Inpaint(TaskSpec):
             return filled
         return filling.join_known(filled, y, known, held, predicted=hides_pixels)
 
-    def finish_alpha(self, alpha: np.ndarray, options: Options) -> np.ndarray:
-        filled = options["fill_erased"] or not _marks(options["mask"], options).given
-        return without_erased(alpha) if filled and options["missing"] is None else alpha
+    def finish_alpha(self, alpha: np.ndarray, data: Arrays) -> np.ndarray:
+        return without_erased(alpha, data["mask"][:, :, 0] == 0)
 
     def exact(self, data: Arrays) -> np.ndarray | None:
         return data["mask"] if self.keep_known else None
