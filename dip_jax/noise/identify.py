@@ -102,11 +102,11 @@ def camera_noise(y: np.ndarray, level: float) -> NoiseModel:
     found = measure_spectrum(y)
     if found is None:
         raise ValueError("can't be measured: too few smooth parts that are not black or white")
-    return _scale_camera(found, level)
+    return _scale(model_noise(limit_texture(found)), level)
 
 
-def _scale_camera(found: Spectrum, level: float) -> NoiseModel:
-    model = model_noise(limit_texture(found))
+def _scale(model: NoiseModel, level: float) -> NoiseModel:
+    """Returns measured noise with another level."""
     assert model.deviation is not None
     scale = level / model.level
     return model._replace(
@@ -125,10 +125,11 @@ def _identify_smooth(y: np.ndarray, hidden: float) -> Verdict:
     verdict = _judge(y, found)
     if not hidden or verdict.kind not in ("none", "unknown") or found.level < _NOTHING:
         return verdict
-    level = min(hidden, float(model_noise(limit_texture(found)).level))
+    model = model_noise(limit_texture(found))
+    level = min(hidden, float(model.level))
     if level <= verdict.noise.level:
         return verdict
-    return Verdict("assumed", _scale_camera(found, level), verdict.evidence)
+    return Verdict("assumed", _scale(model, level), verdict.evidence)
 
 
 def _judge(y: np.ndarray, found: Spectrum) -> Verdict:
