@@ -28,6 +28,7 @@ ROOMS = [
     "members",
     "inputs",
     "noise",
+    "non_local",
     "generators",
     "tasks",
     "methods",

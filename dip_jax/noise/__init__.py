@@ -1,7 +1,13 @@
 """The noise of a picture: its model, its estimate, and what can be done knowing it."""
 
 from dip_jax.noise.blending import blend_unseen_pixels
-from dip_jax.noise.clipping import clipped_chance, clipped_moments, invert_clipping, redraw_clipped
+from dip_jax.noise.clipping import (
+    clipped_chance,
+    clipped_moments,
+    expect_unclipped,
+    invert_clipping,
+    redraw_clipped,
+)
 from dip_jax.noise.coloring import color, kernel_transfer
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.identify import Verdict, camera_noise, identify_noise
@@ -40,6 +46,7 @@ __all__ = [
     "clipped_moments",
     "color",
     "estimate_noise",
+    "expect_unclipped",
     "fill_held_out",
     "fill_smoothly",
     "find_impulses",

@@ -97,6 +97,26 @@ def clipped_chance(
     return jnp.where(y >= 1, above, jnp.where((y <= 0) & jnp.asarray(black), -below, 0.0))
 
 
+def expect_unclipped(
+    y: Image, image: ArrayLike, sigma: Array | float, black: Array | bool = True
+) -> Image:
+    """Returns ``y`` with each clipped value replaced by what it would be, in the mean.
+
+    Args:
+      y: of any shape; its Gaussian noise was clipped to [0, 1].
+      image: an estimate of ``y`` without noise, of its shape.
+      sigma: of the noise before clipping; a number or an array of the shape of ``y``.
+      black: as for :func:`clipped_moments`.
+    """
+    s = jnp.maximum(sigma, _LEAST)
+    # Where an estimate is far inside, clipping was so unlikely that the estimate is mistaken.
+    to_white = jnp.minimum((1 - image) / s, _FARTHEST)
+    to_black = jnp.minimum(image / s, _FARTHEST)
+    above = 1 + s * (norm.pdf(to_white) / norm.sf(to_white) - to_white)
+    below = s * (to_black - norm.pdf(to_black) / norm.sf(to_black))
+    return jnp.where(y >= 1, above, jnp.where((y <= 0) & jnp.asarray(black), below, y))
+
+
 def redraw_clipped(key: Key, y: Image, sigma: Array | float, clipped: Array) -> Image:
     """Returns ``y`` with Gaussian noise as if it had not been clipped.
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
-from dip_jax.base import ArrayLike
+from dip_jax.base import Array, ArrayLike
 from dip_jax.compilation import jit
 from dip_jax.noise import clipping
 from dip_jax.noise.coloring import kernel_transfer
@@ -57,6 +57,27 @@ class NoiseModel(NamedTuple):
         if not self.clipped:
             return self.standard_deviation(y), jnp.zeros_like(y)
         return _before_clipping(self._variance_model(), y)
+
+    def without_clipping(self, y: ArrayLike, image: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        """Returns the noisy picture as it would be without clipping, and its standard deviation.
+
+        Clipped values become their expectations. Both are ``[h, w, c]``, like the noisy picture
+        ``y`` and an estimate of it without noise, ``image``.
+        """
+        y = jnp.asarray(y)
+        if self.deviation is not None:
+            return y, jnp.broadcast_to(self.standard_deviation_at(image), y.shape)
+        return _without_clipping(self._variance_model(), self.clipped, y, image)
+
+    def channel_covariance(self, channels: int) -> np.ndarray:
+        """Returns how the channels of a pixel share the noise, ``[channels, channels]``.
+
+        Before it is multiplied by the standard deviations: near 1 on the diagonal.
+        """
+        if self.kernel is None:
+            return np.eye(channels, dtype=np.float32)
+        kernel = np.asarray(self.kernel)
+        return np.einsum("xyam,xybm->ab", kernel, kernel).astype(np.float32)
 
     def clipping_model(self) -> "VarianceModel":
         """Returns the model for :func:`clipped_mean`; without clipping, that of no noise."""
@@ -185,6 +206,16 @@ def _before_clipping(model: VarianceModel, y: ArrayLike) -> tuple[jax.Array, jax
     brightness = invert_clipped_mean(model, smooth(y))
     sigma = model.standard_deviation(brightness)
     return sigma, clipping.clipped_chance(jnp.asarray(y), brightness, sigma, model.black)
+
+
+@functools.partial(jit, static_argnums=1)
+def _without_clipping(
+    model: VarianceModel, clipped: bool, y: Array, image: ArrayLike
+) -> tuple[jax.Array, jax.Array]:
+    sigma = jnp.broadcast_to(model.standard_deviation(image), y.shape)
+    if not clipped:
+        return y, sigma
+    return clipping.expect_unclipped(y, jnp.asarray(image), sigma, model.black), sigma
 
 
 @jit

@@ -97,3 +97,25 @@ def test_drawn_again_two_copies_tell_nothing_of_each_other():
         told.append(float(jnp.ptp(second[order].mean(axis=1)) / sigma))
     assert told[0] > 0.3
     assert told[1] < 0.05
+
+
+@pytest.mark.parametrize("level", [0.0, 0.05, 0.93, 1.0])
+def test_clipped_values_are_expected_where_they_were(level):
+    sigma = 0.1
+    image = jnp.full((200_000,), level)
+    whole = image + sigma * jax.random.normal(jax.random.key(0), image.shape)
+    expected = jit(clipping.expect_unclipped)(jnp.clip(whole, 0, 1), image, sigma)
+    assert float(expected.mean()) == pytest.approx(level, abs=0.001)
+    inside = (whole > 0) & (whole < 1)
+    np.testing.assert_array_equal(expected[inside], whole[inside])
+    for beyond in (whole >= 1, whole <= 0):
+        if beyond.any():
+            mean = float(whole[beyond].mean())
+            assert float(expected[beyond].mean()) == pytest.approx(mean, abs=0.002)
+
+
+def test_a_zero_of_poisson_noise_stays():
+    y = jnp.array([0.0, 1.0])
+    expected = clipping.expect_unclipped(y, jnp.array([0.1, 0.9]), 0.1, False)
+    assert float(expected[0]) == 0
+    assert float(expected[1]) > 1

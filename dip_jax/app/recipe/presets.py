@@ -77,7 +77,7 @@ def _best(fast: Preset, *, steps: int, skip: int) -> Preset:
     )
 
 
-_DENOISER = _fast(Denoise()).replace(
+_DENOISER = _fast(Denoise(refine=True)).replace(
     # What is learned of one tile's noise serves the others.
     method=Recorrupted(0.5),
     counts=Counts(400, later_steps=40),
@@ -98,6 +98,11 @@ CATALOGUE = (
         _best(_DENOISER, steps=500, skip=16),
         _PATIENT,
         "nine pictures 256x256, sigma 25: 31.2 dB (fast 30.8, BM3D 30.8)",
+    ),
+    Entry(
+        _DENOISER.replace(name="quick", counts=Counts(120, later_steps=20), optimizer=_adam(120)),
+        "dip_jax, for the impatient",
+        "kodim12 256x256, sigma 25: 31.4 dB (fast 31.8, BM3D 31.6)",
     ),
     Entry(
         _DENOISER.replace(name="sure", method=Sure(0.5), counts=Counts(400)),

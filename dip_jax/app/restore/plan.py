@@ -131,7 +131,8 @@ def make_plan(
     model = _measure_camera(y, kind, model, method)
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
-    if model is None and (method.feeds_noise or needs_level or spec.needs_noise):
+    needs_level |= spec.needs_noise and not method.hides_pixels
+    if model is None and (method.feeds_noise or needs_level):
         model, verdict = _find_noise(y, kind, span, any_kind=method.takes_correlated)
         if verdict is not None and verdict.known is not None and spec.filler:
             return _plan_filling(picture, verdict, preset, reference, seed, part)

@@ -168,4 +168,5 @@ def test_hiding_assumes_no_noise_level(tiny_presets):
     y = damage.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
     options = {"steps": 2, "progress": False, "hide": 0.5}
     assert restore(y, **options).noise is None
+    assert restore(y, refine=True, **options).noise is None
     assert restore(y, sigma=60.0, **options).noise.level == 60

@@ -49,6 +49,7 @@ def test_every_preset_but_our_own_is_the_papers():
         ("best", "super_resolve"),
         ("best", "deblur"),
         ("sure", "denoise"),
+        ("quick", "denoise"),
     }
     assert {(p.name, p.task.name) for p in PRESETS} == COUNTED.keys() | own
 
@@ -76,7 +77,7 @@ def test_task_follows_from_a_preset_with_one():
     ("name", "task", "words"),
     [
         ("papr", "denoise", "--preset=papr: is unknown; did you mean paper?"),
-        ("zzz", None, "there are fast, best, sure, paper, x8"),
+        ("zzz", None, "there are fast, best, quick, sure, paper, x8"),
         ("vase", "denoise", "is a preset for the task inpaint, not denoise"),
     ],
 )

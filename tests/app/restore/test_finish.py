@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax import compilation, filling
+from dip_jax import compilation, filling, non_local
 from dip_jax.app import restore
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import BlindSpot, change, find_preset
@@ -175,3 +175,26 @@ def _blur(image, scene):
 
 
 _SHIFT = finish.Step("picture", bool, lambda image, scene: np.clip(image + 0.1, 0, 1))
+
+
+@pytest.mark.slow
+def test_the_mean_of_denoised_fits_is_refined(tiny_presets):
+    """By all values of the picture, also those that each fit did not see."""
+    options = {"sigma": 5.0, "steps": 2, "members": 2, "progress": False}
+    picture = np.clip(MEASURED[:50, :44], 0, 1)  # smaller than its canvas
+    plain, refined = (restore(picture, refine=refine, **options) for refine in (False, True))
+    np.testing.assert_array_equal(refined.raw, plain.raw)
+    assert not np.allclose(refined.image, plain.image, atol=1e-3)
+    expected = np.clip(non_local.refine(picture, plain.raw, NoiseModel("gaussian", 5.0)), 0, 1)
+    # The strips of the canvas begin elsewhere, so other patches are restored with their like.
+    assert np.abs(refined.image - expected).mean() < 0.1 * np.abs(plain.image - expected).mean()
+
+
+def test_refining_needs_the_noise_level(tiny_presets):
+    options = {"preset": "paper", "steps": 1, "progress": False}
+    assert restore(MEASURED[:20, :20], **options).noise is None
+    assert restore(MEASURED[:20, :20], refine=True, **options).noise is not None
+    with pytest.raises(UserError, match="refine=1: must be True or False"):
+        restore(MEASURED, refine=1, **options)
+    with pytest.raises(UserError, match="refine: has no meaning for inpaint"):
+        restore(MEASURED, task="inpaint", mask=MEASURED[:, :, 0] > 0.5, refine=True)

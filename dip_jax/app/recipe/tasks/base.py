@@ -120,8 +120,6 @@ class TaskSpec(Record, abc.ABC):
     """The stopping rule that "auto" means."""
     takes_noise: ClassVar[bool] = False
     """Whether the picture has noise, whose kind and level may be given."""
-    needs_noise: ClassVar[bool] = False
-    """Whether the level is needed, and estimated if it is not given."""
     measures_pixels: ClassVar[bool] = True
     """Whether each measured value is one pixel's, so that the picture itself can be an input."""
     independent_pixels: ClassVar[bool] = True
@@ -142,6 +140,11 @@ class TaskSpec(Record, abc.ABC):
     """The label of the fit's own estimate in the scores, if finishing changes it much."""
     scores_luma: ClassVar[bool] = False
     """Whether the luma is scored too, without the border."""
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether the noise's level is needed, and estimated if it is not given."""
+        return False
 
     @property
     def factor(self) -> int:
@@ -238,6 +241,20 @@ class TaskSpec(Record, abc.ABC):
     def enlarge(self, y: np.ndarray) -> np.ndarray:
         """Returns the picture at the size of the result."""
         return y
+
+    def improve(
+        self, image: np.ndarray, y: np.ndarray, known: np.ndarray, noise: NoiseModel
+    ) -> np.ndarray:
+        """Improves the fits' mean by what is known of the noise; on the canvas.
+
+        Args:
+          image: ``[h, w, c]``.
+          y: the measurement, of its shape.
+          known: ``[h, w, 1]``, 1 where ``y`` was measured.
+          noise: of ``y``.
+        """
+        del y, known, noise
+        return image
 
     def join(
         self,

@@ -142,7 +142,6 @@ class Deblur(TaskSpec):
 
     name = "deblur"
     takes_noise = True
-    needs_noise = True
     default_rule = "held_out"
     measures_pixels = False
     damage_flag = "blur"
@@ -172,6 +171,10 @@ class Deblur(TaskSpec):
     noise. None follows the noise."""
     kernel_size: int | None = None
     """The side of a kernel that is to be found from the picture; None if it is given."""
+
+    @property
+    def needs_noise(self) -> bool:
+        return True
 
     def check(self) -> None:
         if self.kernel_size is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import dip_jax
-from dip_jax import damage
+from dip_jax import damage, non_local
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
@@ -37,7 +37,21 @@ class Denoise(TaskSpec):
         GAIN,
         NOISE_FROM,
         Flag("add_noise", bool, False, "Demonstration: --image is clean; add noise to it first."),
+        Flag(
+            "refine",
+            bool,
+            None,
+            "Restore each patch anew from those like it, which the fit finds: a few seconds for "
+            "most often 0.2 to 1 dB [on for fast, best and sure; off for paper].",
+        ),
     )
+
+    refine: bool = False
+    """Whether the fit's result is refined by :func:`dip_jax.non_local.refine`."""
+
+    @property
+    def needs_noise(self) -> bool:
+        return self.refine
 
     def make(
         self,
@@ -49,6 +63,17 @@ class Denoise(TaskSpec):
     ) -> Task:
         del data
         return dip_jax.denoise(y, known=known, reference=reference, region=region)
+
+    def check(self) -> None:
+        if not isinstance(self.refine, bool):
+            raise UserError("refine", self.refine, "must be True or False")
+
+    def improve(
+        self, image: np.ndarray, y: np.ndarray, known: np.ndarray, noise: NoiseModel
+    ) -> np.ndarray:
+        if not self.refine or not noise.level:
+            return image
+        return np.asarray(non_local.refine(y, image, noise, known))
 
     def check_options(self, options: Options) -> None:
         if options["noise"] == "camera" and options["add_noise"]:

@@ -1,0 +1,210 @@
+"""A second look at a restored picture: the noisy picture's patches, combined as the result tells.
+
+A network and a non-local method err in different ways. A network misses faint, repeated texture; a
+non-local method that must find alike patches in a noisy picture takes noise for likeness. Here the
+network's result finds them, and tells how to weight them.
+
+Source: Herbreteau and Kervrann, Towards a unified view of unsupervised non-local methods for image
+denoising: the NL-Ridge approach, ICIP 2022 (the second step; its first is a fit here). Opponent
+colours as in Dabov et al., Color image denoising via sparse 3D collaborative filtering, ICIP 2007.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.linalg import cho_solve
+
+from dip_jax.base import Array, ArrayLike, Image
+from dip_jax.compilation import jit
+from dip_jax.noise import NoiseModel
+
+_PATCH = 5  # pixels a side. Up to 32 values, the solver of CPUs does not wait for other threads.
+_REACH = 18  # pixels to a side, in which alike patches are sought
+_STRIDE = 4  # pixels from one patch that is restored to the next
+_COUNT = 64  # alike patches, itself included
+_SHARE = 0.8  # of the new estimate; the rest is the given one, whose errors are others
+# Of correlated noise nearby patches share some, so it is taken for stronger, and trusted less.
+_CORRELATED_SHARE, _CAUTION = 0.4, 2.0
+_MOST_CORRELATED = 12.0  # 8-bit levels, beyond which patches this small can't tell it from detail
+_LEAST_VARIANCE = 1e-8  # to divide by
+# Orthonormal: luma, red against blue, green against both.
+_OPPONENT = np.array(
+    [
+        np.array([1, 1, 1]) / 3**0.5,
+        np.array([1, 0, -1]) / 2**0.5,
+        np.array([1, -2, 1]) / 6**0.5,
+    ],
+    np.float32,
+)
+
+
+def refine(
+    y: ArrayLike, restored: ArrayLike, noise: NoiseModel, known: ArrayLike | float = 1.0
+) -> Image:
+    """Returns a better estimate of a noisy picture than ``restored``.
+
+    For each patch, those most like it in ``restored`` are sought nearby. Each of them is estimated
+    anew as the linear combination of all their noisy versions that would have the least expected
+    error if ``restored`` were the truth. Overlapping estimates are averaged. This is done twice,
+    the second time with the better picture. One program serves every noise.
+
+    Correlated noise gains less, and of more than 12 levels nothing: ``restored`` is returned.
+
+    Args:
+      y: the noisy picture, ``[h, w, c]``.
+      restored: an estimate of it that owes little to the noise of single pixels, ``[h, w, c]``,
+        such as a fit's. Of noise that was clipped, the picture before that.
+      noise: of ``y``.
+      known: ``[h, w, 1]``, 1 where ``y`` was measured; the rest stays as in ``restored``.
+
+    Returns:
+      ``[h, w, c]``; ``restored`` where no patch of 5x5 pixels is known.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
+    y, restored = jnp.asarray(y), jnp.asarray(restored)
+    if y.shape != restored.shape or y.ndim != 3:
+        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
+    correlated = noise.kernel is not None
+    if min(y.shape[:2]) < _PATCH or (correlated and noise.level > _MOST_CORRELATED):
+        return restored
+    known = jnp.broadcast_to(jnp.asarray(known, y.dtype), (*y.shape[:2], 1))
+    y, deviation = noise.without_clipping(y, restored)
+    covariance = jnp.asarray(noise.channel_covariance(y.shape[2]))
+    caution, share = (_CAUTION, _CORRELATED_SHARE) if correlated else (1.0, _SHARE)
+    return _refine(y, restored, caution * deviation, covariance, known, share)
+
+
+@jit
+def _refine(
+    y: Array,
+    restored: Array,
+    deviation: Array,
+    covariance: Array,
+    known: Array,
+    share: Array | float,
+) -> Array:
+    channels = y.shape[2]
+    basis = jnp.asarray(_OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
+    scaled = jnp.einsum("ta,hwa->hwta", basis, deviation)
+    variance = jnp.einsum("hwta,ab,hwtb->hwt", scaled, covariance, scaled)
+    noisy = y @ basis.T
+    pilot = first = restored @ basis.T
+    for _ in range(2):
+        found = _combine(noisy, pilot, jnp.maximum(variance, _LEAST_VARIANCE), known)
+        pilot = share * found + (1 - share) * first
+    return pilot @ basis
+
+
+class _Strip(NamedTuple):
+    """Patches that begin in one row, each with those that are like it."""
+
+    rows: Array
+    """Where they begin, ``[n, count]``."""
+    columns: Array
+    use: Array
+    """1 for those that may be used, else 0."""
+
+
+def _combine(y: Array, pilot: Array, variance: Array, known: Array) -> Array:
+    """Returns the estimate that patches of ``y`` give, combined as in ``pilot``."""
+    height, width, channels = y.shape
+    whole = _over_patches(known, lax.min, jnp.inf)[:, :, 0] > 0
+    patch_variance = _over_patches(variance, lax.add, 0.0)
+    # Of gray and RGB the luma; of any other picture the mean of its channels.
+    guide = pilot[:, :, 0] if channels in (1, 3) else jnp.mean(pilot, axis=2)
+    columns = _starts(width)
+    down = np.arange(_PATCH)[None, None, :, None]
+    right = np.arange(_PATCH)[None, None, None]
+
+    def restore_strip(sums: Array, row: Array) -> tuple[Array, None]:
+        strip = _find_alike(guide, whole, row, columns)
+        places = strip.rows[..., None, None] + down, strip.columns[..., None, None] + right
+        cut = [
+            jnp.moveaxis(image[places], -1, 1).reshape(len(columns), channels, _COUNT, -1)
+            for image in (y, pilot)
+        ]
+        precision = jnp.moveaxis(
+            strip.use[..., None] / patch_variance[strip.rows, strip.columns], -1, 1
+        )
+        values, weights = _solve(*cut, precision, strip.use[:, None])
+        both = jnp.concatenate([weights * values, weights * jnp.ones_like(values)], axis=1)
+        both = both.reshape(len(columns), 2 * channels, _COUNT, _PATCH, _PATCH)
+        return sums.at[places].add(jnp.moveaxis(both, 1, -1)), None
+
+    sums = jnp.zeros((height, width, 2 * channels), y.dtype)
+    sums, _ = lax.scan(restore_strip, sums, jnp.asarray(_starts(height)))
+    total, weight = sums[..., :channels], sums[..., channels:]
+    estimated = known * (weight > 0)
+    return jnp.where(estimated > 0, total / jnp.where(weight > 0, weight, 1), pilot)
+
+
+def _solve(y: Array, x: Array, precision: Array, use: Array) -> tuple[Array, Array]:
+    """Returns the estimates of the patches of groups, and the weight of each.
+
+    Args:
+      y: the noisy ones, ``[n, c, count, values]``.
+      x: the same patches of the pilot.
+      precision: ``[n, c, count]``, one over the variance of each patch's noise.
+      use: ``[n, 1, count]``: 1 for those that are used.
+
+    With X of a row a patch and L the diagonal of the noise's variances, the combination of least
+    expected error is X X^T (X X^T + L)^-1. It is as large as the group is; X (X^T L^-1 X + 1)^-1
+    X^T L^-1, which is the same, needs the inverse of a matrix as large as a patch.
+    """
+    counted = (use / jnp.maximum(use.sum(-1, keepdims=True), 1))[..., None]
+    mean_y, mean_x = (jnp.sum(counted * a, axis=2, keepdims=True) for a in (y, x))
+    y, x = y - mean_y, x - mean_x
+    weighted = x * precision[..., None]
+    gram = jnp.einsum("ncki,nckj->ncij", x, weighted)
+    one = jnp.broadcast_to(jnp.eye(x.shape[-1], dtype=x.dtype), gram.shape)
+    inverse = cho_solve((jnp.linalg.cholesky(gram + one), True), one)
+    combination = jnp.einsum("ncki,ncij,nclj->nckl", x, inverse, weighted)
+    estimate = jnp.einsum("nckl,nclv->nckv", combination, y) + mean_y
+    # One over the share of the noise's power that is left.
+    left = jnp.sum(combination**2, axis=-1) + counted[..., 0]
+    return estimate, (use / jnp.maximum(left, 1e-6))[..., None]
+
+
+def _find_alike(guide: Array, whole: Array, row: Array, columns: np.ndarray) -> _Strip:
+    """Finds the patches most like those that begin in ``row`` and ``columns``."""
+    width = guide.shape[1]
+    side = 2 * _REACH + 1
+    around = jnp.pad(guide, _REACH)
+    allowed = jnp.pad(whole, _REACH, constant_values=False)
+    own = lax.dynamic_slice(guide, (row, 0), (_PATCH, width))
+    shifts = np.arange(side)[:, None]
+
+    def differ(down: Array) -> Array:
+        """Returns the squared differences to the patches of one row, ``[side, n]``."""
+        rows = lax.dynamic_slice(around, (row + down, 0), (_PATCH, width + side - 1))
+        shifted = rows[:, shifts + np.arange(width)[None]]
+        squares = jnp.sum((own[:, None] - shifted) ** 2, axis=0)
+        sums = sum(squares[:, columns + i] for i in range(_PATCH))
+        usable = lax.dynamic_slice(allowed, (row + down, 0), (1, allowed.shape[1]))[0]
+        return jnp.where(usable[shifts + columns[None]], sums, jnp.inf)
+
+    distance = lax.map(differ, jnp.arange(side)).reshape(side * side, len(columns)).T
+    least, found = lax.top_k(-distance, _COUNT)
+    use = jnp.isfinite(least)
+    down, right = found // side - _REACH, found % side - _REACH
+    return _Strip(
+        jnp.where(use, row + down, 0),
+        jnp.where(use, columns[:, None] + right, 0),
+        use.astype(guide.dtype),
+    )
+
+
+def _starts(length: int) -> np.ndarray:
+    """Where the patches begin that are restored with their like: every few pixels, and last."""
+    last = length - _PATCH
+    return np.unique(np.append(np.arange(0, last + 1, _STRIDE), last))
+
+
+def _over_patches(image: Array, operation: Any, start: float) -> Array:
+    """Returns a reduction over each patch of ``[h, w, c]``, at the place where it begins."""
+    size = (_PATCH, _PATCH, 1)
+    return lax.reduce_window(image, start, operation, size, (1, 1, 1), "VALID")
