@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dip_jax.noise.bright import Bright, join_bright, measure_bright
 from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.impulses import find_impulses
 from dip_jax.noise.measure import limit_texture, model_noise
 from dip_jax.noise.model import NoiseModel
-from dip_jax.noise.spectrum import TEXTURE, Spectrum, measure_spectrum
+from dip_jax.noise.spectrum import TEXTURE, Spectrum, measure_rise, measure_spectrum
 
 _LEAST = 1.2  # 8-bit levels: less is not worth a restoration's own errors
 _FAINT = 2.5  # up to this, only correlated noise, as a camera's, can be told from detail
@@ -153,8 +154,11 @@ def _judge(y: np.ndarray, found: Spectrum) -> Verdict:
             model_noise(limit_texture(found) if camera and found.level >= _FAINT else found),
             evidence,
         )
-    if _depends_on_brightness(found):
-        return Verdict("signal-dependent", model_noise(found, correlated=False), evidence)
+    second = found.brightness[-2:][0]  # the brightest class is whatever there is beyond
+    bright = measure_bright(y, float(second))
+    if _depends_on_brightness(found, bright):
+        model = model_noise(found, correlated=False, bright=bright)
+        return Verdict("signal-dependent", model, evidence)
     return Verdict("white", estimate_noise(y, "gaussian"), evidence)
 
 
@@ -188,7 +192,7 @@ def _is_correlated(found: Spectrum) -> bool:
     return (found.correlation >= _CORRELATED and soft) or found.sharing >= _SHARED
 
 
-def _depends_on_brightness(found: Spectrum) -> bool:
+def _depends_on_brightness(found: Spectrum, bright: Bright) -> bool:
     """Whether the noise is stronger at some brightnesses than at others.
 
     A picture may show a narrow range of them, such as a dark one. So the share of the noise that is
@@ -196,7 +200,13 @@ def _depends_on_brightness(found: Spectrum) -> bool:
     """
     fine = np.sqrt(found.fine.mean(axis=1))
     ratio = fine.max() / fine.min()
-    return bool(ratio > _VARIES or (ratio > _SOME and found.rising > _RISES))
+    if ratio > _VARIES or (ratio > _SOME and found.rising > _RISES):
+        return True
+    # Bright pixels may be textured: they count if they differ much.
+    brightness, variance = join_bright(found.brightness, found.fine, bright)
+    noise = variance.mean(axis=1)
+    rise = measure_rise(brightness, noise)
+    return bool(noise.max() / noise.min() > _VARIES**2 and rise > _RISES)
 
 
 def _is_likely(found: Spectrum) -> bool:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dip_jax.noise.bright import Bright, join_bright
 from dip_jax.noise.model import NoiseModel
 from dip_jax.noise.spectrum import DARK, SIDE, TEXTURE, Spectrum, measure_spectrum
 
@@ -15,11 +16,14 @@ _MIDDLE = (8, 10)  # orders of the frequencies that distinguish cameras' noise f
 _SLOPE = 0.16  # a camera's noise falls about as fast, in standard deviation, from order to order
 
 
-def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
+def model_noise(
+    spectrum: Spectrum, *, correlated: bool = True, bright: Bright | None = None
+) -> NoiseModel:
     """Returns the noise that a spectrum describes, of kind "measured".
 
     Args:
       spectrum: of :func:`measure_spectrum`.
+      bright: of :func:`.measure_bright`: the noise where no block of the spectrum is as bright.
       correlated: False for noise that is white except for its dependence on the brightness. Its
         level lies between that at all frequencies, which texture may raise, and that at the finest,
         which a slight blur lowers.
@@ -31,13 +35,21 @@ def model_noise(spectrum: Spectrum, *, correlated: bool = True) -> NoiseModel:
     darkest = 1.0
     if not correlated and spectrum.rising > 0:
         darkest = max(1 - spectrum.rising, _DARKEST)
+    brightness, mean = spectrum.brightness, variance.mean()
+    if bright is not None:
+        # Where neighbours share a little of the noise, their differences hold less of it.
+        least = [
+            _extrapolate(bright.brightness, brightness, channel, darkest) for channel in variance.T
+        ]
+        bright = bright._replace(variance=np.maximum(bright.variance, np.stack(least, axis=1)))
+        mean = (1 - bright.share.sum()) * mean + bright.share @ bright.variance.mean(axis=1)
+        brightness, variance = join_bright(brightness, variance, bright)
     deviations = [
-        np.sqrt(_extrapolate(nodes, spectrum.brightness, channel, darkest))
-        for channel in variance.T
+        np.sqrt(_extrapolate(nodes, brightness, channel, darkest)) for channel in variance.T
     ]
     return NoiseModel(
         "measured",
-        float(255 * np.sqrt(variance.mean())),
+        float(255 * np.sqrt(mean)),
         deviation=np.stack(deviations, axis=1).astype(np.float32),
         kernel=_make_kernel(spectrum.power) if correlated else None,
     )

@@ -82,12 +82,7 @@ class Spectrum(NamedTuple):
         above 1 if that line meets 0 above black, and negative if the noise falls with the
         brightness. 0 if there is one class of brightness only.
         """
-        variance, brightness = self.fine.mean(axis=1), self.brightness
-        if len(brightness) < 2:
-            return 0.0
-        constant, slope = _fit_line(brightness, variance)
-        mean = constant + slope * brightness.mean()
-        return float(slope * brightness.mean() / mean) if mean > 0 else 0.0
+        return measure_rise(self.brightness, self.fine.mean(axis=1))
 
     @property
     def correlation(self) -> float:
@@ -161,10 +156,17 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
     )
 
 
-def _fit_line(brightness: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Returns constant and slope of ``[k]`` variances, by least squares of relative errors."""
+def measure_rise(brightness: np.ndarray, variance: np.ndarray) -> float:
+    """Returns the share of ``[k]`` variances that is proportional to the brightness.
+
+    By a line through them, by least squares of relative errors; see :attr:`Spectrum.rising`.
+    """
+    if len(brightness) < 2:
+        return 0.0
     terms = np.stack([np.ones_like(brightness), brightness], axis=1) / variance[:, None]
-    return np.linalg.lstsq(terms, np.ones_like(brightness), rcond=None)[0]
+    constant, slope = np.linalg.lstsq(terms, np.ones_like(brightness), rcond=None)[0]
+    mean = constant + slope * brightness.mean()
+    return float(slope * brightness.mean() / mean) if mean > 0 else 0.0
 
 
 def _measure_energies(found: np.ndarray, halves: np.ndarray) -> np.ndarray:
