@@ -25,9 +25,10 @@ _REACH = 18  # pixels to a side, in which alike patches are sought
 _STRIDE = 4  # pixels from one patch that is restored to the next
 _COUNT = 64  # alike patches, itself included
 _SHARE = 0.8  # of the new estimate; the rest is the given one, whose errors are others
-# Of correlated noise nearby patches share some, so it is taken for stronger, and trusted less.
+# Nearby patches share correlated noise. So it is taken for stronger than it is, and the new
+# estimate counts for less: by half up to a level of 4, and not at all from 10 on.
 _CORRELATED_SHARE, _CAUTION = 0.4, 2.0
-_MOST_CORRELATED = 12.0  # 8-bit levels, beyond which patches this small can't tell it from detail
+_WEAK, _STRONG = 4.0, 10.0  # 8-bit levels
 _LEAST_VARIANCE = 1e-8  # to divide by
 # Orthonormal: luma, red against blue, green against both.
 _OPPONENT = np.array(
@@ -50,7 +51,7 @@ def refine(
     error if ``restored`` were the truth. Overlapping estimates are averaged. This is done twice,
     the second time with the better picture. One program serves every noise.
 
-    Correlated noise gains less, and of more than 12 levels nothing: ``restored`` is returned.
+    Correlated noise gains less, and from 10 levels on nothing: ``restored`` is returned.
 
     Args:
       y: the noisy picture, ``[h, w, c]``.
@@ -68,13 +69,15 @@ def refine(
     y, restored = jnp.asarray(y), jnp.asarray(restored)
     if y.shape != restored.shape or y.ndim != 3:
         raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
-    correlated = noise.kernel is not None
-    if min(y.shape[:2]) < _PATCH or (correlated and noise.level > _MOST_CORRELATED):
+    share, caution = _SHARE, 1.0
+    if noise.kernel is not None:
+        weakness = (_STRONG - float(noise.level)) / (_STRONG - _WEAK)
+        share, caution = _CORRELATED_SHARE * min(weakness, 1.0), _CAUTION
+    if min(y.shape[:2]) < _PATCH or share <= 0:
         return restored
     known = jnp.broadcast_to(jnp.asarray(known, y.dtype), (*y.shape[:2], 1))
     y, deviation = noise.without_clipping(y, restored)
     covariance = jnp.asarray(noise.channel_covariance(y.shape[2]))
-    caution, share = (_CAUTION, _CORRELATED_SHARE) if correlated else (1.0, _SHARE)
     return _refine(y, restored, caution * deviation, covariance, known, share)
 
 

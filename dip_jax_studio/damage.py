@@ -90,6 +90,7 @@ class Damage:
     """Of the command, whatever the settings."""
 
 
+_QUICK = ("quick", "quick: a quarter of the time")
 _FAST, _BEST = ("fast", "fast"), ("best", "best: wider network, two fits, slower")
 _PAPER = ("paper", "paper: the authors' settings, very slow on a CPU")
 _STEPS = Setting(
@@ -149,7 +150,7 @@ KINDS = (
         "Grain or noise",
         "Film grain, noise of a sensor in the dark, salt and pepper.",
         "denoise",
-        (_FAST, _BEST, _PAPER),
+        (_FAST, _QUICK, _BEST, _PAPER),
         (_NOISE, _SIGMA, *_COMMON),
     ),
     Damage(
