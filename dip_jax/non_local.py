@@ -11,6 +11,7 @@ colours as in Dabov et al., Color image denoising via sparse 3D collaborative fi
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -29,7 +30,7 @@ _SHARE = 0.8  # of the new estimate; the rest is the given one, whose errors are
 # estimate counts for less: by half up to a level of 4, and not at all from 10 on.
 _CORRELATED_SHARE, _CAUTION = 0.4, 2.0
 _WEAK, _STRONG = 4.0, 10.0  # 8-bit levels
-_LEAST_VARIANCE = 1e-8  # to divide by
+_LEAST_VARIANCE = 1e-6  # a quarter of an 8-bit level, squared; less would be lost to rounding
 # Orthonormal: luma, red against blue, green against both.
 _OPPONENT = np.array(
     [
@@ -54,7 +55,7 @@ def refine(
     Correlated noise gains less, and from 10 levels on nothing: ``restored`` is returned.
 
     Args:
-      y: the noisy picture, ``[h, w, c]``.
+      y: the noisy picture, float ``[h, w, c]`` in [0, 1].
       restored: an estimate of it that owes little to the noise of single pixels, ``[h, w, c]``,
         such as a fit's. Of noise that was clipped, the picture before that.
       noise: of ``y``.
@@ -64,21 +65,35 @@ def refine(
       ``[h, w, c]``; ``restored`` where no patch of 5x5 pixels is known.
 
     Raises:
-      ValueError: if the shapes differ.
+      ValueError: if the shapes differ, or for whole numbers.
+
+    On a CPU the result is the same bit for bit; on a GPU sums may come in another order.
     """
     y, restored = jnp.asarray(y), jnp.asarray(restored)
+    if not jnp.issubdtype(y.dtype, jnp.floating):
+        raise ValueError(f"y is of {y.dtype}: must be float, with values in [0, 1]")
     if y.shape != restored.shape or y.ndim != 3:
         raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
-    share, caution = _SHARE, 1.0
-    if noise.kernel is not None:
-        weakness = (_STRONG - float(noise.level)) / (_STRONG - _WEAK)
-        share, caution = _CORRELATED_SHARE * min(weakness, 1.0), _CAUTION
-    if min(y.shape[:2]) < _PATCH or share <= 0:
+    if min(y.shape[:2]) < _PATCH or not gains(noise):
         return restored
+    share, caution = _find_share(noise)
     known = jnp.broadcast_to(jnp.asarray(known, y.dtype), (*y.shape[:2], 1))
     y, deviation = noise.without_clipping(y, restored)
     covariance = jnp.asarray(noise.channel_covariance(y.shape[2]))
     return _refine(y, restored, caution * deviation, covariance, known, share)
+
+
+def gains(noise: NoiseModel) -> bool:
+    """Whether :func:`refine` changes a picture with this noise."""
+    return bool(noise.level) and _find_share(noise)[0] > 0
+
+
+def _find_share(noise: NoiseModel) -> tuple[float, float]:
+    """Returns the new estimate's share, and by how much the noise is taken for stronger."""
+    if noise.kernel is None:
+        return _SHARE, 1.0
+    weakness = (_STRONG - float(noise.level)) / (_STRONG - _WEAK)
+    return _CORRELATED_SHARE * max(0.0, min(weakness, 1.0)), _CAUTION
 
 
 @jit
@@ -92,14 +107,16 @@ def _refine(
 ) -> Array:
     channels = y.shape[2]
     basis = jnp.asarray(_OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
-    scaled = jnp.einsum("ta,hwa->hwta", basis, deviation)
-    variance = jnp.einsum("hwta,ab,hwtb->hwt", scaled, covariance, scaled)
-    noisy = y @ basis.T
-    pilot = first = restored @ basis.T
-    for _ in range(2):
-        found = _combine(noisy, pilot, jnp.maximum(variance, _LEAST_VARIANCE), known)
-        pilot = share * found + (1 - share) * first
-    return pilot @ basis
+    # Groups of patches differ much less than their values: TF32 would lose the difference.
+    with jax.default_matmul_precision("float32"):
+        scaled = jnp.einsum("ta,hwa->hwta", basis, deviation)
+        variance = jnp.einsum("hwta,ab,hwtb->hwt", scaled, covariance, scaled)
+        noisy = y @ basis.T
+        pilot = first = restored @ basis.T
+        for _ in range(2):
+            found = _combine(noisy, pilot, jnp.maximum(variance, _LEAST_VARIANCE), known)
+            pilot = share * found + (1 - share) * first
+        return pilot @ basis
 
 
 class _Strip(NamedTuple):

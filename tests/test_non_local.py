@@ -22,8 +22,11 @@ def starts(length):
     return sorted({*range(0, last + 1, STRIDE), last})
 
 
-def combine(y, pilot, deviation):
-    """Returns one pass over a gray picture, by loops and the formula as it is published."""
+def combine(y, pilot, deviation, guide):
+    """Returns one pass over a channel, by loops and the formula as it is published.
+
+    Alike patches are those of ``guide``.
+    """
     height, width = y.shape
     total, weights = np.zeros(y.shape), np.zeros(y.shape)
     places = [(i, j) for i in range(height - PATCH + 1) for j in range(width - PATCH + 1)]
@@ -33,9 +36,9 @@ def combine(y, pilot, deviation):
 
     for row in starts(height):
         for column in starts(width):
-            own = cut(pilot, (row, column))
+            own = cut(guide, (row, column))
             near = [p for p in places if max(abs(p[0] - row), abs(p[1] - column)) <= REACH]
-            near.sort(key=lambda p: np.sum((cut(pilot, p) - own) ** 2))
+            near.sort(key=lambda p: np.sum((cut(guide, p) - own) ** 2))
             group = near[:COUNT]
             noisy, x = (np.array([cut(image, p) for p in group], float) for image in (y, pilot))
             noise = np.diag([np.sum(cut(deviation, p) ** 2) for p in group])
@@ -51,15 +54,51 @@ def combine(y, pilot, deviation):
     return total / weights
 
 
-@pytest.mark.parametrize("noise", [NOISE, NoiseModel("poisson", 10.0)])
-def test_two_passes_are_those_of_the_formula(noise):
-    deviation = np.asarray(noise.without_clipping(NOISY, RESTORED)[1])[:, :, 0]
-    y, first = NOISY[:, :, 0].astype(float), RESTORED[:, :, 0].astype(float)
+def refine_by_formula(y, restored, deviation, basis):
+    """Returns two passes over the channels in a basis, found alike in the first of them."""
+    noisy, first = (np.einsum("ta,hwa->thw", basis, image) for image in (y, restored))
+    spread = np.sqrt(np.einsum("ta,hwa->thw", basis**2, deviation**2))
     pilot = first
     for _ in range(2):
-        pilot = SHARE * combine(y, pilot, deviation) + (1 - SHARE) * first
-    refined = non_local.refine(NOISY, RESTORED, noise)
-    np.testing.assert_allclose(refined[:, :, 0], pilot, atol=2e-4)
+        found = [combine(noisy[t], pilot[t], spread[t], pilot[0]) for t in range(len(basis))]
+        pilot = SHARE * np.array(found) + (1 - SHARE) * first
+    return np.einsum("ta,thw->hwa", basis, pilot)
+
+
+@pytest.mark.parametrize("noise", [NOISE, NoiseModel("poisson", 10.0)])
+def test_two_passes_are_those_of_the_formula(noise):
+    deviation = np.asarray(noise.without_clipping(NOISY, RESTORED)[1])
+    expected = refine_by_formula(NOISY, RESTORED, deviation, np.eye(1))
+    np.testing.assert_allclose(non_local.refine(NOISY, RESTORED, noise), expected, atol=2e-4)
+
+
+def test_colors_are_refined_as_luma_and_differences():
+    size = (14, 15, 3)
+    tint = np.array([1.0, 0.8, 0.6], np.float32)
+    y = CLEAN[:14, :15] * tint + 0.05 * RNG.standard_normal(size).astype(np.float32)
+    restored = CLEAN[:14, :15] * tint + 0.02 * RNG.standard_normal(size).astype(np.float32)
+    luma, red_blue, green = np.ones(3), np.array([1, 0, -1]), np.array([1, -2, 1])
+    basis = np.array([axis / np.linalg.norm(axis) for axis in (luma, red_blue, green)])
+    expected = refine_by_formula(y, restored, np.full(size, 0.05), basis)
+    refined = non_local.refine(y, restored, NoiseModel("gaussian", 0.05 * 255))
+    np.testing.assert_allclose(refined, expected, atol=3e-4)
+
+
+def test_clipped_noise_leaves_white_white():
+    clean = np.full((24, 24, 1), 0.98, np.float32)
+    whole = clean + 0.1 * RNG.standard_normal(clean.shape).astype(np.float32)
+    noise = NoiseModel("gaussian", 25.5, clipped=True)
+    y = np.clip(whole, 0, 1)
+    refined = np.asarray(non_local.refine(y, clean, noise))
+    assert y.mean() < 0.95
+    assert refined.mean() == pytest.approx(0.98, abs=0.01)
+
+
+def test_weak_noise_on_hard_edges_is_not_lost_to_rounding():
+    clean = np.kron(RNG.random((6, 7, 3)), np.ones((4, 4, 1))).astype(np.float32)
+    noisy = clean + 0.2 / 255 * RNG.standard_normal(clean.shape).astype(np.float32)
+    refined = non_local.refine(noisy, clean, NoiseModel("gaussian", 0.2))
+    np.testing.assert_allclose(refined, clean, atol=1.5 / 255)
 
 
 def error(image):
@@ -121,6 +160,9 @@ def test_no_patch_that_is_known_leaves_the_picture():
 def test_shapes_that_differ_are_refused():
     with pytest.raises(ValueError, match="must be"):
         non_local.refine(NOISY, RESTORED[:10], NOISE)
+    whole = (255 * CLEAN).astype(np.uint8)
+    with pytest.raises(ValueError, match="y is of uint8: must be float"):
+        non_local.refine(whole, whole, NOISE)
 
 
 def test_every_noise_shares_the_program(monkeypatch):

@@ -15,6 +15,7 @@ _WIDTH = 1.4  # ratio of the brightnesses of a class
 _LEAST = 150  # pixels of a class
 _WINDOW = 5  # pixels, for the brightness
 _LAPLACIAN = np.outer([1, -2, 1], [1, -2, 1]) / 6  # of white noise, it keeps the variance
+_TINY = 1e-12
 _MEDIAN = 0.6744897501960817  # of the size of a standard normal
 
 
@@ -33,7 +34,8 @@ def measure_bright(y: np.ndarray, brightest: float) -> Bright:
     """Measures the noise of the pixels that are much brighter than the smooth blocks.
 
     By differences of neighbours, of those pixels around which the means of 5x5 pixels change least:
-    of white noise, the two have nothing in common.
+    of white noise, the two have nothing in common. Pixels of which a channel is 0 or 1 do not
+    count, since noise may have been cut off there.
 
     Args:
       y: float ``[h, w, c]`` in [0, 1], with white noise.
@@ -62,7 +64,8 @@ def measure_bright(y: np.ndarray, brightest: float) -> Bright:
             continue
         used &= change <= np.median(change[used])
         variance = (np.median(fine[used], axis=0) / _MEDIAN) ** 2
-        found.append((smooth[used].mean(), variance, pixels.mean()))
+        if variance.min() > _TINY:  # letters and the like have none
+            found.append((smooth[used].mean(), variance, pixels.mean()))
     if not found:
         return nothing
     brightness, variance, share = (np.array(part) for part in zip(*found, strict=True))

@@ -154,8 +154,8 @@ def _judge(y: np.ndarray, found: Spectrum) -> Verdict:
             model_noise(limit_texture(found) if camera and found.level >= _FAINT else found),
             evidence,
         )
-    second = found.brightness[-2:][0]  # the brightest class is whatever there is beyond
-    bright = measure_bright(y, float(second))
+    # The last class is of all that is brighter than the others, smooth or not.
+    bright = measure_bright(y, float(found.brightness[max(len(found.brightness) - 2, 0)]))
     if _depends_on_brightness(found, bright):
         model = model_noise(found, correlated=False, bright=bright)
         return Verdict("signal-dependent", model, evidence)

@@ -61,8 +61,27 @@ def test_where_little_is_bright_nothing_is_measured(brightest):
     assert not len(found.brightness)
     assert found.variance.shape == (0, 3)
     before = np.array([0.1, 0.2]), np.ones((2, 3))
-    assert join_bright(*before, found) is not None
-    np.testing.assert_array_equal(join_bright(*before, found)[0], before[0])
+    for joined, part in zip(join_bright(*before, found), before, strict=True):
+        np.testing.assert_array_equal(joined, part)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_letters_without_noise_do_not_count(channels):
+    noisy = 0.12 + 6 / 255 * RNG.standard_normal((160, 160, channels))
+    noisy[110:135, 30:130] = 0.8
+    found = measure_bright(noisy, 0.12)
+    assert (found.brightness < 0.6).all()  # their rim alone
+    assert (found.variance < (9 / 255) ** 2).all()
+    verdict = identify_noise(noisy.astype(np.float32))
+    assert verdict.kind == "white"
+    assert verdict.noise.level == pytest.approx(6, rel=0.1)
+
+
+def test_channels_are_measured_apart():
+    clean = np.repeat(cells(), 3, axis=2)
+    noise = np.array([0.02, 0.04, 0.06]) * RNG.standard_normal(clean.shape)
+    found = measure_bright(clean + noise, 0.03)
+    np.testing.assert_allclose(np.sqrt(found.variance[-1]), [0.02, 0.04, 0.06], rtol=0.2)
 
 
 def test_what_is_measured_takes_the_place_of_classes_as_bright():

@@ -122,13 +122,15 @@ def note_unused(request: Request, inputs: Inputs) -> list[str]:
     notes = []
     method, stop = request.preset.method, request.preset.stop
     rule = RULES[request.task.default_rule if stop == AUTO else stop]
-    needed = method.feeds_noise or rule.needs_noise
+    needed = method.feeds_noise or rule.needs_noise or request.task.needs_noise
     # Values that were held out, or hidden, are blended in again by their noise.
     used = needed or method.hides_pixels or rule.least_pixels
     for name in LEVELS.values():
         given = request.options.get(name) is not None
         if given and not used and "steps" not in request.given:
             notes.append(f"the number of steps does not follow --{name}; choose it with --steps")
+    if request.options.get("refine") and method.hides_pixels and inputs.noise is None:
+        notes.append("--refine needs a --sigma beside --hide; without, it changes nothing")
     if request.kind == "poisson" and inputs.noise is None and not needed:
         notes.append("--noise=poisson needs a --gain here; without, it changes nothing")
     return notes

@@ -135,11 +135,16 @@ def change(preset: Preset, **settings: Any) -> Preset:
     if "options" in settings and "generator" not in settings:
         changes[""]["network"] = preset.network.replace(options=settings["options"])
     preset = preset.replace(**changes[""])
-    if type(preset.method) is not type(original.method) and not {"later_steps", "counts"} & {
-        *settings
-    }:
-        # The preset's later tiles need few steps by its own method.
+    same = type(preset.method) is type(original.method)
+    return preset if same else _adapt(preset, settings)
+
+
+def _adapt(preset: Preset, settings: Mapping[str, Any]) -> Preset:
+    """Returns a preset that has another method without what suits its own only, unless given."""
+    if not {"later_steps", "counts"} & {*settings}:
         preset = preset.replace(counts=preset.counts.replace(later_steps=0))
+    if not {"task", *preset.task.fields()} & {*settings}:
+        preset = preset.replace(task=preset.task.suit(feeds_noise=preset.method.feeds_noise))
     return preset
 
 

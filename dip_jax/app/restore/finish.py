@@ -223,12 +223,12 @@ def leave_span(outcome: Restoration, plan: Plan) -> Restoration:
         noise=noise,
         uncertainty=None if uncertainty is None else span.leave_differences(uncertainty),
         span=span,
-        doubt=_doubt(outcome.image, plan),
+        doubt=_doubt(outcome.raw, plan),
     )
 
 
 def _doubt(image: np.ndarray, plan: Plan) -> str:
-    """Returns why a result is doubtful (a mere blur is closer to the picture), or nothing."""
+    """Returns why a fit is doubtful (a mere blur is closer to the picture), or nothing."""
     task = plan.preset.task
     if plan.known is not None or not task.measures_pixels or image.shape != plan.y.shape:
         return ""

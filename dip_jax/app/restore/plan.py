@@ -133,7 +133,8 @@ def make_plan(
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
     needs_level |= spec.needs_noise and not method.hides_pixels
     if model is None and (method.feeds_noise or needs_level):
-        model, verdict = _find_noise(y, kind, span, any_kind=method.takes_correlated)
+        any_kind = method.takes_correlated or (spec.measures_pixels and not method.feeds_noise)
+        model, verdict = _find_noise(y, kind, span, any_kind=any_kind)
         if verdict is not None and verdict.known is not None and spec.filler:
             return _plan_filling(picture, verdict, preset, reference, seed, part)
     if model is not None and method.feeds_picture:
@@ -261,7 +262,12 @@ def _plan_filling(
     plan = make_plan(
         picture * verdict.known,
         task=task,
-        preset=change(filling, counts=preset.counts.replace(later_steps=0), keep_known=not noisy),
+        preset=change(
+            filling,
+            counts=preset.counts.replace(later_steps=0),
+            decay_steps=preset.optimizer.decay_steps,
+            keep_known=not noisy,
+        ),
         noise=AUTO_NOISE,
         sigma=None,
         gain=None,

@@ -21,9 +21,10 @@ class Restoration(NamedTuple):
     image: np.ndarray
     """float32 ``[h, w, c]`` in [0, 1]."""
     raw: np.ndarray
-    """The fit's own estimate, before what is known was put back (inpainting, super-resolution)."""
+    """The fit's own estimate, before what is known was put back (inpainting, super-resolution), or
+    before it was refined (denoising)."""
     trace: dict[str, np.ndarray]
-    """One value a step: ``loss``; with a reference, ``psnr`` of the iterate and
+    """One value a step of the fit: ``loss``; with a reference, ``psnr`` of the iterate and
     ``average_psnr`` of the average; ``restores`` after a divergence; for a stopping rule, its
     ``validation`` error or the outputs' ``variance``, and ``chosen``, the step (from 1, not
     counting those that a divergence undid) that it would return. Several members follow one
@@ -36,11 +37,11 @@ class Restoration(NamedTuple):
     """With two members and more: float32 ``[h, w]``, their standard deviation; 0 where known
     pixels were put back. For enlarged pictures, before the correction to the small one."""
     members: int
-    """Fits that ``image`` is the mean of."""
+    """Fits whose mean is ``raw``."""
     compile_seconds: float
     """From the call until the first step was done."""
     fit_seconds: float
-    """All other steps."""
+    """All other steps, and refining."""
     interrupted: bool
     verdict: Verdict | None = None
     """What was found about the noise, if its kind was not given."""

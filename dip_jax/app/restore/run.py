@@ -128,7 +128,14 @@ def restore(
             if not (interrupted and members):  # an unfinished one would only spoil the others
                 members.append(outcome)
         combined = combine_members(members, interrupted=interrupted)
-        tiles.append(finish(combined, "tile", run.scene(problem)))
+        begun = time.perf_counter()
+        try:
+            combined = finish(combined, "tile", run.scene(problem))
+        except KeyboardInterrupt:  # the fits are worth keeping
+            interrupted = True
+            combined = combined._replace(interrupted=True)
+        spent = combined.fit_seconds + time.perf_counter() - begun
+        tiles.append(combined._replace(fit_seconds=spent))
         if interrupted and len(run.crops) > 1:
             raise KeyboardInterrupt  # a picture with missing tiles is no picture
     outcome = join_tiles(tiles, [plan.enlarge(crop) for crop in run.crops], _background(plan))

@@ -221,7 +221,7 @@ class PictureRun:
         if validation is not None:
             task = dip_jax.validate(task, validation)
         if plan.noise is not None and method.feeds_picture and truth is not None:
-            # Scored as it will be in the end; by the same program where nothing was clipped.
+            # Scored as the fit will be in the end; by the same program where nothing was clipped.
             noise = plan.noise._replace(clipped=plan.noise.clipped and not method.feeds_noise)
             final = Partial(invert_clipped_mean, noise.clipping_model())
             task = task._replace(metrics=dip_jax.precompose(final, task).metrics)

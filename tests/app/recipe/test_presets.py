@@ -54,6 +54,11 @@ def test_every_preset_but_our_own_is_the_papers():
     assert {(p.name, p.task.name) for p in PRESETS} == COUNTED.keys() | own
 
 
+def test_our_denoisers_refine():
+    refining = {p.name for p in PRESETS if getattr(p.task, "refine", False)}
+    assert refining == {"fast", "best", "quick", "sure"}
+
+
 def test_presets_are_hashable_and_named_once():
     assert len({(p.name, p.task.name) for p in PRESETS}) == len(set(PRESETS)) == len(PRESETS)
 

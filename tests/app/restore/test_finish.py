@@ -7,7 +7,7 @@ import pytest
 from dip_jax import compilation, filling, non_local
 from dip_jax.app import restore
 from dip_jax.app.errors import UserError
-from dip_jax.app.recipe import BlindSpot, change, find_preset
+from dip_jax.app.recipe import BlindSpot, Plain, change, find_preset
 from dip_jax.app.restore import finish
 from dip_jax.app.restore.canvas import put_on_canvas
 from dip_jax.damage import add_noise
@@ -198,3 +198,45 @@ def test_refining_needs_the_noise_level(tiny_presets):
         restore(MEASURED, refine=1, **options)
     with pytest.raises(UserError, match="refine: has no meaning for inpaint"):
         restore(MEASURED, task="inpaint", mask=MEASURED[:, :, 0] > 0.5, refine=True)
+
+
+def test_a_fit_that_needs_no_level_is_not_refined():
+    fast = find_preset("fast", "denoise")
+    assert fast.task.refine
+    for settings in ({"generator": "deep_decoder"}, {"hide": 0.5}, {"method": Plain()}):
+        assert not change(fast, **settings).task.refine
+        assert change(fast, refine=True, **settings).task.refine
+    assert change(fast, steps=3).task.refine
+
+
+@pytest.mark.slow
+def test_settings_say_whether_the_result_was_refined(tiny_presets):
+    options = {"steps": 1, "progress": False, "refine": True}
+    picture = np.clip(MEASURED[:20, :20], 0, 1)
+    assert restore(picture, sigma=5.0, **options).preset.task.refine
+    assert not restore(picture, hide=0.5, **options).preset.task.refine
+
+
+@pytest.mark.slow
+def test_a_bad_fit_is_doubted_though_refined(tiny_presets):
+    """Refining draws it towards the picture."""
+    rows, columns = np.mgrid[:64, :64]
+    clean = (0.5 + 0.4 * np.sin(rows / 9) * np.cos(columns / 7)).astype(np.float32)
+    noisy = np.clip(clean + 10 / 255 * RNG.standard_normal(clean.shape), 0, 1).astype(np.float32)
+    result = restore(noisy, sigma=10.0, steps=1, refine=True, progress=False)
+    assert "there were too few steps" in result.doubt
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_refining_keeps_the_fit(tiny_presets, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    options = {"sigma": 5.0, "steps": 2, "progress": False}
+    picture = np.clip(MEASURED, 0, 1)
+    monkeypatch.setattr(non_local, "refine", interrupt)
+    result = restore(picture, refine=True, **options)
+    assert result.interrupted
+    np.testing.assert_array_equal(result.image, restore(picture, **options).image)
+    with pytest.raises(KeyboardInterrupt):  # a picture with missing tiles is no picture
+        restore(np.tile(picture, (1, 2, 1)), refine=True, tile=64, **options)

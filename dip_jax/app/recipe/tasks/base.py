@@ -200,6 +200,11 @@ class TaskSpec(Record, abc.ABC):
         """
         del options
 
+    def suit(self, *, feeds_noise: bool) -> Self:
+        """Returns the task as suits a method; ``feeds_noise``: it needs the noise's level."""
+        del feeds_noise
+        return self
+
     def resolve(self, noise: NoiseModel | None) -> Self:
         """Returns the task for one picture, fully resolved."""
         del noise

@@ -1,6 +1,7 @@
 """Removing noise."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Denoise(TaskSpec):
             bool,
             None,
             "Restore each patch anew from those like it, which the fit finds: a few seconds for "
-            "most often 0.2 to 1 dB [on for fast, best and sure; off for paper].",
+            "most often 0.2 to 1 dB [on; off for paper, --hide and the decoders].",
         ),
     )
 
@@ -68,12 +69,17 @@ class Denoise(TaskSpec):
         if not isinstance(self.refine, bool):
             raise UserError("refine", self.refine, "must be True or False")
 
+    def suit(self, *, feeds_noise: bool) -> Self:
+        return self if feeds_noise else self.replace(refine=False)
+
+    def resolve(self, noise: NoiseModel | None) -> Self:
+        gains = noise is not None and non_local.gains(noise)
+        return self if gains else self.replace(refine=False)
+
     def improve(
         self, image: np.ndarray, y: np.ndarray, known: np.ndarray, noise: NoiseModel
     ) -> np.ndarray:
-        if not self.refine or not noise.level:
-            return image
-        return np.asarray(non_local.refine(y, image, noise, known))
+        return np.asarray(non_local.refine(y, image, noise, known)) if self.refine else image
 
     def check_options(self, options: Options) -> None:
         if options["noise"] == "camera" and options["add_noise"]:
