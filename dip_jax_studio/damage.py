@@ -90,7 +90,7 @@ class Damage:
     """Of the command, whatever the settings."""
 
 
-_QUICK = ("quick", "quick: a quarter of the time")
+_QUICK = ("quick", "quick: a third of the steps")
 _FAST, _BEST = ("fast", "fast"), ("best", "best: wider network, two fits, slower")
 _PAPER = ("paper", "paper: the authors' settings, very slow on a CPU")
 _STEPS = Setting(

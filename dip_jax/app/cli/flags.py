@@ -104,7 +104,7 @@ SETTINGS = (
         int,
         None,
         "Restore in overlapping squares of N pixels a side; 0: whole [0; 256 to denoise more than "
-        "0.64 megapixels by fast or best].",
+        "0.64 megapixels by fast, best or quick].",
     ),
     Flag(
         "later_steps",
