@@ -80,7 +80,7 @@ def _best(fast: Preset, *, steps: int, skip: int) -> Preset:
 _DENOISER = _fast(Denoise(refine=True)).replace(
     # What is learned of one tile's noise serves the others.
     method=Recorrupted(0.5),
-    counts=Counts(400, later_steps=40),
+    counts=Counts(400, later_steps=25),
 )
 _INPAINTER = _fast(Inpaint(anchor=0.03)).replace(
     method=ByHoles(scattered=BlindSpot(0.2, fill_first=True), areas=_FIXED, wide=_SMOOTH)
