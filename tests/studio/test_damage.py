@@ -89,7 +89,7 @@ def test_values_out_of_range(name, values, problem):
 def test_unknown_names():
     with pytest.raises(Problem, match="say what is wrong with the picture: grain, scratch"):
         find_kind("age")
-    with pytest.raises(Problem, match="Preset: choose one of fast, best, paper"):
+    with pytest.raises(Problem, match="Preset: choose one of fast, quick, best, paper"):
         flags_of("grain", "vase")
 
 

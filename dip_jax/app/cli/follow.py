@@ -19,6 +19,7 @@ from dip_jax.tiling import cut_picture
 _WORTH_TELLING = 5  # seconds
 # What the preset ``fast`` takes on two cores (docs/large_pictures.md).
 _SECONDS = 4e-6  # a pixel of the result and a step
+_FINISH = 5  # steps that joining and refining the result are worth
 _BYTES, _BYTES_OF_PROCESS = 2000, 1e9  # a pixel of the result
 _BYTES_OF_PICTURE = 100  # a pixel, besides the fits
 _LARGE = 500_000  # pixels of the result: from here on the time is announced
@@ -160,6 +161,7 @@ def expected(request: Request, inputs: Inputs) -> str | None:
     if pixels < _LARGE:
         return None  # around holes: minutes
     steps = sizes[0] * counts.steps + sum(sizes[1:]) * (counts.later_steps or counts.steps)
+    steps += _FINISH * pixels
     memory = max(sizes) * _BYTES + height * width * _BYTES_OF_PICTURE + _BYTES_OF_PROCESS
     where = " around the holes" * (exact is not None and pixels < height * width)
     seconds, memory = steps * counts.members * _SECONDS, memory / 1e9

@@ -118,7 +118,7 @@ def test_a_large_picture_is_told_before_the_first_step(photo, capsys, monkeypatc
     assert "expect" not in run(capsys, photo, "--overwrite")[1]
     Image.new("L", (1200, 1000)).save("large.png")
     out = run(capsys, "large.png")[1]
-    assert "1.2 megapixels: expect 7 min and 1 GB with --preset=fast on two cores" in out
+    assert "1.2 megapixels: expect 6 min and 1 GB with --preset=fast on two cores" in out
     out = run(capsys, "large.png", "--tile=0", "--overwrite")[1]
     assert "1.2 megapixels: expect 32 min and 4 GB with --preset=fast on two cores" in out
 
