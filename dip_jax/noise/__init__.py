@@ -1,6 +1,7 @@
 """The noise of a picture: its model, its estimate, and what can be done knowing it."""
 
 from dip_jax.noise.blending import blend_unseen_pixels
+from dip_jax.noise.bright import Bright, measure_bright
 from dip_jax.noise.clipping import (
     clipped_chance,
     clipped_moments,
@@ -35,6 +36,7 @@ from dip_jax.noise.splitting import (
 
 __all__ = [
     "LEVELS",
+    "Bright",
     "NoiseModel",
     "Spectrum",
     "VarianceModel",
@@ -56,6 +58,7 @@ __all__ = [
     "invert_clipped_mean",
     "invert_clipping",
     "kernel_transfer",
+    "measure_bright",
     "measure_noise",
     "measure_spectrum",
     "model_noise",
