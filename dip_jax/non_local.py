@@ -31,8 +31,7 @@ _SHARE = 0.8  # of the new estimate; the rest is the given one, whose errors are
 _CORRELATED_SHARE, _CAUTION = 0.4, 2.0
 _WEAK, _STRONG = 4.0, 10.0  # 8-bit levels
 _LEAST_VARIANCE = 1e-6  # a quarter of an 8-bit level, squared; less would be lost to rounding
-# Orthonormal: luma, red against blue, green against both.
-_OPPONENT = np.array(
+OPPONENT = np.array(
     [
         np.array([1, 1, 1]) / 3**0.5,
         np.array([1, 0, -1]) / 2**0.5,
@@ -40,6 +39,7 @@ _OPPONENT = np.array(
     ],
     np.float32,
 )
+"""Orthonormal: luma, red against blue, green against both."""
 
 
 def refine(
@@ -106,7 +106,7 @@ def _refine(
     share: Array | float,
 ) -> Array:
     channels = y.shape[2]
-    basis = jnp.asarray(_OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
+    basis = jnp.asarray(OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
     # Groups of patches differ much less than their values: TF32 would lose the difference.
     with jax.default_matmul_precision("float32"):
         scaled = jnp.einsum("ta,hwa->hwta", basis, deviation)
@@ -158,8 +158,8 @@ def _combine(y: Array, pilot: Array, variance: Array, known: Array) -> Array:
     sums = jnp.zeros((height, width, 2 * channels), y.dtype)
     sums, _ = lax.scan(restore_strip, sums, jnp.asarray(_starts(height)))
     total, weight = sums[..., :channels], sums[..., channels:]
-    estimated = known * (weight > 0)
-    return jnp.where(estimated > 0, total / jnp.where(weight > 0, weight, 1), pilot)
+    estimated = (known > 0) & (weight > 0)
+    return jnp.where(estimated, total / jnp.where(weight > 0, weight, 1), pilot)
 
 
 def _solve(y: Array, x: Array, precision: Array, use: Array) -> tuple[Array, Array]:

@@ -27,6 +27,7 @@ from dip_jax.app.machine import choose_device
 from dip_jax.app.recipe import AUTO_NOISE, given_noise
 from dip_jax.metrics import psnr_8_bit
 from dip_jax.noise import identify_noise
+from dip_jax.non_local import OPPONENT
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, require, run_program
 from experiments.quality.grid import Row
@@ -44,14 +45,6 @@ from experiments.quality.tables import (
 NAME = "real_noise_table"
 FOLDER = "real"
 SETS = ("cc", "sidd", "polyu", "fmd")
-# Orthonormal: luma, red against blue, green against both.
-_OPPONENT = np.array(
-    [
-        np.array([1, 1, 1]) / 3**0.5,
-        np.array([1, 0, -1]) / 2**0.5,
-        np.array([1, -2, 1]) / 6**0.5,
-    ]
-)
 KEY = ("set", "picture", "size", "method", "seed")
 
 
@@ -166,7 +159,7 @@ def _match_blocks(noisy: np.ndarray) -> np.ndarray:
 
     noise = identify_noise(noisy).noise
     height, width, channels = noisy.shape
-    mix = _OPPONENT if channels == 3 else np.eye(1)
+    mix = OPPONENT if channels == 3 else np.eye(1)
     deviation = np.sqrt(np.mean(np.asarray(noise.standard_deviation(noisy)) ** 2, axis=(0, 1)))
     if noise.kernel is None:
         transfer = np.broadcast_to(np.eye(channels), (height, width, channels, channels))

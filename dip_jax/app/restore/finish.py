@@ -238,7 +238,7 @@ def _doubt(image: np.ndarray, plan: Plan) -> str:
         return ""
     size = plan.span.high - plan.span.low
     return (
-        f"the result is {255 * size * error:.3g} of 255 from the picture, and its blur over 5x5 "
+        f"the fit is {255 * size * error:.3g} of 255 from the picture, and its blur over 5x5 "
         f"pixels {255 * size * blurs:.3g}: there were too few steps, or the fit went wrong"
     )
 
