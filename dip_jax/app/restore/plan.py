@@ -131,9 +131,11 @@ def make_plan(
     model = _measure_camera(y, kind, model, method)
     # A method that hides pixels may meet noise of another kind: no level is assumed for it.
     needs_level = preset.stop != AUTO and RULES[preset.stop].needs_noise
-    needs_level |= spec.needs_noise and not method.hides_pixels
-    if model is None and (method.feeds_noise or needs_level):
-        any_kind = method.takes_correlated or (spec.measures_pixels and not method.feeds_noise)
+    refines = spec.needs_noise and not method.hides_pixels
+    if model is None and (method.feeds_noise or needs_level or refines):
+        # What only refines the result takes noise of any kind, if each value is one pixel's.
+        refines &= spec.measures_pixels and not method.feeds_noise
+        any_kind = method.takes_correlated or refines
         model, verdict = _find_noise(y, kind, span, any_kind=any_kind)
         if verdict is not None and verdict.known is not None and spec.filler:
             return _plan_filling(picture, verdict, preset, reference, seed, part)
