@@ -17,7 +17,7 @@ from dip_jax.blind import estimate_kernel
 from dip_jax.generators import ConvDecoder, DeepDecoder, Flat, Matched, ResNet, Skip, UNet
 from dip_jax.layout import canonical
 from dip_jax.loop import advance, estimate, run
-from dip_jax.members import Ensemble, combine
+from dip_jax.members import Ensemble, combine, combine_by_agreement
 from dip_jax.methods import (
     MaskedInput,
     NoisyInput,
@@ -78,6 +78,7 @@ __all__ = [
     "canonical",
     "carry",
     "combine",
+    "combine_by_agreement",
     "denoise",
     "dip",
     "ensemble",

@@ -20,7 +20,7 @@ from dip_jax.app.files import comparison, write_picture
 from dip_jax.app.machine import choose_device
 from dip_jax.damage import add_noise
 from dip_jax.metrics import psnr_8_bit
-from experiments.pictures import crop_centre
+from experiments.pictures import crop_centre, load_picture
 from experiments.program import Table, define_common, publish, run_program
 from experiments.quality.denoisers import check_method, denoise
 from experiments.quality.tables import round_to_8_bits
@@ -99,18 +99,6 @@ def _run(argv: list[str], values: flags.FlagValues) -> None:
         write_picture(
             Path(values.out) / f"{NAME}.png", draw_sheet(cases[0], cases[-1], values.preset)
         )
-
-
-def load_picture(name: str, size: int) -> np.ndarray:
-    """Returns the centre of one of scikit-image's pictures, float32 ``[size, size, c]`` in [0, 1].
-
-    Raises:
-      UserError: if the picture is smaller than ``size``.
-    """
-    from skimage import data
-
-    whole = getattr(data, name)().astype(np.float32) / 255
-    return crop_centre(whole[:, :, None] if whole.ndim == 2 else whole, size, name)
 
 
 def make_case(name: str, clean: np.ndarray, sigma: float, preset: str, seed: int) -> Case:

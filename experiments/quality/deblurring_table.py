@@ -31,9 +31,8 @@ from dip_jax.app.machine import choose_device
 from dip_jax.damage import add_noise, blur
 from dip_jax.metrics import psnr_8_bit
 from dip_jax.operators import named_kernel
-from experiments.pictures import crop_centre
+from experiments.pictures import crop_centre, load_picture
 from experiments.program import Table, publish, require, run_program
-from experiments.quality.cases import load_picture
 from experiments.quality.tables import (
     define_grid,
     describe_size,

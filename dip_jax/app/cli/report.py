@@ -149,7 +149,7 @@ def report_lines(
     if result.interrupted and resumable:
         yield "the same command with this --out and --resume continues"
     if steps and (result.members > 1 or result.preset.counts.members > 1):
-        yield f"the picture is the mean of {result.members} fits"
+        yield f"the picture combines {result.members} fits"
     yield from result.preset.method.remarks()
     chosen = final_values(result.trace, "chosen")
     if chosen:

@@ -56,16 +56,17 @@ class Restoration(NamedTuple):
     """Why the result should be checked before it is used; empty if there is no reason."""
 
 
-def combine_members(done: list[Restoration], *, interrupted: bool) -> Restoration:
-    """Returns the mean of the members' restorations, one or more."""
+def combine_members(done: list[Restoration], y: np.ndarray, *, interrupted: bool) -> Restoration:
+    """Returns the members' restorations of ``y``, one or more, as one."""
     if len(done) == 1:
         return done[0]._replace(interrupted=interrupted)
     # Outliers show in what was fitted: the results' known pixels are all the same.
     fitted = combine(jnp.stack([outcome.raw for outcome in done]))
     kept = np.flatnonzero(fitted.kept)
-    ensemble = combine(jnp.stack([done[i].image for i in (kept if kept.size else [0])]), math.inf)
+    images = [done[i].image for i in (kept if kept.size else [0])]
+    ensemble = combine(jnp.stack(images), math.inf)
     return done[0]._replace(
-        image=np.asarray(ensemble.image),
+        image=done[0].preset.task.combine(images, y),
         raw=np.asarray(fitted.image),
         trace=concatenate_traces([outcome.trace for outcome in done], "member"),
         uncertainty=np.asarray(ensemble.deviation) if kept.size > 1 else None,

@@ -127,7 +127,7 @@ def restore(
             started, interrupted = None, outcome.interrupted
             if not (interrupted and members):  # an unfinished one would only spoil the others
                 members.append(outcome)
-        combined = combine_members(members, interrupted=interrupted)
+        combined = combine_members(members, problem.y, interrupted=interrupted)
         begun = time.perf_counter()
         try:
             combined = finish(combined, "tile", run.scene(problem))

@@ -82,7 +82,7 @@ def test_the_lines_of_a_run(asked, inputs, result):
     record = make_record(asked, inputs, result, make_scores(inputs, result), "a CPU")
     told = lines(record, result)
     assert told[0] == "done: 7 steps in 3.2 s, and 0.0 s to compile"
-    assert "the picture is the mean of 2 fits" in told
+    assert "the picture combines 2 fits" in told
     assert any(line.endswith("the picture is that of step 3, 2") for line in told)
     assert "noise: gaussian, sigma 25.4 of 255 (estimated; --sigma sets it)" in told
     assert any("was set back 3 times" in line for line in told)

@@ -150,7 +150,7 @@ def test_the_command_writes_the_uncertainty(tmp_path, capsys):
     flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=2"]
     assert command.main([*flags, "--add_noise", "--members=3"]) == 0
     out = capsys.readouterr().out
-    assert "the mean of 3 fits" in out
+    assert "the picture combines 3 fits" in out
     assert "rank correlation" in out
     folder = tmp_path / "out"
     assert {*UNCERTAINTY} < {path.name for path in folder.iterdir()}

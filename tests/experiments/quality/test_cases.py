@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dip_jax.app.files import read_picture
+from experiments.pictures import load_picture
 from experiments.quality import cases
 
 SIZE = 32
@@ -39,7 +40,7 @@ def test_the_sheet_shows_the_first_and_the_last_of_the_table(denoised, tmp_path,
 
 
 def _case(name):
-    clean = cases.load_picture(name, SIZE)
+    clean = load_picture(name, SIZE)
     return cases.make_case(name, clean, 25, "fast", 0)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dip_jax.app.files import write_picture
+from dip_jax.app.files import read_picture, write_picture
 from dip_jax.app.recipe.degrade import enlarge
 from dip_jax.metrics import psnr_8_bit
 from experiments.quality import super_resolution_table
@@ -30,12 +30,13 @@ def run(data, *flags):
 
 
 def test_the_truth_is_cut_and_shrunk_as_the_paper_does(data):
-    truth, small = super_resolution_table.load_pair(data, "Set5", "baby", 0)
+    baby, head = (read_picture(str(data / "Set5" / f"{n}.png")).image for n in ("baby", "head"))
+    truth, small = super_resolution_table.make_pair(baby, 0, "baby")
     assert truth.shape == (64, 96, 3)
     assert small.shape == (16, 24, 3)
     np.testing.assert_allclose(255 * small, np.round(255 * small), atol=1e-4)
     assert psnr_8_bit(enlarge(small, 4), truth) > 25
-    grey, _ = super_resolution_table.load_pair(data, "Set5", "head", 32)
+    grey, _ = super_resolution_table.make_pair(head, 32, "head")
     assert grey.shape == (32, 32, 3)
 
 
@@ -48,6 +49,21 @@ def test_super_resolution_end_to_end(data, tiny_presets, capsys):
     found = rows(data)
     assert [row["method"] for row in found] == ["bicubic"] * 2 + ["fast:none"] * 2
     assert all(float(row["psnr_luma"]) > 10 for row in found)
+
+
+def test_how_far_a_method_is_ahead(tmp_path, monkeypatch, capsys):
+    def compute(load, folder, name, size, method, seed):
+        # As it is, bicubic interpolation is the better one on grass.
+        raw = 31 if (method, name) == ("bicubic", "grass") else 20
+        agreed = {"bicubic": 30, "fast": 30.5}[method]
+        return {"psnr_luma": str(agreed), "psnr_luma_raw": str(raw), "seconds": "1"}
+
+    monkeypatch.setattr(super_resolution_table, "_compute_row", compute)
+    assert run(tmp_path, "--set=scikit-image", "--size=32", "--pictures=brick,grass") == 0
+    table = capsys.readouterr().out.split("Ahead of bicubic")[1]
+    assert "| fast | 0.50 | -0.50 | 0.00 | -0.50 |" in table
+    assert run(tmp_path, "--set=scikit-image", "--pictures=kodim01") == 2
+    assert "--pictures=kodim01: is unknown; there are astronaut, brick" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """The base class of tasks: data, damage, loss and finishing."""
 
 import abc
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
+import jax.numpy as jnp
 import numpy as np
 
+import dip_jax
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe.records import Record
@@ -246,6 +249,16 @@ class TaskSpec(Record, abc.ABC):
     def enlarge(self, y: np.ndarray) -> np.ndarray:
         """Returns the picture at the size of the result."""
         return y
+
+    def combine(self, images: list[np.ndarray], y: np.ndarray) -> np.ndarray:
+        """Returns the fits of several members as one: their mean.
+
+        Args:
+          images: of the result's shape, one or more.
+          y: the measurement.
+        """
+        del y
+        return np.asarray(dip_jax.combine(jnp.stack(images), math.inf).image)
 
     def improve(
         self, image: np.ndarray, y: np.ndarray, known: np.ndarray, noise: NoiseModel

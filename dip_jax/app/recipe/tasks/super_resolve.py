@@ -82,8 +82,15 @@ class SuperResolve(TaskSpec):
     def enlarge(self, y: np.ndarray) -> np.ndarray:
         return degrade.enlarge(y, self.factor)
 
+    def combine(self, images: list[np.ndarray], y: np.ndarray) -> np.ndarray:
+        if len(images) == 1 or not self.keep_known:  # the interpolation holds the picture's noise
+            return super().combine(images, y)
+        base, *fits = (self._project(image, y) for image in (self.enlarge(y), *images))
+        return dip_jax.combine_by_agreement(np.stack(fits), base)
+
     def finish(self, image: np.ndarray, y: np.ndarray, data: Arrays) -> np.ndarray:
         del data
-        if not self.keep_known:
-            return image
+        return self._project(image, y) if self.keep_known else image
+
+    def _project(self, image: np.ndarray, y: np.ndarray) -> np.ndarray:
         return project_onto_small_picture(image, y, self.factor, self.lanczos_lobes)
