@@ -188,10 +188,10 @@ KINDS = (
             Setting(
                 "keep_known",
                 "Agree with the small picture",
-                "Off if the picture is noisy, or was made by leaving out pixels.",
+                "No if the picture is noisy, or was made by leaving out pixels.",
                 "keep_known",
-                default="on",
-                choices=(("on", "yes"), ("off", "no")),
+                default="auto",
+                choices=(("auto", "yes, unless it is a JPEG"), ("on", "yes"), ("off", "no")),
             ),
             *_COMMON,
         ),

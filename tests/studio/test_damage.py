@@ -42,7 +42,7 @@ def test_defaults_become_no_flags():
     assert flags_of("grain", noise="auto", sigma="", steps="", members=None, seed=0) == [
         "--task=denoise"
     ]
-    assert flags_of("small", factor=4, keep_known="on") == ["--task=super_resolve"]
+    assert flags_of("small", factor=4, keep_known="auto") == ["--task=super_resolve"]
 
 
 def test_settings_become_flags():
@@ -50,6 +50,7 @@ def test_settings_become_flags():
         *("--task=denoise", "--preset=best", "--sigma=12.5", "--steps=30", "--seed=7")
     ]
     assert flags_of("small", factor=2, keep_known="off")[1:] == ["--factor=2", "--nokeep_known"]
+    assert flags_of("small", keep_known="on")[1:] == ["--keep_known"]
     assert factor_of(find_kind("small"), {"factor": "2"}) == 2
     assert factor_of(find_kind("small"), {"factor": "3.0"}) == 3
     assert factor_of(find_kind("small"), {}) == 4

@@ -1,8 +1,9 @@
 """The pictures of a run: read from the files that flags name, or damaged for a demonstration."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class Inputs(NamedTuple):
     """The picture as in its file, with its holes."""
     part: Crop | None = None
     """The part to restore; None for all."""
+    settings: Mapping[str, Any] = {}
+    """Settings of the task that follow from the picture's file."""
 
     @property
     def shown(self) -> "Inputs":
@@ -76,6 +79,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
     """
     task = request.task
     name, picture = _read_image(request, files)
+    settings: dict[str, Any] = {}
     image, alpha = picture.image, picture.alpha
     degraded = task.degrade(image, request.options, request.seed, demonstration=files.image is None)
     if degraded is not None:
@@ -88,6 +92,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
             alpha = alpha[: reference.shape[0], : reference.shape[1]]
     else:
         data, damage = _read_data(request, files, picture), ""
+        settings = _suit_file(request, picture)
         noise = _measure_noise(request.options.get("noise_from"), picture) or request.noise
         known = task.known(data)
         observed = image if known is None else image * known
@@ -103,7 +108,17 @@ def read_inputs(request: Request, files: Files) -> Inputs:
         raise UserError("preview", request.preview, problem)
     _check_part(request, part, data)
     return Inputs(
-        name, observed, alpha, data, reference, noise, picture.origin, damage, given, part
+        name,
+        observed,
+        alpha,
+        data,
+        reference,
+        noise,
+        picture.origin,
+        damage,
+        given,
+        part,
+        settings,
     )
 
 
@@ -141,6 +156,16 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
         for remark in remarks:
             request.voice.note(remark)
     return arrays
+
+
+def _suit_file(request: Request, picture: Picture) -> dict[str, Any]:
+    """Returns settings that suit the picture's file, unless flags give them; prints why."""
+    settings = {}
+    for name, (value, reason) in request.task.suit_file(picture).items():
+        if name not in request.given:
+            settings[name] = value
+            request.voice.note(reason)
+    return settings
 
 
 def _check_part(request: Request, part: Crop | None, data: Arrays) -> None:

@@ -78,7 +78,7 @@ def restore_file(
     settings = common_settings(request) | {
         "full_depth": has_full_depth(inputs.origin, inputs.observed.shape[2])
     }
-    settings |= digest_arrays(inputs.arrays)
+    settings |= dict(inputs.settings) | digest_arrays(inputs.arrays)
     if request.resume and not request.overwrite:
         check_ours(folder)
     with lock_folder(folder), Checkpoint(folder, settings, request.checkpoint) as checkpoint:
@@ -189,6 +189,7 @@ def _settings(request: Request, inputs: Inputs) -> dict[str, Any]:
         "fit_memory": request.fit_memory,
         "part": inputs.part,
         **inputs.data,
+        **inputs.settings,
     }
 
 

@@ -8,6 +8,7 @@ from dip_jax.app.errors import UserError
 
 _LEAST_SHARE = 1 / 8  # of a range: values that fill less are in another
 _OVERSHOOT = 0.1  # beyond 0 and 1, of pictures that were computed
+_AT_ONCE = 2**20  # values that are scaled at once, in float64
 _MARGIN = 0.05  # of the values' own range, added at an end that has no natural limit
 
 
@@ -28,6 +29,13 @@ class Scale(NamedTuple):
 
     def from_unit(self, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Returns floats in [0, 1] as values of this type, rounded and clipped if integers."""
+        image = np.asarray(image)
+        if image.size <= _AT_ONCE:
+            return self._from_unit(image, dtype)
+        parts = np.array_split(image, -(-image.size // _AT_ONCE))
+        return np.concatenate([self._from_unit(part, dtype) for part in parts])
+
+    def _from_unit(self, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
         unit = np.clip(np.asarray(image, np.float64), 0, 1)
         values = unit * (self.high - self.low) + self.low
         if dtype.kind == "f":

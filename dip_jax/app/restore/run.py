@@ -139,6 +139,7 @@ def restore(
         if interrupted and len(run.crops) > 1:
             raise KeyboardInterrupt  # a picture with missing tiles is no picture
     outcome = join_tiles(tiles, [plan.enlarge(crop) for crop in run.crops], _background(plan))
+    del tiles  # as large as the picture
     scene = run.scene()
     outcome = finish(outcome, "picture", scene)._replace(
         preset=run.preset,

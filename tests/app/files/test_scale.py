@@ -51,3 +51,13 @@ def test_8_bits_from_another_black():
     scale = Scale(20, 220)
     np.testing.assert_allclose(scale.to_unit(values), [0, 0.5, 1])
     np.testing.assert_array_equal(scale.from_unit(scale.to_unit(values), values.dtype), values)
+
+
+def test_large_pictures_are_scaled_in_parts(monkeypatch):
+    image = np.random.default_rng(0).random((37, 11, 3), np.float32) * 1.2 - 0.1
+    scale, dtype = Scale(0, 65535), np.dtype(np.uint16)
+    whole = scale.from_unit(image, dtype)
+    monkeypatch.setattr("dip_jax.app.files.scale._AT_ONCE", 100)
+    parts = scale.from_unit(image, dtype)
+    assert parts.dtype == dtype
+    np.testing.assert_array_equal(parts, whole)

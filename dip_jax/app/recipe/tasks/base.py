@@ -105,7 +105,7 @@ KEEP_KNOWN = Flag(
     True,
     "For inpaint: put known pixels back into the result, and blend the filled holes into them. "
     "For super_resolve: make the result agree with the picture when downsampled again; turn off "
-    "if the picture is noisy, or was made by skipping pixels.",
+    "if the picture is noisy, or was made by skipping pixels [off for a JPEG below quality 95].",
 )
 
 
@@ -212,6 +212,14 @@ class TaskSpec(Record, abc.ABC):
         """Returns the task for one picture, fully resolved."""
         del noise
         return self
+
+    def suit_file(self, picture: Picture) -> Mapping[str, tuple[Any, str]]:
+        """Returns settings that suit a picture's file, by name, and why, as a remark to the user.
+
+        A flag that is given has precedence.
+        """
+        del picture
+        return {}
 
     def check_picture(self, y: np.ndarray) -> None:
         """Raises a UserError if the task can't restore such a picture."""

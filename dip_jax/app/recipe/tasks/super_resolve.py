@@ -1,12 +1,15 @@
 """Enlarging."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import dip_jax
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.formats import MAX_PIXELS
+from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.records import check_integer
 from dip_jax.app.recipe.tasks.base import KEEP_KNOWN, Arrays, Degraded, Flag, Options, TaskSpec
@@ -15,6 +18,7 @@ from dip_jax.operators import lanczos_taps
 from dip_jax.projection import project_onto_small_picture
 
 MAX_FACTOR = 16
+_FINE_QUALITY = 95  # of a JPEG whose errors cost less than agreement gains
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class SuperResolve(TaskSpec):
         check_integer("factor", self.factor, 2, MAX_FACTOR)
         if self.lanczos_lobes not in (2, 3):
             raise UserError("lanczos_lobes", self.lanczos_lobes, "must be 2 or 3")
+
+    def suit_file(self, picture: Picture) -> Mapping[str, tuple[Any, str]]:
+        file = picture.origin
+        if not file.format.lossy or file.encoding.get("quality", 0) >= _FINE_QUALITY:
+            return {}
+        reason = (
+            f"the picture was stored with loss ({file.format.name}), so the result need not agree "
+            "with it; --keep_known makes it agree"
+        )
+        return {"keep_known": (False, reason)}
 
     def check_picture(self, y: np.ndarray) -> None:
         if y.shape[0] * y.shape[1] * self.factor**2 > MAX_PIXELS:
@@ -83,10 +97,14 @@ class SuperResolve(TaskSpec):
         return degrade.enlarge(y, self.factor)
 
     def combine(self, images: list[np.ndarray], y: np.ndarray) -> np.ndarray:
-        if len(images) == 1 or not self.keep_known:  # the interpolation holds the picture's noise
-            return super().combine(images, y)
-        base, *fits = (self._project(image, y) for image in (self.enlarge(y), *images))
-        return dip_jax.combine_by_agreement(np.stack(fits), base)
+        mean = super().combine(images, y)
+        if len(images) == 1:
+            return mean
+        if self.keep_known:
+            base, *images = (self._project(image, y) for image in (self.enlarge(y), *images))
+        else:  # the picture may have noise and blocks, which the fits have left out
+            base = self.enlarge(degrade.shrink(mean, self.factor))
+        return dip_jax.combine_by_agreement(np.stack(images), base)
 
     def finish(self, image: np.ndarray, y: np.ndarray, data: Arrays) -> np.ndarray:
         del data

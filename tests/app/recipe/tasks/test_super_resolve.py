@@ -1,14 +1,19 @@
 """How the fits of an enlarged picture are combined."""
 
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from dip_jax.app import restore
+from dip_jax.app.cli import command
 from dip_jax.app.recipe.tasks import SuperResolve
 from dip_jax.projection import project_onto_small_picture
 
 RNG = np.random.default_rng(0)
 SMALL = (0.3 + 0.4 * RNG.random((10, 12, 3))).astype(np.float32)
+TEXTURE = RNG.normal(0, 0.1, (20, 24, 3)).astype(np.float32)
 TASK = SuperResolve(factor=2, lanczos_lobes=3)
 
 
@@ -16,9 +21,8 @@ def project(image):
     return project_onto_small_picture(image, SMALL, 2, 3)
 
 
-def fits(amount=0.1):
-    detail = RNG.normal(0, amount, (20, 24, 3)).astype(np.float32)
-    return [TASK.enlarge(SMALL) + detail, TASK.enlarge(SMALL) - detail]
+def fits():
+    return [TASK.enlarge(SMALL) + TEXTURE, TASK.enlarge(SMALL) - TEXTURE]
 
 
 def test_detail_on_which_fits_differ_gives_way_to_interpolation():
@@ -37,9 +41,30 @@ def test_one_fit_is_left_as_it_is():
 
 
 def test_noise_of_the_small_picture_is_not_put_back_by_interpolation():
+    task = TASK.replace(keep_known=False)
+    one = fits()[0]
+    np.testing.assert_allclose(task.combine([one, one], SMALL), one, rtol=1e-6)
+    noisy = SMALL + RNG.normal(0, 0.1, SMALL.shape)
     both = fits()
-    result = TASK.replace(keep_known=False).combine(both, SMALL)
-    np.testing.assert_allclose(result, np.mean(both, axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(task.combine(both, SMALL), task.combine(both, noisy))
+
+
+@pytest.mark.slow
+def test_blocks_of_a_jpeg_are_not_put_back_unless_asked(tiny_presets, tmp_path, capsys):
+    results = {}
+    for suffix, options in ((".jpg", {"quality": 60}), (".jpg", {"quality": 98}), (".png", {})):
+        path = tmp_path / f"p{options.get('quality', '')}{suffix}"
+        Image.fromarray(np.round(255 * SMALL).astype(np.uint8)).save(path, **options)
+        for flag in ("", "--keep_known"):
+            out = tmp_path / f"{path.stem}_{suffix[1:]}{flag}"
+            flags = [f"--image={path}", "--task=super_resolve", "--steps=2", f"--out={out}"]
+            assert command.main([*flags, *([flag] if flag else [])]) == 0
+            settings = json.loads((out / "run.json").read_text())["settings"]
+            results[path.name, flag] = settings["task"]["keep_known"]
+            told = "was stored with loss (JPEG)" in capsys.readouterr().err
+            assert told != results[path.name, flag]
+    assert results.pop(("p60.jpg", "")) is False
+    assert set(results.values()) == {True}
 
 
 @pytest.mark.slow
