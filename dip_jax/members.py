@@ -62,7 +62,7 @@ def combine_by_agreement(images: np.ndarray, base: np.ndarray, width: float = 4.
     most 1.
 
     Args:
-      images: float ``[members, h, w, c]``, two or more.
+      images: finite ``[members, h, w, c]``, two or more.
       base: ``[h, w, c]``, such as an interpolation.
       width: standard deviation in pixels of the Gaussian window in which agreement is measured.
 

@@ -105,7 +105,7 @@ _STEPS = Setting(
 _MEMBERS = Setting(
     "members",
     "Fits",
-    "Two and more are averaged, and show where the result is uncertain. Empty: the preset's.",
+    "Two and more are combined, and show where the result is uncertain. Empty: the preset's.",
     "members",
     least=1,
     most=16,
@@ -188,10 +188,10 @@ KINDS = (
             Setting(
                 "keep_known",
                 "Agree with the small picture",
-                "No if the picture is noisy, or was made by leaving out pixels.",
+                "No if it is noisy, or was made by leaving out pixels. A JPEG need not agree.",
                 "keep_known",
                 default="auto",
-                choices=(("auto", "yes, unless it is a JPEG"), ("on", "yes"), ("off", "no")),
+                choices=(("auto", "as suits the file"), ("on", "yes"), ("off", "no")),
             ),
             *_COMMON,
         ),

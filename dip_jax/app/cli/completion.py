@@ -29,7 +29,7 @@ def complete_in_bash() -> str:
     words = []
     for flag in FLAGS:
         words.append(f"--{flag.name}" if flag.kind is bool else f"--{flag.name}=")
-        if flag.kind is bool and flag.default:
+        if flag.kind is bool and flag.default is not False:
             words.append(f"--no{flag.name}")
     cases = [
         f'    --{name}) COMPREPLY=($(compgen -W "{" ".join(values)}" -- "$word")) ;;'

@@ -96,8 +96,8 @@ SETTINGS = (
         "members",
         int,
         None,
-        "Number of fits, with seeds from --seed on. The result is their mean; where they differ, "
-        "the picture is uncertain [the preset's: 2 for best, else 1].",
+        "Number of fits, with seeds from --seed on, combined into one result; where they differ, "
+        "the picture is uncertain [the preset's: 2 for best, and to enlarge by fast, else 1].",
     ),
     Flag(
         "tile",

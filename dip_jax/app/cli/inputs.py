@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dip_jax.app.cli.request import Files, Request
-from dip_jax.app.errors import UserError
+from dip_jax.app.errors import UserError, printable
 from dip_jax.app.files import ORIGIN, Origin, read_picture
 from dip_jax.app.files.alpha import spread_colors
 from dip_jax.app.files.pictures import STREAM, Picture
@@ -92,7 +92,7 @@ def read_inputs(request: Request, files: Files) -> Inputs:
             alpha = alpha[: reference.shape[0], : reference.shape[1]]
     else:
         data, damage = _read_data(request, files, picture), ""
-        settings = _suit_file(request, picture)
+        settings = _suit_file(request, files, picture)
         noise = _measure_noise(request.options.get("noise_from"), picture) or request.noise
         known = task.known(data)
         observed = image if known is None else image * known
@@ -158,13 +158,13 @@ def _read_data(request: Request, files: Files, picture: Picture) -> Arrays:
     return arrays
 
 
-def _suit_file(request: Request, picture: Picture) -> dict[str, Any]:
+def _suit_file(request: Request, files: Files, picture: Picture) -> dict[str, Any]:
     """Returns settings that suit the picture's file, unless flags give them; prints why."""
     settings = {}
-    for name, (value, reason) in request.task.suit_file(picture).items():
+    for name, (value, remark) in request.task.suit_file(picture).items():
         if name not in request.given:
             settings[name] = value
-            request.voice.note(reason)
+            request.voice.note(printable(f"--image={files.image} {remark}"))
     return settings
 
 

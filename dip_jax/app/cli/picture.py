@@ -78,7 +78,9 @@ def restore_file(
     settings = common_settings(request) | {
         "full_depth": has_full_depth(inputs.origin, inputs.observed.shape[2])
     }
-    settings |= dict(inputs.settings) | digest_arrays(inputs.arrays)
+    settings |= digest_arrays(inputs.arrays)
+    if inputs.settings:
+        settings["suited"] = dict(inputs.settings)
     if request.resume and not request.overwrite:
         check_ours(folder)
     with lock_folder(folder), Checkpoint(folder, settings, request.checkpoint) as checkpoint:

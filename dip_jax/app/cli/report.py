@@ -148,8 +148,10 @@ def report_lines(
     )
     if result.interrupted and resumable:
         yield "the same command with this --out and --resume continues"
-    if steps and (result.members > 1 or result.preset.counts.members > 1):
-        yield f"the picture combines {result.members} fits"
+    wanted = result.preset.counts.members
+    if steps and (result.members > 1 or wanted > 1):
+        one = f"is of one fit, not {wanted}" if result.members == 1 else ""
+        yield f"the picture {one or f'combines {result.members} fits'}"
     yield from result.preset.method.remarks()
     chosen = final_values(result.trace, "chosen")
     if chosen:

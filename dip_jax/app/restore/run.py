@@ -74,7 +74,7 @@ def restore(
         picture, makes a restoration that others can continue from.
       **settings: the task's arrays, such as ``mask`` for inpainting (``[h, w]``: 1 known, 0 to
         be filled); and settings of the preset to change, such as ``steps=200``, ``stop="none"``,
-        ``members=4`` (fits with the seeds from ``seed`` on, averaged), ``generator="unet"``,
+        ``members=4`` (fits with the seeds from ``seed`` on, combined), ``generator="unet"``,
         ``hide=0.5``, or ``factor=2`` for super-resolution: see
         :func:`dip_jax.app.recipe.change`. ``keep_known`` says whether what is known is put back
         into the result: for inpainting the known pixels, with the holes blended into them; for
@@ -127,9 +127,10 @@ def restore(
             started, interrupted = None, outcome.interrupted
             if not (interrupted and members):  # an unfinished one would only spoil the others
                 members.append(outcome)
-        combined = combine_members(members, problem.y, interrupted=interrupted)
         begun = time.perf_counter()
+        combined = members[0]
         try:
+            combined = combine_members(members, problem.y, interrupted=interrupted)
             combined = finish(combined, "tile", run.scene(problem))
         except KeyboardInterrupt:  # the fits are worth keeping
             interrupted = True

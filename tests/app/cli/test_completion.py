@@ -32,6 +32,7 @@ def test_flags():
     assert complete("--mask") == ["--mask=", "--mask_color=", "--mask_tolerance=", "--mask_box="]
     assert complete("a.png", "--inv") == ["--invert_mask"]
     assert complete("--nokeep") == ["--nokeep_known"]
+    assert complete("--noref") == ["--norefine"]
     assert complete("--nothing") == []
 
 

@@ -24,7 +24,7 @@ def test_help_shows_the_value_and_the_default_of_a_flag():
     assert "--steps=N" in text
     assert "--sigma=X" in text
     assert "--image=NAME" in text
-    assert "[on; --nokeep_known for off]" in text
+    assert "[on; --nofit_memory for off]" in text
     assert "0: one after each chunk. [30.0]" in re.sub(r"\s+", " ", text)
 
 

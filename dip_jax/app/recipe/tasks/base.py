@@ -102,10 +102,11 @@ NOISE_FROM = Flag(
 KEEP_KNOWN = Flag(
     "keep_known",
     bool,
-    True,
+    None,
     "For inpaint: put known pixels back into the result, and blend the filled holes into them. "
     "For super_resolve: make the result agree with the picture when downsampled again; turn off "
-    "if the picture is noisy, or was made by skipping pixels [off for a JPEG below quality 95].",
+    "if the picture is noisy, or was made by skipping pixels [on; off to enlarge a JPEG file of a "
+    "quality below 95].",
 )
 
 
@@ -214,7 +215,7 @@ class TaskSpec(Record, abc.ABC):
         return self
 
     def suit_file(self, picture: Picture) -> Mapping[str, tuple[Any, str]]:
-        """Returns settings that suit a picture's file, by name, and why, as a remark to the user.
+        """Returns settings that suit a picture's file, by name, each with a remark on the file.
 
         A flag that is given has precedence.
         """

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from dip_jax.app.recipe import degrade
 from dip_jax.app.recipe.records import check_integer
 from dip_jax.app.recipe.tasks.base import KEEP_KNOWN, Arrays, Degraded, Flag, Options, TaskSpec
 from dip_jax.base import Array, Image, Task
+from dip_jax.noise import NoiseModel
 from dip_jax.operators import lanczos_taps
 from dip_jax.projection import project_onto_small_picture
 
@@ -43,23 +44,27 @@ class SuperResolve(TaskSpec):
     lanczos_lobes: int = 2
     """Lobes of the Lanczos filter that is assumed to have made the picture small: 3 in Pillow and
     most programs, 2 in the paper's loss."""
-    keep_known: bool = True
-    """Whether the result is made to agree with the small picture."""
+    keep_known: bool | None = None
+    """Whether the result is made to agree with the small picture; None: yes, unless its file
+    suggests otherwise."""
 
     def check(self) -> None:
         check_integer("factor", self.factor, 2, MAX_FACTOR)
+        if self.keep_known not in (None, True, False):
+            raise UserError("keep_known", self.keep_known, "must be True or False")
         if self.lanczos_lobes not in (2, 3):
             raise UserError("lanczos_lobes", self.lanczos_lobes, "must be 2 or 3")
 
     def suit_file(self, picture: Picture) -> Mapping[str, tuple[Any, str]]:
-        file = picture.origin
-        if not file.format.lossy or file.encoding.get("quality", 0) >= _FINE_QUALITY:
+        quality = picture.origin.encoding.get("quality")
+        if quality is None or quality >= _FINE_QUALITY:
             return {}
-        reason = (
-            f"the picture was stored with loss ({file.format.name}), so the result need not agree "
-            "with it; --keep_known makes it agree"
-        )
-        return {"keep_known": (False, reason)}
+        remark = "is a JPEG file, so the result need not agree with it; --keep_known makes it agree"
+        return {"keep_known": (False, remark)}
+
+    def resolve(self, noise: NoiseModel | None) -> Self:
+        del noise
+        return self.replace(keep_known=True) if self.keep_known is None else self
 
     def check_picture(self, y: np.ndarray) -> None:
         if y.shape[0] * y.shape[1] * self.factor**2 > MAX_PIXELS:

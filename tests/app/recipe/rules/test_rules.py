@@ -187,7 +187,7 @@ def test_held_out_values_are_not_in_the_input_of_a_super_resolution(monkeypatch)
 
     monkeypatch.setattr(Plain, "make_input", spy)
     options = {"task": "super_resolve", "stop": "held_out", "input": "image"}
-    options |= {"steps": 1, "progress": False}
+    options |= {"steps": 1, "members": 1, "progress": False}
     key = jax.random.fold_in(jax.random.key(0), 2)  # the split of seed 0
     parts = parts_of("held_out", PICTURE, None, task="super_resolve", key=key).split
     held = np.asarray(parts.known) == 0
