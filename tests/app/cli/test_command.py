@@ -123,7 +123,9 @@ def test_demonstration_restores(small_presets, tmp_path, capsys, monkeypatch):
 def test_each_task_has_a_demonstration(task, tiny_presets, tmp_path, capsys, monkeypatch):
     tiny = smooth(32, 32).astype(np.float32) / 255
     monkeypatch.setattr("dip_jax.app.recipe.degrade.demonstration_picture", lambda: tiny)
-    code, _, _ = run(capsys, f"--task={task}", "--steps=2", f"--out={tmp_path / 'out'}")
+    code, _, _ = run(
+        capsys, f"--task={task}", "--steps=2", "--members=1", f"--out={tmp_path / 'out'}"
+    )
     assert code == 0
     assert "psnr" in results(tmp_path / "out")[2]["scores"]["restored"]
 
