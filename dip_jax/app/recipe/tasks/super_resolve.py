@@ -102,12 +102,12 @@ class SuperResolve(TaskSpec):
         return degrade.enlarge(y, self.factor)
 
     def combine(self, images: list[np.ndarray], y: np.ndarray) -> np.ndarray:
-        mean = super().combine(images, y)
         if len(images) == 1:
-            return mean
+            return super().combine(images, y)
         if self.keep_known:
             base, *images = (self._project(image, y) for image in (self.enlarge(y), *images))
         else:  # the picture may have noise and blocks, which the fits have left out
+            mean = super().combine(images, y)
             base = self.enlarge(degrade.shrink(mean, self.factor))
         return dip_jax.combine_by_agreement(np.stack(images), base)
 
