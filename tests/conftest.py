@@ -31,6 +31,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # A shell has its background jobs ignore Ctrl-C, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Where matplotlib itself would keep its list of fonts, which takes 13 seconds to make.
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
+
 # What the flags above turn off.
 OPTIMIZED = {
     "xla_backend_optimization_level": "3",

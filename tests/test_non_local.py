@@ -65,6 +65,7 @@ def refine_by_formula(y, restored, deviation, basis):
     return np.einsum("ta,thw->hwa", basis, pilot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [NOISE, NoiseModel("poisson", 10.0)])
 def test_two_passes_are_those_of_the_formula(noise):
     deviation = np.asarray(noise.without_clipping(NOISY, RESTORED)[1])
@@ -72,6 +73,7 @@ def test_two_passes_are_those_of_the_formula(noise):
     np.testing.assert_allclose(non_local.refine(NOISY, RESTORED, noise), expected, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_colors_are_refined_as_luma_and_differences():
     size = (14, 15, 3)
     tint = np.array([1.0, 0.8, 0.6], np.float32)
@@ -109,6 +111,7 @@ def test_a_repeated_pattern_gains():
     assert error(non_local.refine(NOISY, RESTORED, NOISE)) < 0.6 * error(RESTORED)
 
 
+@pytest.mark.slow
 def test_channels_that_are_equal_are_refined_alike():
     color_picture = [np.repeat(image, 3, axis=2) for image in (NOISY, RESTORED)]
     alike = non_local.refine(*color_picture, NOISE)
@@ -165,6 +168,7 @@ def test_shapes_that_differ_are_refused():
         non_local.refine(whole, whole, NOISE)
 
 
+@pytest.mark.slow
 def test_every_noise_shares_the_program(monkeypatch):
     traced = []
     combine = non_local._combine

@@ -91,6 +91,7 @@ def test_biases_before_norms_are_left_alone():
     check_biases_before_norms(Skip, "level./(skip|down|deep|up|mix)_conv")
 
 
+@pytest.mark.slow
 def test_same_key_same_parameters_other_key_others():
     init = jit(Skip(widths=(4,), skip_widths=0).init)
     one, same, other = (init(jax.random.key(seed), Z)["params"] for seed in (0, 0, 1))

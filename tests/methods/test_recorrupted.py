@@ -28,6 +28,7 @@ def test_the_two_recorrupted_images_have_the_variances_of_theory(noise_share):
     assert not np.allclose(again, info.image)
 
 
+@pytest.mark.slow
 def test_recorrupted_does_not_learn_noise():
     """The least squares gain for pure noise is 0; fitting y to itself would keep it 1."""
     y, z = noise_around_grey(0.2)

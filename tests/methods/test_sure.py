@@ -28,6 +28,7 @@ def test_sure_is_unbiased_where_noise_was_clipped(level):
     assert abs(float(found.mean())) < 0.02 * sigma**2
 
 
+@pytest.mark.slow
 def test_sure_estimates_the_error_against_the_clean_image():
     """In the mean over many values; for a gain g that error is (g s)^2 around grey."""
     sigma = 0.2

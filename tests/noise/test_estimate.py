@@ -14,6 +14,7 @@ def level(picture, kind="gaussian"):
     return found.level
 
 
+@pytest.mark.slow
 def test_noise_level_is_estimated():
     y, x = np.mgrid[0:96, 0:80] / 96
     smooth = np.stack([0.3 + 0.4 * x, 0.5 + 0.2 * np.sin(5 * y), 0.6 - 0.3 * x * y], axis=2)
@@ -34,6 +35,7 @@ def test_noise_level_is_estimated():
     assert level(noisy) == pytest.approx(25.5, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "given"), [("gaussian", 50), ("gaussian", 75), ("poisson", 10)])
 def test_clipping_does_not_make_the_estimate_too_low(kind, given):
     """A picture with dark and light parts: much is clipped at either end."""
@@ -65,6 +67,7 @@ def test_flat_parts_tell_nothing_of_the_noise(flat):
     assert level(noisy[..., None].astype(np.float32)) == pytest.approx(20, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper", [0.0, 0.9, 1.0])
 def test_a_drawing_has_no_noise(paper):
     """Sharp edges on flat paper, such as letters; once there is noise, it is seen."""
@@ -85,11 +88,13 @@ def test_dark_and_light_parts_have_a_say_each():
     assert level(noisy.astype(np.float32)) == pytest.approx(20, rel=0.06)
 
 
+@pytest.mark.slow
 def test_the_level_of_mere_noise_ends_at_255():
     scattered = np.random.default_rng(0).integers(0, 2, (64, 64, 1)).astype(np.float32)
     assert level(scattered) == 255
 
 
+@pytest.mark.slow
 def test_few_photons_are_counted_where_nothing_is_clipped():
     """The level of Poisson noise is one of variance."""
     x = np.mgrid[0:128, 0:128][1] / 128

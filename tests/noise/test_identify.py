@@ -127,11 +127,13 @@ def screenshot():
     return np.asarray(image) / 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["coffee", "camera", "chelsea"])
 def test_photographs_without_noise_have_none(name):
     assert identify_noise(as_file(photograph(name))).kind == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "rows", "columns"),
     [

@@ -74,6 +74,7 @@ def test_adjoint_of_a_full_sampling_is_the_inverse():
     np.testing.assert_allclose(back, image, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_another_measurement_is_not_traced_again():
     masks = [operators.cartesian_mask(jax.random.key(seed), 12) for seed in (0, 1)]
     assert (masks[0] != masks[1]).any()

@@ -407,6 +407,7 @@ def test_a_mask_that_is_a_bomb_is_refused(visitor, untouched):
     check_refusal(answer)
 
 
+@pytest.mark.slow
 def test_an_upload_that_is_broken_off_leaves_nothing(visitor, studio, untouched):
     cookie = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
     before = len(list(studio.folder.glob("*/pictures/*")))

@@ -275,6 +275,7 @@ def test_what_a_format_can_not_keep_is_told(visitor):
     assert "uint8" in unquote(saved.headers["x-remarks"])
 
 
+@pytest.mark.slow
 def test_a_factor_with_a_point(visitor, picture):
     job = visitor.begin(picture["id"], "small", settings={"factor": "3.0"})
     assert job.status_code == 200

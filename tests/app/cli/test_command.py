@@ -230,6 +230,7 @@ def test_choices(flags, tiny_presets, tmp_path, capsys, monkeypatch):
     assert str(used[name]) == value
 
 
+@pytest.mark.slow
 def test_an_array_comes_back_in_full_depth(tiny_presets, tmp_path, capsys):
     np.save(tmp_path / "deep.npy", smooth().astype(np.float32) / 256)
     flags = [f"--image={tmp_path / 'deep.npy'}", "--steps=2", *NOISY, f"--out={tmp_path / 'a'}"]

@@ -106,6 +106,7 @@ def test_bad_files_do_not_keep_the_others_from_theirs(photos, tmp_path, capsys):
     assert not list(out.rglob("failed.txt"))
 
 
+@pytest.mark.slow
 def test_a_diverged_fit_fails_alone(photos, tmp_path, capsys, monkeypatch):
     def fail(values, preset, inputs, own, *rest, **options):
         if inputs.name == "b":
@@ -339,6 +340,7 @@ def test_a_fit_of_another_version_is_one_line(change, photos, tmp_path, capsys, 
     assert run(capsys, *flags, "--overwrite")[0] == 0
 
 
+@pytest.mark.slow
 def test_what_was_to_be_written_over_goes_on(photos, tmp_path, capsys, monkeypatch):
     out, whole = tmp_path / "o", tmp_path / "whole"
     flags = [f"--image={photos / 'a.png'}", "--sigma=20", "--chunk_steps=5", "--checkpoint=0"]

@@ -147,6 +147,7 @@ def test_frames_without_noise_or_with_impulses_hand_on_what_they_got():
     assert len(second.trace["loss"]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cold", [True, False])
 def test_a_resumed_fit_goes_on_as_it_began(cold, tmp_path):
     options = {"sigma": 12.0, "steps": 6, "later_steps": 4, "chunk_steps": 1, "progress": False}

@@ -190,6 +190,7 @@ def test_the_mean_of_denoised_fits_is_refined(tiny_presets):
     assert np.abs(refined.image - expected).mean() < 0.1 * np.abs(plain.image - expected).mean()
 
 
+@pytest.mark.slow
 def test_refining_needs_the_noise_level(tiny_presets):
     options = {"preset": "paper", "steps": 1, "progress": False}
     assert restore(MEASURED[:20, :20], **options).noise is None

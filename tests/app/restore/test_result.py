@@ -97,6 +97,7 @@ def test_members_that_diverged_are_left_out(combine):
     assert lost.raw.shape == first.raw.shape
 
 
+@pytest.mark.slow
 def test_the_last_seed_is_followed_by_the_first():
     restore(PICTURE, seed=2**32 - 1, members=2, **OPTIONS)
 

@@ -151,6 +151,7 @@ def test_only_windows_around_holes_are_fitted():
     np.testing.assert_array_equal(result.raw[:, 250:300], picture[:, 250:300])
 
 
+@pytest.mark.slow
 def test_the_largest_window_has_to_fit_the_memory(monkeypatch):
     picture, mask = np.ones((600, 900, 3), np.float32), np.ones((600, 900), np.float32)
     mask[20:24, 20:24] = mask[300:340, 400:440] = 0
@@ -185,6 +186,7 @@ def test_tiles_without_a_hole_are_not_fitted():
     np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
 
 
+@pytest.mark.slow
 def test_the_command_says_that_windows_are_fitted(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(report, "_SHOWN", 1)
     picture, mask = scratched()

@@ -48,6 +48,7 @@ def test_published_noise_is_used_and_cut_with_the_picture(data):
     assert np.array_equal(np.round(255 * made) / np.float32(255), made)  # 8-bit
 
 
+@pytest.mark.slow
 def test_classical_methods_end_to_end(data, capsys):
     assert run(data, "--methods=noisy,nlm,tv", "--sigmas=25,15") == 0
     out = capsys.readouterr().out

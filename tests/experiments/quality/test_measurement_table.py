@@ -22,6 +22,7 @@ def test_measurements_are_of_the_picture_and_noisy(measurement):
     assert measurement_table._score(noisy.plain, noisy.truth) > 5
 
 
+@pytest.mark.slow
 def test_unmeasured_lines_hold_no_noise():
     case = measurement_table._CASES["mri"]("phantom", 0.5, jax.random.key(0))
     unseen = np.asarray(case.known)[0, :, 0] == 0

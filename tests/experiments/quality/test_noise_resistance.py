@@ -62,6 +62,7 @@ def test_one_program_serves_all_four_targets(finished):
     assert finished[1] == 2
 
 
+@pytest.mark.slow
 def test_natural_picture_is_fitted_far_better_than_noise(finished):
     final = {r["target"]: float(r["loss"]) for r in _rows(finished[0]) if r["step"] == "40"}
     assert final["natural"] < final["noisy"]

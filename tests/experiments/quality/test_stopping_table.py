@@ -130,6 +130,7 @@ def test_a_grid_end_to_end(data, impatient, monkeypatch, capsys):
     assert capsys.readouterr().out == out
 
 
+@pytest.mark.slow
 def test_the_level_is_estimated_on_request(data, impatient, monkeypatch):
     given = []
     original = tables.restore

@@ -373,6 +373,7 @@ def test_a_rule_that_does_not_suit_is_refused(options, words):
         restore(PICTURE, **options)
 
 
+@pytest.mark.slow
 def test_rules_that_lack_noise_or_pixels_say_so():
     with pytest.raises(UserError, match=r"stop=r2r: needs noise"):
         restore(np.full((40, 40, 3), 0.5, np.float32), stop="r2r")
