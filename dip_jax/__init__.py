@@ -29,6 +29,7 @@ from dip_jax.methods import (
     sure,
     warm_start,
 )
+from dip_jax.plug_and_play import refine_measured
 from dip_jax.tasks import (
     denoise,
     inpaint,
@@ -100,6 +101,7 @@ __all__ = [
     "precompose",
     "reconstruct",
     "recorrupted",
+    "refine_measured",
     "run",
     "sharded",
     "stop",

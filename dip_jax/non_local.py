@@ -21,7 +21,7 @@ from dip_jax.base import Array, ArrayLike, Image
 from dip_jax.compilation import jit
 from dip_jax.noise import NoiseModel
 
-_PATCH = 5  # pixels a side. Up to 32 values, the solver of CPUs does not wait for other threads.
+PATCH = 5  # pixels a side. Up to 32 values, the solver of CPUs does not wait for other threads.
 _REACH = 18  # pixels to a side, in which alike patches are sought
 _STRIDE = 4  # pixels from one patch that is restored to the next
 _COUNT = 64  # alike patches, itself included
@@ -74,7 +74,7 @@ def refine(
         raise ValueError(f"y is of {y.dtype}: must be float, with values in [0, 1]")
     if y.shape != restored.shape or y.ndim != 3:
         raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
-    if min(y.shape[:2]) < _PATCH or not gains(noise):
+    if min(y.shape[:2]) < PATCH or not gains(noise):
         return restored
     share, caution = _find_share(noise)
     known = jnp.broadcast_to(jnp.asarray(known, y.dtype), (*y.shape[:2], 1))
@@ -114,7 +114,7 @@ def _refine(
         noisy = y @ basis.T
         pilot = first = restored @ basis.T
         for _ in range(2):
-            found = _combine(noisy, pilot, jnp.maximum(variance, _LEAST_VARIANCE), known)
+            found = combine_patches(noisy, pilot, variance, known)
             pilot = share * found + (1 - share) * first
         return pilot @ basis
 
@@ -129,16 +129,26 @@ class _Strip(NamedTuple):
     """1 for those that may be used, else 0."""
 
 
-def _combine(y: Array, pilot: Array, variance: Array, known: Array) -> Array:
-    """Returns the estimate that patches of ``y`` give, combined as in ``pilot``."""
+def combine_patches(y: Array, pilot: Array, variance: Array, known: Array) -> Array:
+    """Returns the estimate that patches of ``y`` give, combined as in ``pilot``.
+
+    One pass of :func:`refine`, for channels whose noises are independent. It can be traced.
+
+    Args:
+      y: the noisy picture, ``[h, w, c]`` of at least 5x5 pixels, in units in which white is 1.
+      pilot: an estimate of it, ``[h, w, c]``.
+      variance: of the noise of each value, ``[h, w, c]``.
+      known: ``[h, w, 1]``, 1 where ``y`` was measured; the rest stays as in ``pilot``.
+    """
     height, width, channels = y.shape
+    variance = jnp.maximum(variance, _LEAST_VARIANCE)
     whole = _over_patches(known, lax.min, jnp.inf)[:, :, 0] > 0
     patch_variance = _over_patches(variance, lax.add, 0.0)
     # Of gray and RGB the luma; of any other picture the mean of its channels.
     guide = pilot[:, :, 0] if channels in (1, 3) else jnp.mean(pilot, axis=2)
     columns = _starts(width)
-    down = np.arange(_PATCH)[None, None, :, None]
-    right = np.arange(_PATCH)[None, None, None]
+    down = np.arange(PATCH)[None, None, :, None]
+    right = np.arange(PATCH)[None, None, None]
 
     def restore_strip(sums: Array, row: Array) -> tuple[Array, None]:
         strip = _find_alike(guide, whole, row, columns)
@@ -152,7 +162,7 @@ def _combine(y: Array, pilot: Array, variance: Array, known: Array) -> Array:
         )
         values, weights = _solve(*cut, precision, strip.use[:, None])
         both = jnp.concatenate([weights * values, weights * jnp.ones_like(values)], axis=1)
-        both = both.reshape(len(columns), 2 * channels, _COUNT, _PATCH, _PATCH)
+        both = both.reshape(len(columns), 2 * channels, _COUNT, PATCH, PATCH)
         return sums.at[places].add(jnp.moveaxis(both, 1, -1)), None
 
     sums = jnp.zeros((height, width, 2 * channels), y.dtype)
@@ -195,15 +205,15 @@ def _find_alike(guide: Array, whole: Array, row: Array, columns: np.ndarray) -> 
     side = 2 * _REACH + 1
     around = jnp.pad(guide, _REACH)
     allowed = jnp.pad(whole, _REACH, constant_values=False)
-    own = lax.dynamic_slice(guide, (row, 0), (_PATCH, width))
+    own = lax.dynamic_slice(guide, (row, 0), (PATCH, width))
     shifts = np.arange(side)[:, None]
 
     def differ(down: Array) -> Array:
         """Returns the squared differences to the patches of one row, ``[side, n]``."""
-        rows = lax.dynamic_slice(around, (row + down, 0), (_PATCH, width + side - 1))
+        rows = lax.dynamic_slice(around, (row + down, 0), (PATCH, width + side - 1))
         shifted = rows[:, shifts + np.arange(width)[None]]
         squares = jnp.sum((own[:, None] - shifted) ** 2, axis=0)
-        sums = sum(squares[:, columns + i] for i in range(_PATCH))
+        sums = sum(squares[:, columns + i] for i in range(PATCH))
         usable = lax.dynamic_slice(allowed, (row + down, 0), (1, allowed.shape[1]))[0]
         return jnp.where(usable[shifts + columns[None]], sums, jnp.inf)
 
@@ -220,11 +230,11 @@ def _find_alike(guide: Array, whole: Array, row: Array, columns: np.ndarray) -> 
 
 def _starts(length: int) -> np.ndarray:
     """Where the patches begin that are restored with their like: every few pixels, and last."""
-    last = length - _PATCH
+    last = length - PATCH
     return np.unique(np.append(np.arange(0, last + 1, _STRIDE), last))
 
 
 def _over_patches(image: Array, operation: Any, start: float) -> Array:
     """Returns a reduction over each patch of ``[h, w, c]``, at the place where it begins."""
-    size = (_PATCH, _PATCH, 1)
+    size = (PATCH, PATCH, 1)
     return lax.reduce_window(image, start, operation, size, (1, 1, 1), "VALID")

@@ -171,13 +171,13 @@ def test_shapes_that_differ_are_refused():
 @pytest.mark.slow
 def test_every_noise_shares_the_program(monkeypatch):
     traced = []
-    combine = non_local._combine
+    combine = non_local.combine_patches
 
     def count(*args):
         traced.append(1)
         return combine(*args)
 
-    monkeypatch.setattr(non_local, "_combine", count)
+    monkeypatch.setattr(non_local, "combine_patches", count)
     picture = NOISY[:12, :13]  # of a size that no other test has
     kernel = np.ones((1, 1, 1, 1), np.float32)
     deviation = np.full((9, 1), 0.02, np.float32)

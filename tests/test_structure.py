@@ -29,6 +29,7 @@ ROOMS = [
     "inputs",
     "noise",
     "non_local",
+    "plug_and_play",
     "generators",
     "tasks",
     "methods",

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dip_jax import operators
+from dip_jax.compilation import jit
 from experiments.program import require
 
 NETWORKS = {  # channels, and the side of the input
@@ -107,8 +108,8 @@ def make_torch_operator(
     """
     import torch
 
-    measure = jax.jit(operator)
-    pull = jax.jit(lambda y: jax.vjp(operator, jnp.zeros(shape))[1](y)[0])
+    measure = jit(operator)
+    pull = jit(lambda y: jax.vjp(operator, jnp.zeros(shape))[1](y)[0])
 
     class Measure(torch.autograd.Function):
         @staticmethod

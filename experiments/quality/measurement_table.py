@@ -1,6 +1,6 @@
 """MRI, tomography and compressed sensing: our fit against others, PSNR of images.
 
-  python -m experiments.quality.measurement_table --measurements=mri --methods=plain,ours
+  python -m experiments.quality.measurement_table --measurements=mri --methods=plain,tv,ours
 
 Measurements, of pictures with one channel:
 
@@ -17,9 +17,10 @@ All methods get the same arrays. The score of a complex image is that of its abs
 - ``plain``: the zero-filled image, the filtered back-projection with a ramp filter, or the adjoint.
 - ``tv``: total variation, by Chambolle and Pock's algorithm, with the weight that gives the best
   PSNR. No user can choose it so: the line is an upper limit.
-- ``ours``: a network with skip connections, stopped by a tenth of the lines, angles or products
-  held out. ``oracle`` in the rows is the best PSNR of its run, which no user knows.
-- ``deep_decoder``: the same with the Deep Decoder (Heckel and Hand, 2019) for a network.
+- ``skip``: a fit of a network with skip connections, stopped by a tenth of the lines, angles or
+  products held out. ``oracle`` in the rows is the best PSNR of its run, which no user knows.
+- ``ours``: its result, refined by :func:`dip_jax.refine_measured`, which is told the noise level.
+- ``deep_decoder``: as ``skip``, with the Deep Decoder (Heckel and Hand, 2019) for a network.
 - ``deepinv``: deepinv's Deep Image Prior with its defaults, ``--deepinv_steps`` steps, of which
   the one with the best PSNR counts: an upper limit too. ``deepinv_64``: with the network of its
   own example, of 64 channels in place of 256. Needs deepinv; see the extra of this name.
@@ -45,6 +46,7 @@ import dip_jax
 from dip_jax import metrics, operators
 from dip_jax.app import UserError
 from dip_jax.app.machine import choose_device
+from dip_jax.compilation import jit
 from experiments.program import Table, define_backend, publish, run_program
 from experiments.quality import deepinv_peer
 from experiments.quality.grid import fill
@@ -52,7 +54,7 @@ from experiments.quality.tables import format_scores, list_pictures, stamp
 
 NAME = "measurement_table"
 PICTURES = ("phantom", "camera", "astronaut")  # settings were chosen on the first two
-FITS = ("ours", "deep_decoder")
+FITS = ("skip", "ours", "deep_decoder")
 METHODS = ("plain", "tv", *FITS, *deepinv_peer.NETWORKS)
 ANGLES = 60
 WEIGHTS = 10.0 ** np.arange(-4, -1.4, 0.25)  # of total variation, for an operator of norm 1
@@ -74,6 +76,8 @@ class Case(NamedTuple):
     """1 for what is measured; what shares an entry is held out together."""
     always: jax.Array
     """1 for what is never held out."""
+    sigma: Any
+    """Standard deviation of the noise of ``y``, of a complex one's components."""
 
 
 def define(values: flags.FlagValues) -> None:
@@ -86,7 +90,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_list("methods", methods, "Of " + ", ".join(METHODS) + ".", **text)
     flags.DEFINE_float("noise", 0.01, "Standard deviation of the noise.", lower_bound=0, **text)
     flags.DEFINE_integer("seeds", 1, "Number of seeds of our fit.", lower_bound=1, **text)
-    flags.DEFINE_integer("steps", 3000, "The most steps of our fits.", lower_bound=1, **text)
+    flags.DEFINE_integer("steps", 1000, "The most steps of our fits.", lower_bound=1, **text)
     theirs = "Steps of deepinv; fewer than its default measure its time."
     flags.DEFINE_integer("deepinv_steps", 2500, theirs, lower_bound=1, **text)
     define_backend(values)
@@ -151,7 +155,7 @@ def _measure_mri(picture: str, noise: float, key: jax.Array) -> Case:
     y += mask * noise * 2**0.5 * jax.random.normal(keys[1], y.shape, y.dtype)
     plain = operators.apply_adjoint(operator, y, truth.shape, y.dtype)
     middle = jnp.abs(jnp.arange(128) - 64) <= 0.04 * 128
-    return Case(truth, operator, y, plain, mask, 1.0 * middle[None, :, None])
+    return Case(truth, operator, y, plain, mask, 1.0 * middle[None, :, None], noise)
 
 
 def _measure_ct(picture: str, noise: float, key: jax.Array) -> Case:
@@ -159,10 +163,11 @@ def _measure_ct(picture: str, noise: float, key: jax.Array) -> Case:
     angles = jnp.linspace(0.0, 180.0, ANGLES, endpoint=False)
     operator = Partial(operators.radon, angles=angles)
     y = operator(truth)
-    y += noise * jnp.max(y) * jax.random.normal(key, y.shape)
+    sigma = noise * jnp.max(y)
+    y += sigma * jax.random.normal(key, y.shape)
     plain = operators.filtered_back_projection(y, angles, 128, 128)
     known = jnp.ones((ANGLES, 1, 1))
-    return Case(truth, operator, y, plain, known, jnp.zeros_like(known))
+    return Case(truth, operator, y, plain, known, jnp.zeros_like(known), sigma)
 
 
 def _measure_products(picture: str, noise: float, key: jax.Array) -> Case:
@@ -171,10 +176,11 @@ def _measure_products(picture: str, noise: float, key: jax.Array) -> Case:
     matrix = operators.sensing_matrix(keys[0], truth.size // 4, truth.shape)
     operator = Partial(operators.compress, matrix=matrix)
     y = operator(truth)
-    y += noise * jnp.sqrt(jnp.mean(y**2)) * jax.random.normal(keys[1], y.shape)
+    sigma = noise * jnp.sqrt(jnp.mean(y**2))
+    y += sigma * jax.random.normal(keys[1], y.shape)
     plain = operators.apply_adjoint(operator, y, truth.shape)
     known = jnp.ones(y.shape)
-    return Case(truth, operator, y, plain, known, jnp.zeros_like(known))
+    return Case(truth, operator, y, plain, known, jnp.zeros_like(known), sigma)
 
 
 _CASES: dict[str, Callable[[str, float, jax.Array], Case]] = {
@@ -195,6 +201,8 @@ def _compute_row(
         images = [_minimize_total_variation(case, float(weight)) for weight in WEIGHTS]
     elif method in FITS:
         images, record = _fit(case, method, steps[method], jax.random.key(seed))
+        if method == "ours":
+            images = [_refine(case, image) for image in images]
     else:
         images, record = _fit_theirs(case, method, steps[method], seed)
     scores = [_score(image, case.truth) for image in images]
@@ -227,6 +235,12 @@ def _score(image: jax.Array, truth: jax.Array) -> float:
 def _report(truth: jax.Array, image: jax.Array) -> dict[str, jax.Array]:
     real = jnp.abs(image) if jnp.iscomplexobj(image) else image
     return {"psnr": metrics.psnr(jnp.clip(real, 0, 1), truth)}
+
+
+def _refine(case: Case, image: jax.Array) -> jax.Array:
+    return dip_jax.refine_measured(
+        case.operator, case.y, image, sigma=float(case.sigma), known=case.known
+    )
 
 
 def _fit(
@@ -268,7 +282,7 @@ def _fit(
     return [operators.to_complex(image) if turned else image], record
 
 
-@jax.jit
+@jit
 def _minimize_total_variation(case: Case, weight: float) -> jax.Array:
     """Minimises ``|A x - y|**2 / 2 + weight |grad x|``, ``A`` and ``y`` scaled to norm 1.
 

@@ -1,10 +1,13 @@
 """The table of measurements: what the instruments see, the methods' rows, and refusals."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import dip_jax
 from dip_jax import operators
 from experiments.quality import measurement_table
 from tests.experiments.quality.common import read_rows
@@ -37,7 +40,7 @@ def test_total_variation_finds_a_square_from_few_products():
         operators.compress, matrix=operators.sensing_matrix(jax.random.key(0), 150, truth.shape)
     )
     known = jnp.ones(150)
-    case = measurement_table.Case(truth, operator, operator(truth), truth, known, 0 * known)
+    case = measurement_table.Case(truth, operator, operator(truth), truth, known, 0 * known, 0.0)
     found = measurement_table._minimize_total_variation(case, 1e-4)
     assert measurement_table._score(found, truth) > 30
 
@@ -58,12 +61,26 @@ def test_each_method_gets_a_row(measurement, tmp_path, monkeypatch):
     assert (tmp_path / "measurement_table.md").exists()
 
 
+@pytest.mark.slow
+def test_our_fit_is_refined(tmp_path, monkeypatch):
+    def fit(case, *others):
+        return [case.plain], {"steps": "0"}
+
+    quick = functools.partial(dip_jax.refine_measured, rounds=4)
+    monkeypatch.setattr(measurement_table, "_fit", fit)
+    monkeypatch.setattr(dip_jax, "refine_measured", quick)
+    flags = ["--pictures=phantom", "--measurements=sensing", "--methods=skip,ours"]
+    assert measurement_table.main([*flags, f"--out={tmp_path}"]) == 0
+    rows = {row["method"]: float(row["psnr"]) for row in read_rows(tmp_path, "measurement_table")}
+    assert rows["ours"] > rows["skip"] + 1
+
+
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
         ("--pictures=lena", "--pictures=lena: must be of phantom, camera"),
         ("--measurements=pet", "--measurements=pet: must be of mri, ct, sensing"),
-        ("--methods=bm3d", "--methods=bm3d: must be of plain, tv, ours"),
+        ("--methods=bm3d", "--methods=bm3d: must be of plain, tv, skip, ours"),
     ],
 )
 def test_refusals(flag, words, capsys, tmp_path):
