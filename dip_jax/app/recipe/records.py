@@ -47,6 +47,12 @@ def as_data(value: Any) -> Any:
     return value.as_data() if isinstance(value, Record) else value
 
 
+def check_boolean(name: str, value: Any) -> None:
+    """Raises a UserError unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise UserError(name, value, "must be True or False")
+
+
 def check_integer(name: str, value: Any, least: int, most: int) -> None:
     """Raises a UserError unless ``value`` is an integer in that range."""
     if not isinstance(value, numbers.Integral):

@@ -133,8 +133,8 @@ def _join_known(image: np.ndarray, scene: Scene) -> np.ndarray:
     return problem.window.crop(joined)
 
 
-def _knows_noise(scene: Scene) -> bool:
-    return scene.noise is not None and scene.preset.task.on_canvas
+def _lies_on_canvas(scene: Scene) -> bool:
+    return scene.preset.task.on_canvas
 
 
 def _improve(image: np.ndarray, scene: Scene) -> np.ndarray:
@@ -142,11 +142,12 @@ def _improve(image: np.ndarray, scene: Scene) -> np.ndarray:
 
     On the canvas, like the fit: pictures of many sizes share the program.
     """
-    problem, noise = scene.problem, scene.noise
+    problem = scene.problem
     assert problem is not None
-    assert noise is not None
-    padded = problem.window.pad(image)
-    return problem.window.crop(scene.preset.task.improve(padded, problem.y, problem.known, noise))
+    improved = scene.preset.task.improve(
+        problem.window.pad(image), problem.y, problem.known, scene.noise, scene.data
+    )
+    return problem.window.crop(improved)
 
 
 def _put_back_known(image: np.ndarray, scene: Scene) -> np.ndarray:
@@ -250,7 +251,7 @@ STEPS = (
     Step("fit", _blends_each_fit, _blend_held_out),
     Step("member", _always, _join_known, keeps_raw=True),
     Step("tile", _blends_mean, _blend_all),
-    Step("tile", _knows_noise, _improve, keeps_raw=True),
+    Step("tile", _lies_on_canvas, _improve, keeps_raw=True),
     Step("picture", _always, _put_back_known, keeps_raw=True),
     Step("picture", _always, _finish_task, keeps_raw=True),
     Step("picture", _always, _clip, keeps_raw=True),

@@ -8,6 +8,7 @@ import optax
 import dip_jax
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.methods.noisy import NoisyMethod
+from dip_jax.app.recipe.records import check_boolean
 from dip_jax.base import Algorithm, Generator, Image, Scalar
 from dip_jax.noise import NoiseModel
 
@@ -34,8 +35,7 @@ class Recorrupted(NoisyMethod):
         for name in ("noise_share", "correlated_share", "strong_share"):
             if not 0 < getattr(self, name) < 1:
                 raise UserError(name, getattr(self, name), "must be above 0 and below 1")
-        if not isinstance(self.flips, bool):
-            raise UserError("flips", self.flips, "must be True or False")
+        check_boolean("flips", self.flips)
 
     def adapt(self, noise: NoiseModel | None) -> "Recorrupted":
         if noise is None or noise.kernel is None:

@@ -8,10 +8,12 @@ import numpy as np
 import dip_jax
 from dip_jax import damage, non_local
 from dip_jax.app.errors import UserError
+from dip_jax.app.recipe.records import check_boolean
 from dip_jax.app.recipe.tasks.base import (
     GAIN,
     NOISE,
     NOISE_FROM,
+    REFINE,
     SIGMA,
     Arrays,
     Degraded,
@@ -38,13 +40,7 @@ class Denoise(TaskSpec):
         GAIN,
         NOISE_FROM,
         Flag("add_noise", bool, False, "Demonstration: --image is clean; add noise to it first."),
-        Flag(
-            "refine",
-            bool,
-            None,
-            "Restore each patch anew from those like it, which the fit finds: a few seconds for "
-            "most often 0.2 to 1 dB [on; off for paper, --hide and the decoders].",
-        ),
+        REFINE,
     )
 
     refine: bool = False
@@ -66,8 +62,7 @@ class Denoise(TaskSpec):
         return dip_jax.denoise(y, known=known, reference=reference, region=region)
 
     def check(self) -> None:
-        if not isinstance(self.refine, bool):
-            raise UserError("refine", self.refine, "must be True or False")
+        check_boolean("refine", self.refine)
 
     def suit(self, *, feeds_noise: bool) -> Self:
         return self if feeds_noise else self.replace(refine=False)
@@ -77,9 +72,18 @@ class Denoise(TaskSpec):
         return self if gains else self.replace(refine=False)
 
     def improve(
-        self, image: np.ndarray, y: np.ndarray, known: np.ndarray, noise: NoiseModel
+        self,
+        image: np.ndarray,
+        y: np.ndarray,
+        known: np.ndarray,
+        noise: NoiseModel | None,
+        data: Arrays,
     ) -> np.ndarray:
-        return np.asarray(non_local.refine(y, image, noise, known)) if self.refine else image
+        del data
+        if not self.refine:
+            return image
+        assert noise is not None
+        return np.asarray(non_local.refine(y, image, noise, known))
 
     def check_options(self, options: Options) -> None:
         if options["noise"] == "camera" and options["add_noise"]:

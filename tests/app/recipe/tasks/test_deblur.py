@@ -118,6 +118,44 @@ def test_a_demonstration_is_sharper_than_its_blurred_picture(
 
 
 @pytest.mark.slow
+def test_the_result_is_refined(blurred, tiny_presets):
+    picture, _ = blurred
+    options = {"task": "deblur", "kernel": "motion:5,0", "steps": 40, "progress": False}
+    alone = restore(picture, **options)
+    refined = restore(picture, refine=True, **options)
+    np.testing.assert_array_equal(refined.raw, alone.raw)
+    again = [damage.blur(x.image, motion_kernel(5, 0)) for x in (alone, refined)]
+    errors = [np.sqrt(np.mean((x - picture) ** 2)) for x in again]
+    assert errors[1] < errors[0] / 2
+    with pytest.raises(UserError, match="refine=2: must be True or False"):
+        restore(picture, refine=2, **options)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (np.array([[1.0, -1.0], [1.0, -1.0]]), "sums to 0; its weights must sum to more than 0"),
+        (-np.ones((3, 3)), "sums to -9"),
+        (np.array([[1.0, np.nan]]), "holds values that are not finite"),
+        (np.ones((3, 3), complex), "must be an array of real numbers"),
+        (np.ones(3), "must be [rows, columns] of weights"),
+    ],
+)
+def test_arrays_in_files_are_taken_as_they_are(photo, tmp_path, capsys, kernel, words):
+    np.save(tmp_path / "psf.npy", kernel)
+    flags = [f"--image={photo}", "--task=deblur", f"--kernel={tmp_path / 'psf.npy'}"]
+    assert command.main([*flags, f"--out={tmp_path / 'out'}"]) == 2
+    assert words in capsys.readouterr().err
+    lobes = np.array([[-0.1, 1.0, -0.1]])
+    np.save(tmp_path / "lobes.npy", lobes)
+    found = check_kernel(str(tmp_path / "lobes.npy"), np.zeros((9, 9, 1)))
+    np.testing.assert_allclose(found, lobes / 0.8)
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    with pytest.raises(UserError, match=r"broken\.npy: can't be read"):
+        check_kernel(str(tmp_path / "broken.npy"), np.zeros((9, 9, 1)))
+
+
+@pytest.mark.slow
 def test_a_folder_takes_one_kernel_and_resumes_with_that_alone(
     photo, tmp_path, tiny_presets, capsys
 ):
@@ -189,9 +227,12 @@ def test_an_unknown_kernel_is_found_saved_and_read_back(blurred, tmp_path, tiny_
     ("options", "words"),
     [
         ({"kernel": "unknown"}, "kernel_size=None: is needed|kernel_size: is needed"),
-        ({"kernel": "unknown", "kernel_size": 8}, "kernel_size=8: must be odd; take 9"),
+        ({"kernel": "unknown", "kernel_size": 8}, "kernel_size=8: must be odd; take 7"),
         ({"kernel": "unknown", "kernel_size": 1}, "kernel_size=1: must be at least 3"),
-        ({"kernel": "unknown", "kernel_size": 41}, "kernel_size=41: must be at most 20, half"),
+        (
+            {"kernel": "unknown", "kernel_size": 41},
+            "kernel_size=41: must be odd and at most 19, half",
+        ),
         ({"kernel": "unknown", "kernel_size": 7.5}, "kernel_size=7.5: must be an integer"),
         ({"kernel": "disk:2", "kernel_size": 7}, "kernel_size=7: is for kernel=unknown"),
         ({"kernel": np.ones((3, 3)), "kernel_size": 7}, "kernel_size=7: is for kernel=unknown"),
@@ -213,7 +254,7 @@ def test_a_picture_without_contrast_shows_no_blur():
     [
         ("--kernel=unknown", "--kernel_size: is needed for an unknown kernel"),
         ("--kernel=unknown --kernel_size=8", "--kernel_size=8: must be odd"),
-        ("--kernel=unknown --kernel_size=29", "--kernel_size=29: must be at most 20"),
+        ("--kernel=unknown --kernel_size=29", "--kernel_size=29: must be odd and at most 19"),
         ("--kernel=disk:2 --kernel_size=7", "--kernel_size=7: is for kernel=unknown"),
         ("--kernel_size=7", "--kernel_size=7: is for kernel=unknown"),
         ("--kernel=unknown --kernel_size=7 --blur", "--kernel=unknown: can't go with --blur"),
