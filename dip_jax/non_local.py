@@ -1,4 +1,4 @@
-"""A second look at a restored picture: the noisy picture's patches, combined as the result tells.
+"""Non-local refinement: combines similar noisy patches, guided by the restored picture.
 
 A network and a non-local method err in different ways. A network misses faint, repeated texture; a
 non-local method that must find alike patches in a noisy picture takes noise for likeness. Here the

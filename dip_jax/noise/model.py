@@ -39,11 +39,11 @@ class NoiseModel(NamedTuple):
     deviation; see :func:`.color`."""
 
     def standard_deviation(self, y: ArrayLike) -> jax.Array:
-        """Returns that of the noise of each value of the noisy picture ``y``, in its units."""
+        """Returns the standard deviation of the noise at each value of the noisy picture ``y``."""
         return self.standard_deviation_at(smooth(y))
 
     def standard_deviation_at(self, mean: ArrayLike) -> jax.Array:
-        """Returns that of the noise where measured values have this ``mean``, of any shape."""
+        """Returns the standard deviation of the noise where values have this ``mean``."""
         if self.deviation is not None:
             return _interpolate(jnp.asarray(self.deviation), mean)
         return _standard_deviation_at(self._variance_model(), self.clipped, mean)
@@ -97,7 +97,7 @@ class NoiseModel(NamedTuple):
         return self._replace(clipped=bool(cut > 0.5 * beyond))
 
     def standard_deviation_at_level(self, brightness: float) -> float:
-        """Returns that of unclipped noise at a brightness; both in 8-bit levels."""
+        """Returns the standard deviation of unclipped noise at a brightness, in 8-bit levels."""
         if self.deviation is not None:
             return 255 * float(
                 jnp.mean(_interpolate(jnp.asarray(self.deviation), jnp.asarray(brightness / 255)))
@@ -143,7 +143,7 @@ class VarianceModel(NamedTuple):
     """Whether it goes below 0 and was clipped there too."""
 
     def standard_deviation(self, brightness: ArrayLike) -> jax.Array:
-        """Returns that of each value of an image without noise."""
+        """Returns the standard deviation of the noise at each value of a clean image."""
         variance = self.constant**2 + self.gain * jnp.maximum(brightness, 0)
         return jnp.sqrt(jnp.maximum(variance, _LEAST_VARIANCE))
 

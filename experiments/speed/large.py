@@ -55,7 +55,7 @@ COLUMNS = (
     "pixels",
     "megapixels",
     "seconds, from start to end",
-    "of it fitting",
+    "seconds of fitting",
     "steps",
     "peak memory, GB",
 )

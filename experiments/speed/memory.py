@@ -47,7 +47,7 @@ COLUMNS = (
     "process that only imports, MB",
     "peak, MB",
     "peak beyond importing, MB",
-    "of it before the first step, MB",
+    "before the first step, MB",
     "added by steps, MB",
     "compile, s",
     "seconds a step",
@@ -130,7 +130,7 @@ GROWTH = (
     "sizes",
     "exponent of seconds",
     "exponent of XLA's analysis",
-    "exponent of what steps add",
+    "exponent of memory added by steps",
     "XLA's analysis, MB per megapixel",
     "added by steps, MB per megapixel",
 )

@@ -29,7 +29,7 @@ _PICTURE = (
         "task",
         tuple(TASKS),
         None,
-        f"What to do [what the preset or the flags given are for, such as --mask; {DEFAULT_TASK}].",
+        f"Task [inferred from the preset or flags such as --mask; else {DEFAULT_TASK}].",
     ),
     Flag(
         "image",
@@ -133,7 +133,7 @@ _RUN = (
 )
 # Flags for many pictures, which one picture would ignore.
 MANY = (
-    Flag("recursive", bool, False, "Many pictures: also those in subfolders."),
+    Flag("recursive", bool, False, "With a folder: include its subfolders."),
     Flag(
         "warm_start",
         bool,
@@ -154,7 +154,7 @@ MANY = (
         "Many pictures, several processes: each takes its share. They find each other under SLURM, "
         "Open MPI or on a TPU pod.",
     ),
-    Flag("coordinator", str, None, "Elsewhere: HOST:PORT of process 0, with a free port."),
+    Flag("coordinator", str, None, "Elsewhere: HOST:PORT of process 0 (any free port)."),
     Flag("processes", int, None, "Elsewhere: the number of processes."),
     Flag("process", int, None, "Elsewhere: the number of this process, from 0 on."),
 )
@@ -245,7 +245,9 @@ def task_flags(task: type[TaskSpec]) -> tuple[Flag, ...]:
 def _all_flags() -> tuple[Flag, ...]:
     own = [flag for task in TASKS.values() for flag in task_flags(task)]
     rest = (_REFERENCE, _PRESET, _PREVIEW, *SETTINGS, *_RUN, *MANY, *_OUTPUT)
-    assert len({flag.name for flag in own}) == len(set(own)), "a flag defined twice"
+    names = [flag.name for flag in set(own)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    assert not twice, f"two tasks define the flags {', '.join(twice)} differently"
     return tuple({flag.name: flag for flag in (*_PICTURE, *own, *rest)}.values())
 
 

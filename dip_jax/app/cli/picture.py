@@ -29,7 +29,7 @@ from dip_jax.app.files.pictures import STREAM
 from dip_jax.app.files.results import has_full_depth, write_results
 from dip_jax.app.restore import Progress, Restoration, WarmStart, restore
 
-# Of the settings that ``--resume`` compares. A new number makes old checkpoints unusable.
+# The version of the settings that ``--resume`` compares; a new one invalidates checkpoints.
 FORMAT = 2
 
 

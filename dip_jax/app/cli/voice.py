@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 SCHEMA = 1
-"""Of the events. It grows when a field goes or changes its meaning, not for a new one."""
+"""The version of the events: incremented when a field is removed or changes its meaning."""
 
 
 class Voice(NamedTuple):

@@ -17,7 +17,7 @@ _NAME = "picture"
 
 
 def write_carried(folder: Path, name: str, channels: int, carried: Mapping[int, Arrays]) -> None:
-    """Writes what the picture of that name hands on, by member, in place of earlier ones'."""
+    """Saves the warm start of the named picture, by member, in place of older ones."""
     arrays = {
         f"{member}/{leaf}": array
         for member, leaves in carried.items()
@@ -31,7 +31,7 @@ def write_carried(folder: Path, name: str, channels: int, carried: Mapping[int, 
 
 
 def read_carried(folder: Path, name: str, channels: int) -> dict[int, Arrays] | None:
-    """Returns what the picture of that name hands on; None if it is not of the last two."""
+    """Returns the warm start of the named picture; None if it is not one of the last two."""
     for path in _files(folder, channels):
         carried = _read(path, name)
         if carried is not None:

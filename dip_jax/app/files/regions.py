@@ -53,8 +53,8 @@ def _alike(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
 def _scaled(fill: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
     """Returns what is marked at another size, and the pixels by which it grew.
 
-    A pixel is filled if any of it is marked. A small mask does not tell half of its own pixels at
-    an edge: what it marks grows by so much.
+    A pixel is filled if any of it is marked. Edges of a smaller mask are uncertain by half of its
+    pixels, so the region grows by that.
     """
     size = (shape[1], shape[0])
     if fill.shape >= shape:

@@ -55,7 +55,7 @@ class Source(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """What a file says besides its pixels, as the picture lies upright."""
+    """Metadata of a picture file, adjusted to the upright picture."""
 
     icc: bytes | None = None
     """The colour profile."""

@@ -1,4 +1,4 @@
-"""EXIF, what a camera writes beside a picture: kept, except for what is not true of the result."""
+"""EXIF metadata of a camera, copied without the entries that the result invalidates."""
 
 import contextlib
 import struct

@@ -21,7 +21,7 @@ class Sure(NoisyMethod):
     name = "sure"
 
     extra_noise: float = 0.5
-    """Noise added to the input at each step, at most so many times that of the picture."""
+    """Most noise added to the input at each step, as a multiple of the picture's noise."""
 
     def check(self) -> None:
         check_at_least_0("extra_noise", self.extra_noise)

@@ -38,7 +38,7 @@ class HeldOut(ValidatedRule):
     least_pixels = 1024  # with fewer, too few are held out to tell much
 
     spacing: int = 0
-    """One pixel is held out from each square of so many a side; 0 chooses them at random."""
+    """Side in pixels of the squares that each give one held-out pixel; 0: pixels at random."""
     leaves_holes: bool = False
     """Whether held-out pixels become holes; otherwise they are filled in from their neighbours."""
 
