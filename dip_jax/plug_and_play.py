@@ -1,13 +1,13 @@
-"""A denoiser and the measurement in turn: what a fit restored becomes sharper and agrees better.
+"""Refines a fit of any linear measurement: a non-local denoiser and the measurement take turns.
 
-A network's fit of few measurements is smooth where they tell little. Here its result is taken for a
-picture with a little noise, which a non-local denoiser removes; then it is made to agree with the
-measurement again; and so on, with less and less noise.
+A network omits detail that few measurements determine. Here its result is treated as a picture with
+a little noise. The denoiser removes the noise, then the picture is made to agree with the
+measurement again, and so on, with less and less noise.
 
 Source: Venkatakrishnan, Bouman and Wohlberg, Plug-and-play priors for model based reconstruction,
 GlobalSIP 2013; by half-quadratic splitting with falling levels: Zhang et al., Plug-and-play image
 restoration with deep denoiser prior, TPAMI 2022. The denoiser is that of :mod:`dip_jax.non_local`,
-which finds alike patches in the picture of the round before.
+which finds similar patches in the result of the round before.
 """
 
 from collections.abc import Callable
@@ -43,56 +43,78 @@ def refine_measured(
 
     Each round removes noise of a level that falls from the first of ``levels`` to the last, and
     then solves for the image nearest to the result that agrees with the measurement, as far as its
-    noise allows. A second measurement of the same shape compiles nothing.
+    noise allows.
+
+    A second measurement of the same shape compiles nothing if ``operator`` is the same function,
+    or a ``jax.tree_util.Partial`` of it with other arrays. A new lambda compiles each time, and
+    stays in memory with what it captures.
 
     Args:
       operator: linear and differentiable, from a real image ``[h, w, c]`` to a measurement, such
-        as those of :mod:`dip_jax.operators`; for a complex ``restored``, from a complex image. A
-        ``jax.tree_util.Partial`` holds its arrays.
+        as those of :mod:`dip_jax.operators`; for a complex ``restored``, from a complex image.
       y: the measurement.
       restored: a first solution ``[h, w, c]``, in any units, real or complex, such as a fit's. A
         better one leads to a better result.
       sigma: standard deviation of the noise of ``y``, in its units; of a complex ``y``, of each
-        component.
-      known: weights of the values of ``y``, of its shape or one that broadcasts to it: 1 where it
-        was measured, 0 elsewhere.
-      levels: the noise taken away in the first round and in the last, in 1/255 of the range of
+        component. A number, not to be traced.
+      known: weights of the errors of ``y``, of its shape or one that broadcasts to it: 1 where it
+        was measured, 0 elsewhere. There ``y`` may be anything, even NaN.
+      levels: the noise removed in the first round and in the last, in 1/255 of the range of
         ``restored``. The first should be near the typical error of ``restored``.
       rounds: more of them cost time and give a little more.
 
     Returns:
-      An image of the shape and kind of ``restored``.
+      An image of the shape of ``restored``, float32 or complex64.
 
     Raises:
-      ValueError: for ``restored`` of another rank or fewer than 5x5 pixels; if ``sigma``, a level
-        or the number of rounds is out of range.
+      ValueError: for ``restored`` of another rank or fewer than 5x5 pixels, or a ``y`` of another
+        shape than the operator's; for values that are not finite; if ``sigma``, a level or the
+        number of rounds is out of range.
     """
+    _check_numbers(sigma, levels, rounds)
     restored = jnp.asarray(restored)
-    if restored.ndim != 3 or min(restored.shape[:2]) < PATCH:
+    turned = jnp.iscomplexobj(restored)
+    restored = restored.astype(jnp.complex64 if turned else jnp.float32)
+    if restored.ndim != 3 or not restored.shape[2] or min(restored.shape[:2]) < PATCH:
         shape = f"restored has the shape {restored.shape}"
         raise ValueError(f"{shape}: must be [h, w, c] with at least {PATCH}x{PATCH} pixels")
-    if not sigma >= 0:
-        raise ValueError(f"sigma={sigma!r}: must be 0 or more")
-    if not min(levels) > 0:
-        raise ValueError(f"levels={levels!r}: must be above 0")
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds!r}: must be at least 1")
     operator = operator if isinstance(operator, Partial) else Partial(operator)
-    turned = jnp.iscomplexobj(restored)
+    made = jax.eval_shape(operator, restored)
+    y, known = jnp.asarray(y), jnp.asarray(known, jnp.float32)
+    if y.shape != made.shape or jnp.broadcast_shapes(known.shape, y.shape) != y.shape:
+        shapes = f"y has the shape {y.shape}, known {known.shape}"
+        raise ValueError(f"{shapes}: the operator returns {made.shape}")
+    y = jnp.where(known != 0, y, 0).astype(made.dtype)
+    for name, array in (("y", y), ("known", known), ("restored", restored)):
+        if not jnp.isfinite(array).all():
+            raise ValueError(f"{name} holds values that are not finite")
+
+    # Turned so that it is as real as can be: patches of real and imaginary parts are compared.
+    phase = jnp.exp(0.5j * jnp.angle(jnp.sum(restored**2))) if turned else None
     if turned:
-        operator = Partial(_of_parts, operator)
+        operator = Partial(_of_parts, operator, phase)
+        restored = restored / phase
         restored = jnp.concatenate([restored.real, restored.imag], axis=2)
-    known = jnp.asarray(known, jnp.float32)
-    equations = _prepare(operator, jnp.asarray(y), restored, sigma, known)
-    image, pilot = restored, _to_pilot(equations, restored)
+    equations, image = _prepare(operator, y, restored, np.float32(sigma), known)
+    pilot = image
     # Not one compiled loop, which could not be interrupted.
-    for level in np.geomspace(*levels, rounds):
+    for level in np.geomspace(levels[0], levels[1], rounds):
         image, pilot = _improve(operator, known, equations, image, pilot, np.float32(level / 255))
-    return to_complex(image) if turned else image
+    image = equations.low + equations.size * image
+    return phase * to_complex(image) if turned else image
+
+
+def _check_numbers(sigma: Any, levels: Any, rounds: Any) -> None:
+    if np.ndim(sigma) or not 0 <= float(sigma) < np.inf:
+        raise ValueError(f"sigma={sigma!r}: must be a number of 0 or more")
+    if np.shape(levels) != (2,) or not all(0 < float(level) < np.inf for level in levels):
+        raise ValueError(f"levels={levels!r}: must be two numbers above 0")
+    if isinstance(rounds, bool) or not isinstance(rounds, int | np.integer) or rounds < 1:
+        raise ValueError(f"rounds={rounds!r}: must be a whole number of at least 1")
 
 
 class _Equations(NamedTuple):
-    """What all rounds share."""
+    """What all rounds share; the image's range is [0, 1] there."""
 
     target: Image
     """The adjoint of the measurement."""
@@ -100,13 +122,13 @@ class _Equations(NamedTuple):
     """Of the measurement's noise, but not less than solving for the image needs."""
     low: Array
     size: Array
-    """The image's range is from ``low`` to ``low + size``."""
+    """The image's own range is from ``low`` to ``low + size``."""
     whole: Array
     """``[h, w, 1]`` of ones. (Constants of this size would take seconds to compile.)"""
 
 
-def _of_parts(operator: Callable[[Image], Array], image: Image) -> Array:
-    return operator(to_complex(image))
+def _of_parts(operator: Callable[[Image], Array], phase: Array, image: Image) -> Array:
+    return operator(phase * to_complex(image))
 
 
 def _basis(channels: int) -> Array:
@@ -114,19 +136,20 @@ def _basis(channels: int) -> Array:
 
 
 @jit
-def _prepare(operator: Partial, y: Array, restored: Image, sigma: Any, known: Array) -> _Equations:
+def _prepare(
+    operator: Partial, y: Array, restored: Image, sigma: Array, known: Array
+) -> tuple[_Equations, Image]:
+    """Returns the equations, and the first solution in their units."""
     low, high = jnp.min(restored), jnp.max(restored)
     size = jnp.where(high > low, high - low, 1)
+    image = (restored - low) / size
+    y = (y - operator(jnp.full_like(restored, low))) / size
     target = apply_adjoint(operator, known**2 * y, restored.shape)
-    length = jnp.linalg.norm(restored.ravel())
-    gain = jnp.linalg.norm((known * operator(restored)).ravel()) / jnp.where(length > 0, length, 1)
-    sigma = jnp.maximum(sigma, _LEAST_NOISE * gain * size)
-    return _Equations(target, sigma**2, low, size, jnp.ones((*restored.shape[:2], 1)))
-
-
-@jit
-def _to_pilot(equations: _Equations, image: Image) -> Image:
-    return (image - equations.low) / equations.size @ _basis(image.shape[2]).T
+    length = jnp.linalg.norm(image.ravel())
+    gain = jnp.linalg.norm((known * operator(image)).ravel()) / jnp.where(length > 0, length, 1)
+    sigma = jnp.maximum(sigma / size, _LEAST_NOISE * gain)
+    whole = jnp.ones((*restored.shape[:2], 1))
+    return _Equations(target, sigma**2, low, size, whole), image
 
 
 @jit
@@ -139,18 +162,16 @@ def _improve(
     level: Array,
 ) -> tuple[Image, Image]:
     """One round: returns the image, and what the denoiser made of the one before."""
-    target, variance, low, size, whole = equations
     # Groups of patches differ much less than their values: TF32 would lose the difference.
     with jax.default_matmul_precision("float32"):
-        noisy = _to_pilot(equations, image)
-        pilot = combine_patches(noisy, pilot, jnp.full(image.shape, level**2), whole)
-        smooth = low + size * (pilot @ _basis(image.shape[2]))
-        share = variance / (size * level) ** 2
+        basis = _basis(image.shape[2])
+        variance = jnp.full(image.shape, level**2)
+        pilot = combine_patches(image @ basis.T, pilot @ basis.T, variance, equations.whole) @ basis
+        share = equations.variance / level**2
 
         def weigh(part: Image) -> Image:
             return apply_adjoint(operator, known**2 * operator(part), image.shape) + share * part
 
-        image, _ = cg(
-            weigh, target + share * smooth, x0=smooth, maxiter=_SOLVER_STEPS, tol=_TOLERANCE
-        )
+        target = equations.target + share * pilot
+        image, _ = cg(weigh, target, x0=pilot, maxiter=_SOLVER_STEPS, tol=_TOLERANCE)
     return image, pilot

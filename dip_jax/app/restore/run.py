@@ -134,6 +134,7 @@ def restore(
             combined = finish(combined, "tile", run.scene(problem))
         except KeyboardInterrupt:  # the fits are worth keeping
             interrupted = True
+            run.save()
             combined = combined._replace(interrupted=True)
         spent = combined.fit_seconds + time.perf_counter() - begun
         tiles.append(combined._replace(fit_seconds=spent))

@@ -124,13 +124,22 @@ class PictureRun:
                 self._fit_spec(member, problem, part, tile),
                 started=time.perf_counter() if started is None else started,
                 watch=self._watch,
-                kept=self._kept if self._kept and index == int(self._kept["index"]) else None,
+                kept=self._kept if self._was_begun(index) else None,
                 offer=self._offer,
             )
             if carried:  # it was not interrupted
                 self._carried[member] = carried
             self._finished.append(finish(outcome, "fit", scene))
         return finish(self._finished[index], "member", scene)
+
+    def save(self) -> None:
+        """Saves the fits that have ended, for a run that is interrupted while it finishes."""
+        self._offer(dict, True)
+
+    def _was_begun(self, index: int) -> bool:
+        """Whether the checkpoint holds a fit that had not ended."""
+        kept = self._kept
+        return kept is not None and "state" in kept and index == int(kept["index"])
 
     def _key(self, member: int) -> jax.Array:
         return jax.random.key((self._plan.seed + member) % 2**32)

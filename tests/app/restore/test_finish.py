@@ -7,8 +7,9 @@ import pytest
 from dip_jax import compilation, filling, non_local
 from dip_jax.app import restore
 from dip_jax.app.errors import UserError
+from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.recipe import BlindSpot, Plain, change, find_preset
-from dip_jax.app.restore import finish
+from dip_jax.app.restore import finish, session
 from dip_jax.app.restore.canvas import put_on_canvas
 from dip_jax.damage import add_noise
 from dip_jax.noise import NoiseModel, smooth
@@ -229,15 +230,32 @@ def test_a_bad_fit_is_doubted_though_refined(tiny_presets):
 
 
 @pytest.mark.slow
-def test_an_interrupt_while_refining_keeps_the_fit(tiny_presets, monkeypatch):
+def test_an_interrupt_while_refining_keeps_the_fit(tiny_presets, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    options = {"sigma": 5.0, "steps": 2, "progress": False}
+    picture = np.clip(MEASURED, 0, 1)
+    whole = restore(picture, refine=True, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr(non_local, "refine", interrupt)
+        with Checkpoint(tmp_path, {}, seconds=600) as checkpoint:
+            result = restore(picture, refine=True, checkpoint=checkpoint, **options)
+    assert result.interrupted
+    np.testing.assert_array_equal(result.image, restore(picture, **options).image)
+    with Checkpoint(tmp_path, {}, seconds=600) as checkpoint:  # fits nothing
+        monkeypatch.setattr(session, "run_fit", None)
+        again = restore(picture, refine=True, checkpoint=checkpoint, **options)
+    np.testing.assert_array_equal(again.image, whole.image)
+
+
+@pytest.mark.slow
+def test_an_interrupt_while_a_tile_is_refined_ends_the_run(tiny_presets, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     options = {"sigma": 5.0, "steps": 2, "progress": False}
     picture = np.clip(MEASURED, 0, 1)
     monkeypatch.setattr(non_local, "refine", interrupt)
-    result = restore(picture, refine=True, **options)
-    assert result.interrupted
-    np.testing.assert_array_equal(result.image, restore(picture, **options).image)
     with pytest.raises(KeyboardInterrupt):  # a picture with missing tiles is no picture
         restore(np.tile(picture, (1, 2, 1)), refine=True, tile=64, **options)

@@ -103,8 +103,9 @@ REFINE = Flag(
     "refine",
     bool,
     None,
-    "For denoise and deblur: refine the fit's result by patches that are alike: a few seconds for "
-    "usually 0.2 to 1 dB [on; off for paper, --hide and the decoders].",
+    "For denoise and deblur: refine the fit's result by combining similar patches, for usually 0.2 "
+    "to 1 dB. It takes seconds; up to a minute to deblur 256x256 pixels [on; off for paper, --hide "
+    "and the decoders].",
 )
 KEEP_KNOWN = Flag(
     "keep_known",
