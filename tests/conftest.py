@@ -21,6 +21,7 @@ import re
 import signal
 
 import jax
+import numpy as np
 import pytest
 
 from dip_jax import compilation, loop
@@ -95,6 +96,14 @@ def programs_of_a_module():
 def nothing_kept(monkeypatch):
     """No traced programs of an earlier test: those patch what is traced."""
     monkeypatch.setattr(programs, "_PLATFORMS", ())
+
+
+@pytest.fixture(autouse=True)
+def same_numbers(request):
+    """A test draws the same numbers from its module's RNG, whichever tests ran before."""
+    rng = getattr(getattr(request.node, "module", None), "RNG", None)
+    if rng is not None:
+        rng.bit_generator.state = np.random.default_rng(1).bit_generator.state
 
 
 @pytest.fixture(autouse=True)
