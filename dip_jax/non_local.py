@@ -106,7 +106,7 @@ def _refine(
     share: Array | float,
 ) -> Array:
     channels = y.shape[2]
-    basis = jnp.asarray(OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
+    basis = color_basis(channels)
     # Groups of patches differ much less than their values: TF32 would lose the difference.
     with jax.default_matmul_precision("float32"):
         scaled = jnp.einsum("ta,hwa->hwta", basis, deviation)
@@ -127,6 +127,14 @@ class _Strip(NamedTuple):
     columns: Array
     use: Array
     """1 for those that may be used, else 0."""
+
+
+def color_basis(channels: int) -> Array:
+    """Returns an orthonormal matrix ``[channels, channels]``, whose rows patches are combined in.
+
+    :data:`OPPONENT` for three channels, else the channels themselves.
+    """
+    return jnp.asarray(OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
 
 
 def combine_patches(y: Array, pilot: Array, variance: Array, known: Array) -> Array:

@@ -21,7 +21,7 @@ from jax.tree_util import Partial
 
 from dip_jax.base import Array, ArrayLike, Image
 from dip_jax.compilation import jit
-from dip_jax.non_local import OPPONENT, PATCH, combine_patches
+from dip_jax.non_local import PATCH, color_basis, combine_patches
 from dip_jax.operators import apply_adjoint, to_complex
 
 _SOLVER_STEPS = 5  # of conjugate gradients in a round; each begins where the round before ended
@@ -131,10 +131,6 @@ def _of_parts(operator: Callable[[Image], Array], phase: Array, image: Image) ->
     return operator(phase * to_complex(image))
 
 
-def _basis(channels: int) -> Array:
-    return jnp.asarray(OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
-
-
 @jit
 def _prepare(
     operator: Partial, y: Array, restored: Image, sigma: Array, known: Array
@@ -164,7 +160,7 @@ def _improve(
     """One round: returns the image, and what the denoiser made of the one before."""
     # Groups of patches differ much less than their values: TF32 would lose the difference.
     with jax.default_matmul_precision("float32"):
-        basis = _basis(image.shape[2])
+        basis = color_basis(image.shape[2])
         variance = jnp.full(image.shape, level**2)
         pilot = combine_patches(image @ basis.T, pilot @ basis.T, variance, equations.whole) @ basis
         share = equations.variance / level**2

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dip_jax.app.recipe import Arrays, Preset
+from dip_jax.app.recipe import Arrays, Measured, Preset
 from dip_jax.app.restore.canvas import Problem
 from dip_jax.app.restore.plan import Plan
 from dip_jax.app.restore.result import Restoration
@@ -144,10 +144,9 @@ def _improve(image: np.ndarray, scene: Scene) -> np.ndarray:
     """
     problem = scene.problem
     assert problem is not None
-    improved = scene.preset.task.improve(
-        problem.window.pad(image), problem.y, problem.known, scene.noise, scene.data
-    )
-    return problem.window.crop(improved)
+    measured = Measured(problem.y, problem.known, scene.noise, scene.data)
+    padded = problem.window.pad(image)
+    return problem.window.crop(scene.preset.task.improve(padded, measured))
 
 
 def _put_back_known(image: np.ndarray, scene: Scene) -> np.ndarray:

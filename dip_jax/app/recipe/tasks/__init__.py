@@ -2,7 +2,7 @@
 
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe.records import suggest
-from dip_jax.app.recipe.tasks.base import Arrays, Data, Degraded, Flag, Options, TaskSpec
+from dip_jax.app.recipe.tasks.base import Arrays, Data, Degraded, Flag, Measured, Options, TaskSpec
 from dip_jax.app.recipe.tasks.deblur import Deblur
 from dip_jax.app.recipe.tasks.denoise import Denoise
 from dip_jax.app.recipe.tasks.inpaint import Inpaint
@@ -35,6 +35,7 @@ __all__ = [
     "Denoise",
     "Flag",
     "Inpaint",
+    "Measured",
     "Options",
     "Reconstruct",
     "SuperResolve",

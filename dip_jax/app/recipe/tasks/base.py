@@ -71,6 +71,19 @@ class Degraded(NamedTuple):
     """The noise that was added."""
 
 
+class Measured(NamedTuple):
+    """What is known of a picture when its fits have ended, on the canvas."""
+
+    y: np.ndarray
+    """The measurement, ``[h, w, c]``."""
+    known: np.ndarray
+    """``[h, w, 1]``, 1 where it was measured."""
+    noise: NoiseModel | None
+    """Its noise, if known."""
+    data: Arrays
+    """The task's arrays."""
+
+
 NOISE = Flag(
     "noise",
     ("auto", "camera", "gaussian", "poisson"),
@@ -277,24 +290,9 @@ class TaskSpec(Record, abc.ABC):
         del y
         return np.asarray(dip_jax.combine(jnp.stack(images), math.inf).image)
 
-    def improve(
-        self,
-        image: np.ndarray,
-        y: np.ndarray,
-        known: np.ndarray,
-        noise: NoiseModel | None,
-        data: Arrays,
-    ) -> np.ndarray:
-        """Improves the fits' mean by what is known of the measurement; on the canvas.
-
-        Args:
-          image: ``[h, w, c]``.
-          y: the measurement, of its shape.
-          known: ``[h, w, 1]``, 1 where ``y`` was measured.
-          noise: of ``y``, if known.
-          data: the task's arrays.
-        """
-        del y, known, noise, data
+    def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
+        """Improves the fits' mean ``[h, w, c]`` by what was measured; both are on the canvas."""
+        del measured
         return image
 
     def join(

@@ -24,6 +24,7 @@ from dip_jax.app.recipe.tasks.base import (
     Data,
     Degraded,
     Flag,
+    Measured,
     Options,
     TaskSpec,
 )
@@ -259,20 +260,13 @@ class Deblur(TaskSpec):
         seen = even(operators.mask(y, known))
         return dip_jax.observe(blur, seen, reference=reference, region=region)
 
-    def improve(
-        self,
-        image: np.ndarray,
-        y: np.ndarray,
-        known: np.ndarray,
-        noise: NoiseModel | None,
-        data: Arrays,
-    ) -> np.ndarray:
+    def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
         if not self.refine:
             return image
+        y, known, noise, data = measured
         sigma = 0.0 if noise is None else noise.standard_deviation_at_level(128) / 255
-        refined = dip_jax.refine_measured(
-            _blur(data["kernel"], y), y, image, sigma=sigma, known=known, levels=_LEVELS
-        )
+        blur = _blur(data["kernel"], y)
+        refined = dip_jax.refine_measured(blur, y, image, sigma=sigma, known=known, levels=_LEVELS)
         return _SHARE * np.asarray(refined) + (1 - _SHARE) * image
 
     def compare(self, y: Array, known: Array, data: Arrays) -> Task:

@@ -18,6 +18,7 @@ from dip_jax.app.recipe.tasks.base import (
     Arrays,
     Degraded,
     Flag,
+    Measured,
     Options,
     TaskSpec,
 )
@@ -71,17 +72,10 @@ class Denoise(TaskSpec):
         gains = noise is not None and non_local.gains(noise)
         return self if gains else self.replace(refine=False)
 
-    def improve(
-        self,
-        image: np.ndarray,
-        y: np.ndarray,
-        known: np.ndarray,
-        noise: NoiseModel | None,
-        data: Arrays,
-    ) -> np.ndarray:
-        del data
+    def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
         if not self.refine:
             return image
+        y, known, noise, _ = measured
         assert noise is not None
         return np.asarray(non_local.refine(y, image, noise, known))
 
