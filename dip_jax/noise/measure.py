@@ -42,8 +42,9 @@ def model_noise(
             _extrapolate(bright.brightness, brightness, channel, darkest) for channel in variance.T
         ]
         bright = bright._replace(variance=np.maximum(bright.variance, np.stack(least, axis=1)))
-        mean = (1 - bright.share.sum()) * mean + bright.share @ bright.variance.mean(axis=1)
         brightness, variance = join_bright(brightness, variance, bright)
+        below = variance[: len(brightness) - len(bright.brightness)].mean()
+        mean = (1 - bright.share.sum()) * below + bright.share @ bright.variance.mean(axis=1)
     deviations = [
         np.sqrt(_extrapolate(nodes, brightness, channel, darkest)) for channel in variance.T
     ]
