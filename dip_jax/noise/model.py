@@ -93,6 +93,8 @@ class NoiseModel(NamedTuple):
         """
         if not self.level or self.kind == "measured":
             return self
+        if not np.any((y <= 0) | (y >= 1)):  # half a second that the program takes to compile
+            return self._replace(clipped=False)
         cut, beyond = _shares_beyond(self._variance_model(), y)
         return self._replace(clipped=bool(cut > 0.5 * beyond))
 
