@@ -5,8 +5,7 @@ non-local method that must find alike patches in a noisy picture takes noise for
 network's result finds them, and tells how to weight them.
 
 Source: Herbreteau and Kervrann, Towards a unified view of unsupervised non-local methods for image
-denoising: the NL-Ridge approach, ICIP 2022 (the second step; its first is a fit here). Opponent
-colours as in Dabov et al., Color image denoising via sparse 3D collaborative filtering, ICIP 2007.
+denoising: the NL-Ridge approach, ICIP 2022 (the second step; its first is a fit here).
 """
 
 from typing import Any, NamedTuple
@@ -18,8 +17,10 @@ from jax import lax
 from jax.scipy.linalg import cho_solve
 
 from dip_jax.base import Array, ArrayLike, Image
+from dip_jax.colors import color_basis
 from dip_jax.compilation import jit
 from dip_jax.noise import NoiseModel
+from dip_jax.wiener import filter_windows
 
 PATCH = 5  # pixels a side. Up to 32 values, the solver of CPUs does not wait for other threads.
 _REACH = 18  # pixels to a side, in which alike patches are sought
@@ -29,17 +30,9 @@ _SHARE = 0.8  # of the new estimate; the rest is the given one, whose errors are
 # Nearby patches share correlated noise. So it is taken for stronger than it is, and the new
 # estimate counts for less: by half up to a level of 4, and not at all from 10 on.
 _CORRELATED_SHARE, _CAUTION = 0.4, 2.0
+_FILTERED_SHARE = 0.5  # of the picture filtered in windows, where noise is correlated
 _WEAK, _STRONG = 4.0, 10.0  # 8-bit levels
 _LEAST_VARIANCE = 1e-6  # a quarter of an 8-bit level, squared; less would be lost to rounding
-OPPONENT = np.array(
-    [
-        np.array([1, 1, 1]) / 3**0.5,
-        np.array([1, 0, -1]) / 2**0.5,
-        np.array([1, -2, 1]) / 6**0.5,
-    ],
-    np.float32,
-)
-"""Orthonormal: luma, red against blue, green against both."""
 
 
 def refine(
@@ -52,7 +45,8 @@ def refine(
     error if ``restored`` were the truth. Overlapping estimates are averaged. This is done twice,
     the second time with the better picture. One program serves every noise.
 
-    Correlated noise gains less, and from 10 levels on nothing: ``restored`` is returned.
+    Of correlated noise, ``restored`` and :func:`.filter_windows` are averaged first. What patches
+    then add counts less, and from 10 levels on nothing.
 
     Args:
       y: the noisy picture, float ``[h, w, c]`` in [0, 1].
@@ -74,18 +68,19 @@ def refine(
         raise ValueError(f"y is of {y.dtype}: must be float, with values in [0, 1]")
     if y.shape != restored.shape or y.ndim != 3:
         raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
-    if min(y.shape[:2]) < PATCH or not gains(noise):
+    if min(y.shape[:2]) < PATCH or not noise.level:
         return restored
     share, caution = _find_share(noise)
     known = jnp.broadcast_to(jnp.asarray(known, y.dtype), (*y.shape[:2], 1))
+    if noise.kernel is not None:
+        filtered = filter_windows(jnp.where(known > 0, y, restored), restored, noise)
+        better = _FILTERED_SHARE * filtered + (1 - _FILTERED_SHARE) * restored
+        restored = jnp.where(known > 0, better, restored)
+    if not share:
+        return restored
     y, deviation = noise.without_clipping(y, restored)
     covariance = jnp.asarray(noise.channel_covariance(y.shape[2]))
     return _refine(y, restored, caution * deviation, covariance, known, share)
-
-
-def gains(noise: NoiseModel) -> bool:
-    """Whether :func:`refine` changes a picture with this noise."""
-    return bool(noise.level) and _find_share(noise)[0] > 0
 
 
 def _find_share(noise: NoiseModel) -> tuple[float, float]:
@@ -127,14 +122,6 @@ class _Strip(NamedTuple):
     columns: Array
     use: Array
     """1 for those that may be used, else 0."""
-
-
-def color_basis(channels: int) -> Array:
-    """Returns an orthonormal matrix ``[channels, channels]``, whose rows patches are combined in.
-
-    :data:`OPPONENT` for three channels, else the channels themselves.
-    """
-    return jnp.asarray(OPPONENT if channels == 3 else np.eye(channels, dtype=np.float32))
 
 
 def combine_patches(y: Array, pilot: Array, variance: Array, known: Array) -> Array:

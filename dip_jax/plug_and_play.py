@@ -20,8 +20,9 @@ from jax.scipy.sparse.linalg import cg
 from jax.tree_util import Partial
 
 from dip_jax.base import Array, ArrayLike, Image
+from dip_jax.colors import color_basis
 from dip_jax.compilation import jit
-from dip_jax.non_local import PATCH, color_basis, combine_patches
+from dip_jax.non_local import PATCH, combine_patches
 from dip_jax.operators import apply_adjoint, to_complex
 
 _SOLVER_STEPS = 5  # of conjugate gradients in a round; each begins where the round before ended

@@ -15,6 +15,7 @@ PACKAGE = pathlib.Path(dip_jax.__file__).parent
 # Rooms from the ground up: a file may import its own room and those before it.
 ROOMS = [
     "base",
+    "colors",
     "compilation",
     "layout",
     "losses",
@@ -28,6 +29,7 @@ ROOMS = [
     "members",
     "inputs",
     "noise",
+    "wiener",
     "non_local",
     "plug_and_play",
     "generators",

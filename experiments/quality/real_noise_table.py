@@ -25,9 +25,9 @@ from dip_jax.app import UserError
 from dip_jax.app.files import read_picture
 from dip_jax.app.machine import choose_device
 from dip_jax.app.recipe import AUTO_NOISE, given_noise
+from dip_jax.colors import OPPONENT
 from dip_jax.metrics import psnr_8_bit
 from dip_jax.noise import identify_noise
-from dip_jax.non_local import OPPONENT
 from experiments.pictures import crop_centre
 from experiments.program import Table, publish, require, run_program
 from experiments.quality.grid import Row

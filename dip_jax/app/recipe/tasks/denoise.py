@@ -69,7 +69,7 @@ class Denoise(TaskSpec):
         return self if feeds_noise else self.replace(refine=False)
 
     def resolve(self, noise: NoiseModel | None) -> Self:
-        gains = noise is not None and non_local.gains(noise)
+        gains = noise is not None and bool(noise.level)
         return self if gains else self.replace(refine=False)
 
     def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
