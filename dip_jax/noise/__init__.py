@@ -14,6 +14,7 @@ from dip_jax.noise.estimate import estimate_noise
 from dip_jax.noise.identify import Verdict, camera_noise, identify_noise
 from dip_jax.noise.impulses import find_impulses
 from dip_jax.noise.measure import measure_noise, model_noise
+from dip_jax.noise.median import match_median
 from dip_jax.noise.model import (
     LEVELS,
     NoiseModel,
@@ -58,6 +59,7 @@ __all__ = [
     "invert_clipped_mean",
     "invert_clipping",
     "kernel_transfer",
+    "match_median",
     "measure_bright",
     "measure_noise",
     "measure_spectrum",

@@ -23,7 +23,7 @@ from dip_jax.app.recipe.tasks.base import (
     TaskSpec,
 )
 from dip_jax.base import Array, Image, Task
-from dip_jax.noise import NoiseModel
+from dip_jax.noise import NoiseModel, match_median
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Denoise(TaskSpec):
             return image
         y, known, noise, _ = measured
         assert noise is not None
-        return np.asarray(non_local.refine(y, image, noise, known))
+        refined = np.asarray(non_local.refine(y, image, noise, known))
+        return refined if noise.kernel is None else match_median(y, refined, noise, known)
 
     def check_options(self, options: Options) -> None:
         if options["noise"] == "camera" and options["add_noise"]:

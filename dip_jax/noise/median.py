@@ -1,0 +1,55 @@
+"""Noise that a camera's curve has bent: its median is right where its mean is not.
+
+On the sensor, noise goes up as often as down. Then a curve compresses bright values, and values
+below black are clipped. In the file, the noisy picture's mean is off from the clean one's, by 12
+levels in the dark parts of a phone's picture at night. A fit finds the mean. But half of the values
+are above the clean one before any rising curve, and so they are after it.
+"""
+
+import numpy as np
+
+from dip_jax.base import Array
+from dip_jax.noise.model import NoiseModel
+
+_CHANCE = 8.0  # over the root of the number of values: what shared noise may do to a median
+
+
+def match_median(
+    y: np.ndarray, restored: np.ndarray, noise: NoiseModel, known: np.ndarray | Array | float = 1.0
+) -> np.ndarray:
+    """Shifts a restored picture so that the noisy one is as often above it as below.
+
+    Each channel is shifted by a multiple of the noise's standard deviation at each brightness, the
+    one for which the absolute differences sum to the least. A shift that may be chance is left out.
+    For noise of cameras. Photons by themselves have another median than mean.
+
+    Args:
+      y: the noisy picture, float ``[h, w, c]`` in [0, 1].
+      restored: an estimate of it, ``[h, w, c]``.
+      noise: of ``y``.
+      known: ``[h, w, 1]``, 1 where ``y`` was measured.
+
+    Returns:
+      ``[h, w, c]``; ``restored`` where nothing is known.
+    """
+    y, restored = np.asarray(y), np.asarray(restored)
+    there = np.broadcast_to(np.asarray(known) > 0, (*y.shape[:2], 1))[:, :, 0]
+    deviation = np.broadcast_to(noise.standard_deviation_at(restored), y.shape)
+    shift = np.zeros(y.shape[2], restored.dtype)
+    for channel in range(y.shape[2]):
+        size = deviation[there, channel]
+        if not size.any():
+            continue
+        found = _find_median(
+            (y - restored)[there, channel] / np.maximum(size, np.finfo(size.dtype).tiny), size
+        )
+        if abs(found) > _CHANCE / len(size) ** 0.5:
+            shift[channel] = found
+    return np.where(there[:, :, None], restored + shift * deviation, restored)
+
+
+def _find_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Returns the value below which half of the weight lies."""
+    order = np.argsort(values)
+    below = np.cumsum(weights[order], dtype=np.float64)
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])
