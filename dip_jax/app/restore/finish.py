@@ -144,7 +144,7 @@ def _improve(image: np.ndarray, scene: Scene) -> np.ndarray:
     """
     problem = scene.problem
     assert problem is not None
-    measured = Measured(problem.y, problem.known, scene.noise, scene.data)
+    measured = Measured(problem.y, problem.known, scene.noise, scene.data, problem.region)
     padded = problem.window.pad(image)
     return problem.window.crop(scene.preset.task.improve(padded, measured))
 

@@ -82,6 +82,8 @@ class Measured(NamedTuple):
     """Its noise, if known."""
     data: Arrays
     """The task's arrays."""
+    region: np.ndarray
+    """``[h, w, 1]``, 1 where the picture lies, 0 in the margins."""
 
 
 NOISE = Flag(
@@ -116,9 +118,9 @@ REFINE = Flag(
     "refine",
     bool,
     None,
-    "For denoise and deblur: refine the fit's result by combining similar patches, for usually 0.2 "
-    "to 1 dB. It takes seconds; up to a minute to deblur 256x256 pixels [on; off for paper, --hide "
-    "and the decoders].",
+    "For denoise, deblur, and inpaint but wide holes: refine the fit's result by combining similar "
+    "patches, for usually 0.2 to 2 dB. It takes seconds; for 256x256 pixels half a minute to "
+    "inpaint, a minute to deblur [on; off for paper, the decoders, and denoise with --hide].",
 )
 KEEP_KNOWN = Flag(
     "keep_known",

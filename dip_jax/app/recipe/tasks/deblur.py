@@ -263,7 +263,7 @@ class Deblur(TaskSpec):
     def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
         if not self.refine:
             return image
-        y, known, noise, data = measured
+        y, known, noise, data, _ = measured
         sigma = 0.0 if noise is None else noise.standard_deviation_at_level(128) / 255
         blur = _blur(data["kernel"], y)
         refined = dip_jax.refine_measured(blur, y, image, sigma=sigma, known=known, levels=_LEVELS)

@@ -75,7 +75,7 @@ class Denoise(TaskSpec):
     def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
         if not self.refine:
             return image
-        y, known, noise, _ = measured
+        y, known, noise, *_ = measured
         assert noise is not None
         refined = np.asarray(non_local.refine(y, image, noise, known))
         return refined if noise.kernel is None else match_median(y, refined, noise, known)

@@ -5,21 +5,24 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 import dip_jax
-from dip_jax import damage, filling
+from dip_jax import damage, filling, operators
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.alpha import without_erased
 from dip_jax.app.files.masks import Marks, find_mask, parse_boxes
 from dip_jax.app.files.paint import parse_color, suggest_paint
 from dip_jax.app.files.pictures import Picture
-from dip_jax.app.recipe.records import check_at_least_0
+from dip_jax.app.recipe.records import check_at_least_0, check_boolean
 from dip_jax.app.recipe.tasks.base import (
     KEEP_KNOWN,
+    REFINE,
     Arrays,
     Data,
     Degraded,
     Flag,
+    Measured,
     Options,
     TaskSpec,
 )
@@ -27,6 +30,9 @@ from dip_jax.base import Array, Image, Task
 
 _MOST_GROWTH = 1000  # pixels
 _LEVELS = 256
+_REFINING = (20.0, 5.0)  # 8-bit levels, from the first round to the last
+_ROUNDS = 30
+_SHARE = np.float32(0.7)  # of the refined picture; the rest is the fit's, whose errors are others
 
 
 def _marks(path: str | None, options: Options) -> Marks:
@@ -125,6 +131,7 @@ class Inpaint(TaskSpec):
             "Enlarge the holes by N pixels, for a mask that leaves out the rim of the damage.",
         ),
         KEEP_KNOWN,
+        REFINE,
         Flag(
             "missing", float, None, "Demonstration: hide this percentage of --image's pixels first."
         ),
@@ -136,11 +143,14 @@ class Inpaint(TaskSpec):
     """Whether known pixels are put back into the result, and the filled holes blended into them."""
     anchor: float = 0.0
     """Pull of a smooth guess on the middle of wide holes; see :func:`dip_jax.filling.anchor`."""
+    refine: bool = False
+    """Whether holes that are not wide are refined by :func:`dip_jax.refine_measured`."""
 
     def check(self) -> None:
         if not isinstance(self.missing, numbers.Real) or not 0 < self.missing < 100:
             raise UserError("missing", self.missing, "must be a percentage between 0 and 100")
         check_at_least_0("anchor", self.anchor)
+        check_boolean("refine", self.refine)
 
     def check_options(self, options: Options) -> None:
         grow = options["grow_mask"]
@@ -197,6 +207,19 @@ class Inpaint(TaskSpec):
 
     def known(self, data: Arrays) -> np.ndarray | None:
         return data["mask"]
+
+    def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
+        y, known, noise, _, region = measured
+        wide = (filling.far_inside(known) & (jnp.asarray(region) > 0)).any()
+        exact = self.keep_known and noise is None
+        # The middle of a wide hole is not known well enough to find patches like it.
+        if wide or not (self.refine and exact):
+            return image
+        seen = Partial(operators.mask, known=jnp.asarray(known))
+        refined = dip_jax.refine_measured(
+            seen, known * y, image, sigma=0.0, levels=_REFINING, rounds=_ROUNDS
+        )
+        return _SHARE * np.asarray(refined) + (1 - _SHARE) * image
 
     def join(
         self,
