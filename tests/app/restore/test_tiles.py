@@ -16,12 +16,33 @@ from dip_jax.app.files.checkpoint import FOLDER, Checkpoint
 from dip_jax.app.files.trace import concatenate_traces, final_values, number_steps
 from dip_jax.app.machine import memory
 from dip_jax.app.recipe import Denoise, preset
-from dip_jax.app.restore import session
+from dip_jax.app.restore import Watch, session
 from dip_jax.loop import needed_bytes
+from dip_jax.operators import Crop
 from dip_jax.tiling import blend, cut_tiles, most_detailed, surround_holes
+from tests.small import use_tiny_presets
 from tests.toy import Convolutions
 
-PICTURE = np.random.default_rng(0).random((70, 150, 3), np.float32)
+# Of four tiles of 64 pixels a side.
+PICTURE = np.random.default_rng(0).random((70, 96, 3), np.float32)
+
+
+class BegunError(Exception):
+    """Takes the place of a fit."""
+
+
+class Stopping(Watch):
+    """Ends a run when it says what it will do."""
+
+    def begin(self, outline):
+        raise BegunError(outline)
+
+
+def outline_of(picture, **options):
+    """Returns what a run would do."""
+    with pytest.raises(BegunError) as begun:
+        restore(picture, progress=Stopping(), **options)
+    return begun.value.args[0]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +54,7 @@ def small(tiny_presets):
 def test_a_tiled_picture_is_its_tiles_blended():
     options = {"steps": 3, "sigma": 25.0, "progress": False, "stop": "none"}
     result = restore(PICTURE, tile=64, later_steps=0, **options)
-    crops = cut_tiles(70, 150, 64)
+    crops = cut_tiles(70, 96, 64)
     alone = [restore(np.ascontiguousarray(crop(PICTURE)), **options).image for crop in crops]
     np.testing.assert_allclose(result.image, blend(alone, crops, 0 * PICTURE), atol=1e-6)
     assert result.trace["tile"].tolist() == sorted([*range(len(crops))] * 3)
@@ -42,28 +63,32 @@ def test_a_tiled_picture_is_its_tiles_blended():
         restore(PICTURE, tile=40)
 
 
-@pytest.mark.slow
-def test_a_tile_in_a_hole_is_refused_before_anything_is_fitted():
-    mask = np.ones((70, 150))
+def test_a_tile_in_a_hole_is_refused_before_anything_is_fitted(monkeypatch):
+    def begin(*_, **options):
+        raise BegunError
+
+    monkeypatch.setattr(session, "run_fit", begin)
+    mask = np.ones((70, 96))
     mask[:, :66] = 0
     options = {"task": "inpaint", "steps": 2, "progress": False}
     with pytest.raises(UserError, match="tile=64: leaves a tile without a known pixel"):
         restore(PICTURE, mask=mask, tile=64, **options)
-    assert restore(PICTURE, mask=mask, tile=128, **options).image.shape == PICTURE.shape
+    with pytest.raises(BegunError):
+        restore(PICTURE, mask=mask, tile=128, **options)
 
 
 @pytest.mark.slow
 def test_tiles_of_every_task():
-    mask = np.ones((70, 150))
-    mask[20:30, 40:90] = 0
+    picture, mask = PICTURE[:64], np.ones((64, 96))
+    mask[20:30, 20:60] = 0
     options = {"steps": 2, "tile": 64, "progress": False, "members": 2}
-    filled = restore(PICTURE, task="inpaint", mask=mask, **options)
-    assert filled.image.shape == PICTURE.shape
-    np.testing.assert_array_equal(filled.image[mask == 1], PICTURE[mask == 1])
+    filled = restore(picture, task="inpaint", mask=mask, **options)
+    assert filled.image.shape == picture.shape
+    np.testing.assert_array_equal(filled.image[mask == 1], picture[mask == 1])
     assert (filled.uncertainty > 0).tolist() == (mask == 0).tolist()
-    large = restore(PICTURE, task="super_resolve", factor=2, **options)
-    assert large.image.shape == (140, 300, 3)
-    assert final_values(large.trace, "restores") == [0] * 2 * len(cut_tiles(70, 150, 64))
+    large = restore(picture, task="super_resolve", factor=2, **options)
+    assert large.image.shape == (128, 192, 3)
+    assert final_values(large.trace, "restores") == [0] * 2 * len(cut_tiles(64, 96, 64))
 
 
 def test_steps_are_counted_in_each_fit():
@@ -79,10 +104,16 @@ def test_steps_are_counted_in_each_fit():
 def test_a_picture_that_does_not_fit_is_refused_or_tiled(tmp_path, capsys, monkeypatch):
     """With a machine of 30 megabytes."""
     monkeypatch.setattr(memory, "_MOST_PER_PIXEL", 10_000_000)
-    image = Image.fromarray((255 * np.tile(PICTURE, (3, 2, 1))).astype(np.uint8))
-    image.save(tmp_path / "p.png")
+    large = np.random.default_rng(0).random((210, 300, 3), np.float32)
+    Image.fromarray((255 * large).astype(np.uint8)).save(tmp_path / "p.png")
     flags = [f"--image={tmp_path / 'p.png'}", "--steps=2", f"--out={tmp_path / 'out'}"]
-    assert command.main(flags) == 0  # it does fit
+
+    def begin(*_, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "run_fit", begin)
+        assert command.main(flags) == 130  # it does fit
     needed = []
 
     def so_much(*args):
@@ -125,7 +156,7 @@ def test_needed_bytes_grow_with_the_picture():
 def test_a_task_that_needs_the_whole_picture_refuses_tiles(monkeypatch):
     monkeypatch.setattr(Denoise, "tiles", False)
     with pytest.raises(UserError, match="tile=64: denoise needs the whole picture; take 0"):
-        restore(np.zeros((80, 80, 3), np.float32), tile=64, sigma=25.0)
+        restore(PICTURE, tile=64, sigma=25.0)
 
 
 def scratched():
@@ -168,20 +199,21 @@ def test_the_largest_window_has_to_fit_the_memory(monkeypatch):
     assert asked[0] >= 256 * 256
 
 
-@pytest.mark.slow
 def test_noise_over_the_known_pixels_needs_the_whole_picture():
     picture, mask = scratched()
-    options = {"mask": mask, "steps": 1, "progress": False, "keep_known": False}
-    assert "tile" not in restore(picture, task="inpaint", **options).trace
+    options = {"task": "inpaint", "mask": mask}
+    assert len(outline_of(picture, **options).crops) == 3
+    (whole,) = outline_of(picture, keep_known=False, **options).crops
+    assert whole == Crop(0, 0, 300, 500)
 
 
 @pytest.mark.slow
 def test_tiles_without_a_hole_are_not_fitted():
     picture, mask = scratched()
-    options = {"task": "inpaint", "mask": mask, "steps": 1, "progress": False, "tile": 96}
+    options = {"task": "inpaint", "mask": mask, "steps": 1, "progress": False, "tile": 128}
     result = restore(picture, **options)
-    fitted = [crop for crop in cut_tiles(300, 500, 96) if not crop(mask).all()]
-    assert len(fitted) < len(cut_tiles(300, 500, 96))
+    fitted = [crop for crop in cut_tiles(300, 500, 128) if not crop(mask).all()]
+    assert len(fitted) < len(cut_tiles(300, 500, 128))
     assert result.trace["tile"].tolist() == [*range(len(fitted))]
     np.testing.assert_array_equal(result.image[mask == 1], picture[mask == 1])
 
@@ -204,22 +236,29 @@ WARM = {"steps": 6, "tile": 64, "later_steps": 2, "chunk_steps": 1, "sigma": 25.
 
 @pytest.mark.slow
 def test_later_tiles_go_on_from_the_one_before():
-    dark, options = 0.2 * PICTURE, WARM | {"steps": 40}
-    warm = restore(dark, progress=False, **options).trace
-    cold = restore(dark, progress=False, **options | {"later_steps": 0}).trace
-    crops = cut_tiles(70, 150, 64)
-    count, first = len(crops), most_detailed(dark, crops)
+    y, x = np.mgrid[:70, :96] / 7
+    waves = 0.5 + 0.4 * np.stack([np.sin(x), np.cos(y), np.sin(x + y)], axis=2).astype(np.float32)
+    waves[:, :48] *= 0.7  # less detail where the first of the tiles lies
+    trace = restore(waves, progress=False, **WARM | {"steps": 40}).trace
+    crops = cut_tiles(70, 96, 64)
+    count, first = len(crops), most_detailed(waves, crops)
     assert first != 0
-    assert np.bincount(warm["tile"]).tolist() == [40, *[2] * (count - 1)]
-    assert np.bincount(cold["tile"]).tolist() == [40] * count
-    starts = warm["loss"][warm["tile"] == 1][0], cold["loss"][cold["tile"] == 0][0]
-    assert starts[0] < 0.9 * starts[1]
+    assert np.bincount(trace["tile"]).tolist() == [40, *[2] * (count - 1)]
+    cold, warm = (trace["loss"][trace["tile"] == tile][0] for tile in (0, 1))
+    assert warm < 0.6 * cold
+
+
+@pytest.fixture(scope="module")
+def warm_run():
+    """The restoration by ``WARM``, which a run that was interrupted should end with too."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_presets(patch)
+        return restore(PICTURE[:64], progress=False, **WARM)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunks", [3, 6, 7])  # in the first tile, after it, in the second
-def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_path):
-    whole = restore(PICTURE, progress=False, **WARM)
+def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, warm_run, tmp_path):
     shares = []
 
     def interrupt(share):
@@ -227,25 +266,25 @@ def test_an_interrupted_run_goes_on_with_what_its_tiles_handed_on(chunks, tmp_pa
         return len(shares) == chunks
 
     with Checkpoint(tmp_path, {}, seconds=0) as checkpoint, pytest.raises(KeyboardInterrupt):
-        restore(PICTURE, progress=interrupt, checkpoint=checkpoint, **WARM)
+        restore(PICTURE[:64], progress=interrupt, checkpoint=checkpoint, **WARM)
     begun = tmp_path / FOLDER / "99.orbax-checkpoint-tmp"  # by a save that was killed
     begun.mkdir()
     with Checkpoint(tmp_path, {}, seconds=0) as checkpoint:
-        rest = restore(PICTURE, progress=shares.append, checkpoint=checkpoint, **WARM)
-    np.testing.assert_array_equal(rest.image, whole.image)
+        rest = restore(PICTURE[:64], progress=shares.append, checkpoint=checkpoint, **WARM)
+    np.testing.assert_array_equal(rest.image, warm_run.image)
     assert not begun.exists()
     assert sum(shares) == pytest.approx(1)
 
 
 @pytest.mark.slow
 def test_a_large_picture_is_denoised_in_tiles_unless_told_otherwise(monkeypatch):
-    monkeypatch.setattr(preset, "_LARGE", 10_000)
+    monkeypatch.setattr(preset, "_LARGE", 6500)
     monkeypatch.setattr(preset, "_SIDE", 64)
-    options = {"sigma": 25.0, "steps": 2, "progress": False}
-    large = restore(PICTURE, **options)
+    options = {"sigma": 25.0, "steps": 2, "stop": "none"}
+    large = restore(PICTURE, progress=False, **options)
     assert large.preset.counts.tile == 64
-    assert large.trace["tile"].max() + 1 == len(cut_tiles(70, 150, 64))
-    assert restore(PICTURE, tile=0, **options).preset.counts.tile == 0
-    assert restore(PICTURE[:60], **options).preset.counts.tile == 0
+    assert large.trace["tile"].max() + 1 == len(cut_tiles(70, 96, 64))
+    assert outline_of(PICTURE, tile=0, **options).tile == 0
+    assert outline_of(PICTURE[:64], **options).tile == 0
     # Without steps of its own for later tiles, a picture is fitted at once.
-    assert restore(PICTURE, later_steps=0, **options).preset.counts.tile == 0
+    assert outline_of(PICTURE, later_steps=0, **options).tile == 0
