@@ -209,19 +209,26 @@ class Killed(BaseException):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("members", "task"),
-    [(1, ["--sigma=20"]), (2, ["--sigma=20"]), (2, ["--task=inpaint", "--missing=30"])],
+    ("task", "size"),
+    [
+        (["--sigma=20"], (20, 24)),
+        (["--task=inpaint", "--missing=30"], (40, 40)),  # large enough for a stopping rule
+    ],
 )
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
-    members, task, photos, tmp_path, capsys, monkeypatch
+    task, size, photos, tmp_path, capsys, monkeypatch
 ):
-    flags = [f"--image={photos}", "--steps=24", "--chunk_steps=5", "--checkpoint=0"]
+    """Kills fall in a fit, between two members, and between two pictures."""
+    members, steps = 2, 11
+    flags = [f"--image={photos}", f"--steps={steps}", "--chunk_steps=5", "--checkpoint=0"]
     flags += [f"--members={members}", *task]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    save(photos / "a.png", 40, 40)  # large enough for a stopping rule
+    (photos / "c.png").unlink()
+    for number, name in enumerate("ab"):
+        save(photos / f"{name}.png", *size, number)
     assert run(capsys, *flags, f"--out={whole}")[0] == 0
     add, taken = fitting._Course.add, []
-    life = iter((3, 1, 9, 4, 2, 13, 5, 6, 7, 8, *[50] * 9))
+    life = iter((2, 1, 3, 2, 1, 50))
     left = [next(life)]
 
     def mortal(self, state, trace):
@@ -244,7 +251,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
     assert contents(killed) == contents(whole)
     assert not list(killed.rglob(FOLDER))
     # Nothing was done twice but the chunk in which a kill fell: at most one a kill.
-    assert sum(taken) <= 3 * members * 24 + ends * 5
+    assert sum(taken) <= 2 * members * steps + ends * 5
 
 
 def test_resume_refuses_other_settings(photos, tmp_path, capsys):
