@@ -50,9 +50,9 @@ def test_given_noise():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", ["r2r", "held_out", "none"])
+@pytest.mark.parametrize("stop", ["r2r", "held_out"])
 def test_poisson_noise_end_to_end(stop, tiny_presets, tmp_path, capsys):
-    clean = np.full((40, 36, 3), 0.6)
+    clean = np.full((40, 40, 1), 0.6)
     write_picture(tmp_path / "p.png", clean)
     flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", f"--stop={stop}"]
     assert command.main([*flags, "--noise=poisson", "--add_noise", "--gain=9", "--steps=60"]) == 0
@@ -148,25 +148,24 @@ def test_noise_matters_to_the_fit(tiny_presets):
 
 @pytest.mark.slow
 def test_clipped_or_not_a_picture_compiles_nothing(tiny_presets):
-    less = {"steps": 2, "progress": False}
-    options = less | {"sigma": 25.0}
-    for reference in (None, np.full((40, 40, 1), 0.1, np.float32)):
-        clipped, whole = (
-            damage.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
-            for grey, sigma in ((0.1, 25.0), (0.5, 5.0))
-        )
-        assert restore(clipped, reference=reference, **options).noise.clipped
-        before = programs.compilations("cpu")
-        assert not restore(whole, reference=reference, **options).noise.clipped
-        restore(whole, noise="poisson", gain=5.0, reference=reference, **less)
-        assert programs.compilations("cpu") == before
+    less = {"steps": 2, "progress": False, "reference": np.full((40, 40, 1), 0.1, np.float32)}
+    options = less | {"sigma": 40.0}
+    clipped, whole = (
+        damage.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
+        for grey, sigma in ((0.1, 40.0), (0.5, 5.0))
+    )
+    assert restore(clipped, **options).noise.clipped
+    before = programs.compilations("cpu")
+    assert not restore(whole, **options).noise.clipped
+    restore(whole, noise="poisson", gain=13.0, **less)
+    assert programs.compilations("cpu") == before
 
 
 @pytest.mark.slow
 def test_hiding_assumes_no_noise_level(tiny_presets):
     """One that is given is used; an estimate may be of noise of another kind."""
-    y = damage.add_noise(np.full((20, 20, 1), 0.5), 60, seed=0)
+    y = damage.add_noise(np.full((20, 20, 1), 0.5), 30, seed=0)
     options = {"steps": 2, "progress": False, "hide": 0.5}
     assert restore(y, **options).noise is None
     assert restore(y, refine=True, **options).noise is None
-    assert restore(y, sigma=60.0, **options).noise.level == 60
+    assert restore(y, sigma=30.0, **options).noise.level == 30
