@@ -41,17 +41,21 @@ def test_the_reference_changes_nothing_but_the_report():
 @pytest.mark.slow
 def test_uint8_grey_and_rank_two():
     grey = (255 * PICTURE[..., 0]).astype(np.uint8)
-    result = restore(grey, steps=2, progress=False)
+    result = restore(grey, task="reconstruct", steps=2, progress=False)
     assert result.image.shape == (9, 13, 1)
     assert result.image.dtype == np.float32
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [2, 5, 31])
 @pytest.mark.parametrize(
-    "task", [{"task": "denoise"}, {"task": "inpaint"}, {"task": "super_resolve", "factor": 2}]
+    ("task", "channels"),
+    [
+        ({"task": "denoise"}, 31),
+        ({"task": "inpaint"}, 2),
+        ({"task": "super_resolve", "factor": 2}, 5),
+    ],
 )
-def test_any_number_of_channels(tiny_presets, channels, task):
+def test_any_number_of_channels(tiny_presets, task, channels):
     y = np.random.default_rng(0).random((32, 35, channels), np.float32)
     arrays = {"mask": np.eye(32, 35) == 0} if task["task"] == "inpaint" else {}
     result = restore(y, steps=2, progress=False, **task, **arrays)
@@ -79,9 +83,7 @@ def test_another_weight_of_tv_compiles_nothing():
 
 @pytest.mark.slow
 def test_another_loss_runs():
-    noisy = np.random.default_rng(0).random((40, 40, 3), np.float32)
-    options = {"widths": (4, 4), "skip_widths": 2}
-    result = restore(noisy, sigma=25.0, steps=4, options=options, progress=False, extra_noise=0.5)
+    result = restore(PICTURE, sigma=25.0, steps=4, progress=False, extra_noise=0.5)
     assert np.isfinite(result.image).all()
     assert len(set(result.trace["loss"])) == 4
 
@@ -91,7 +93,7 @@ def area(mask):
 
 
 def rows(mask):
-    mask[::2] = 0
+    mask[::3] = 0
 
 
 def columns(mask):
@@ -111,9 +113,9 @@ def few(mask):
     ("damage", "hides"), [(area, 0), (rows, 0), (columns, 0), (scattered, 0.2), (few, 0.2)]
 )
 def test_scattered_pixels_are_learned_from_known_ones(tiny_presets, damage, hides):
-    mask = np.ones((48, 40), np.uint8)
+    mask = np.ones((64, 64), np.uint8)
     damage(mask)
-    picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
+    picture = np.random.default_rng(0).random((64, 64, 3), np.float32)
     options = {"task": "inpaint", "mask": mask, "steps": 3, "progress": False}
     result = restore(picture, **options)
     assert isinstance(result.preset.method, BlindSpot) == (hides > 0)
@@ -147,20 +149,20 @@ def test_a_wide_hole_is_filled_from_a_smooth_input_and_anchored(tiny_presets):
 
 @pytest.mark.slow
 def test_hiding_can_be_told(tiny_presets):
-    mask = np.ones((48, 40), np.uint8)
+    mask = np.ones((64, 64), np.uint8)
     scattered(mask)
-    picture = np.random.default_rng(0).random((48, 40, 3), np.float32)
+    picture = np.random.default_rng(0).random((64, 64, 3), np.float32)
     options = {"task": "inpaint", "mask": mask, "steps": 3, "progress": False}
-    images = [restore(picture, hide=hide, **options).raw for hide in (0.0, 0.3, 0.5)]
+    images = [restore(picture, hide=hide, **options).raw for hide in (0.0, 0.2, 0.5)]
     assert not np.array_equal(images[0], images[2])
     assert not np.array_equal(images[1], images[2])
 
 
 @pytest.mark.slow
 def test_a_scattered_inpainting_begins_from_a_guess(tiny_presets):
-    mask = np.ones((48, 40), np.uint8)
+    mask = np.ones((64, 64), np.uint8)
     scattered(mask)
-    picture = np.tile(np.linspace(0, 0.9, 40, dtype=np.float32)[:, None], (48, 1, 3))
+    picture = np.tile(np.linspace(0, 0.9, 64, dtype=np.float32)[:, None], (64, 1, 3))
     options = {"task": "inpaint", "mask": mask, "steps": 2, "progress": False}
     errors = [
         np.abs(restore(picture, hide=hide, **options).raw - picture)[mask == 0].mean()
@@ -193,7 +195,6 @@ def test_a_loss_of_few_pixels_is_no_divergence():
     picture = np.float32(data.astronaut()[100:164, 200:264] / 255)
     mask = (np.random.default_rng(1).random((64, 64)) > 0.9).astype(float)
     options = {"task": "inpaint", "steps": 100, "progress": False}
-    options["options"] = {"widths": (8, 8), "skip_widths": 4, "upsampling": "bilinear"}
     result = restore(picture * mask[..., None], mask=mask, **options)
     assert result.preset.method.hide == 0.2
     assert result.trace["restores"][-1] == 0  # ten, by the loss of single steps
