@@ -14,7 +14,8 @@ from PIL import Image
 
 from dip_jax.app.cli import batch, command
 from dip_jax.app.errors import UserError
-from dip_jax.app.machine import device
+from dip_jax.app.machine import device, programs
+from tests.small import use_tiny_presets
 
 # The command with the tiny presets of conftest.py, in a process of its own.
 CODE = """
@@ -29,14 +30,28 @@ sys.exit(command.main(sys.argv[1:]))
 ROOT = pathlib.Path(__file__).parents[3]
 
 
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
+FLAGS = ["--task=reconstruct", "--steps=6", "--chunk_steps=2"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
     for number, name in enumerate("abcde"):
         noise = np.random.default_rng(number).integers(0, 99, (16, 18, 3), np.uint8)
         Image.fromarray(noise + 100).save(folder / f"{name}.png")
     return folder
+
+
+@pytest.fixture(scope="module")
+def alone(photos, tmp_path_factory):
+    """The pictures restored by one device and one process."""
+    out = tmp_path_factory.mktemp("alone") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_presets(patch)
+        patch.setattr(programs, "_PLATFORMS", ())
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+        assert command.main([f"--image={photos}", *FLAGS, f"--out={out}"]) == 0
+    return pictures(out)
 
 
 def pictures(out):
@@ -49,20 +64,18 @@ def rows(out):
 
 
 @pytest.mark.slow
-def test_two_devices_make_the_same_pictures(photos, tmp_path, tiny_presets, capsys):
-    flags = [f"--image={photos}", "--steps=3"]
-    assert command.main([*flags, f"--out={tmp_path / 'one'}"]) == 0
-    assert command.main([*flags, f"--out={tmp_path / 'two'}", "--devices=2"]) == 0
+def test_two_devices_make_the_same_pictures(photos, alone, tmp_path, tiny_presets, capsys):
+    flags = [f"--image={photos}", *FLAGS, f"--out={tmp_path / 'two'}", "--devices=2"]
+    assert command.main(flags) == 0
     assert "on 2 x cpu" in capsys.readouterr().out
-    assert pictures(tmp_path / "one") == pictures(tmp_path / "two")
-    assert set(rows(tmp_path / "two").values()) == {"done"}
+    assert pictures(tmp_path / "two") == alone
+    assert rows(tmp_path / "two") == dict.fromkeys("abcde", "done")
 
 
 @pytest.mark.slow
 def test_an_interrupt_ends_both_and_leaves_what_is_done(
-    photos, tmp_path, tiny_presets, monkeypatch
+    photos, alone, tmp_path, tiny_presets, monkeypatch
 ):
-
     progress, calls = batch.Batch._progress, []
 
     def stop_later(self, entry, share):
@@ -72,15 +85,14 @@ def test_an_interrupt_ends_both_and_leaves_what_is_done(
 
     monkeypatch.setattr(batch.Batch, "_progress", stop_later)
     out = tmp_path / "out"
-    flags = [f"--image={photos}", "--steps=6", "--every=2", f"--out={out}"]
+    flags = [f"--image={photos}", *FLAGS, f"--out={out}"]
     assert command.main([*flags, "--devices=2"]) == 130
     assert set(rows(out).values()) > {"done"} or "not done" in rows(out).values()
     # Kept at the interrupt itself: the next checkpoint would have been due after 30 s.
     assert list(out.rglob("settings.json"))
     monkeypatch.setattr(batch.Batch, "_progress", progress)
     assert command.main([*flags, "--resume"]) == 0
-    assert command.main([*flags[:3], f"--out={tmp_path / 'whole'}"]) == 0
-    assert pictures(out) == pictures(tmp_path / "whole")
+    assert pictures(out) == alone
 
 
 def test_more_devices_than_there_are_is_told():
@@ -109,14 +121,10 @@ def free_port():
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_folder(photos, tmp_path):
+def test_two_processes_share_a_folder(photos, alone, tmp_path):
     out = tmp_path / "out"
-    # In a cache of their own; the first compiles what the others find.
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
-    flags = [f"--image={photos}", "--steps=3", f"--out={out}", "--backend=cpu"]
-    alone = start(environment, *flags[:2], f"--out={tmp_path / 'one'}", "--backend=cpu")
-    alone.communicate(timeout=300)
-    assert alone.returncode == 0
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}  # a cache of their own
+    flags = [f"--image={photos}", *FLAGS, f"--out={out}", "--backend=cpu"]
     flags += [f"--coordinator=127.0.0.1:{free_port()}", "--processes=2"]
     both = [start(environment, *flags, f"--process={index}") for index in (0, 1)]
     texts = [process.communicate(timeout=300)[0] for process in both]
@@ -124,7 +132,7 @@ def test_two_processes_share_a_folder(photos, tmp_path):
     assert "process 0 of 2: 3 of them" in texts[0]
     assert "process 1 of 2: 2 of them" in texts[1]
     assert rows(out) == dict.fromkeys("abcde", "done")
-    assert pictures(out) == pictures(tmp_path / "one")
+    assert pictures(out) == alone
 
 
 @pytest.mark.slow
