@@ -1,9 +1,14 @@
 """The command in this process, what stands for a fit, and what a run leaves."""
 
+import contextlib
+
 import numpy as np
+import pytest
 
 from dip_jax.app.cli import command
+from dip_jax.app.machine import programs
 from dip_jax.app.restore import Restoration
+from tests.small import use_tiny_presets
 
 
 def run(capsys, *argv):
@@ -31,3 +36,13 @@ def contents(out):
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.name not in ("run.json", "summary.csv", "summary.md")
     }
+
+
+@contextlib.contextmanager
+def tiny_runs(folder):
+    """For runs that a module's tests share: what conftest.py gives each test, and tiny presets."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_presets(patch)
+        patch.setattr(programs, "_PLATFORMS", ())
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield

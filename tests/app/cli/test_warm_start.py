@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from dip_jax.app import restore
-from dip_jax.app.cli import picture
+from dip_jax.app.cli import command, picture
 from dip_jax.app.files.checkpoint import Checkpoint
 from dip_jax.app.restore import fit as fitting
-from tests.app.common import contents, run
+from tests.app.common import contents, run, tiny_runs
 
 FLAGS = ("--warm_start", "--steps=12", "--later_steps=3", "--chunk_steps=1", "--sigma=12")
 
@@ -27,13 +27,26 @@ def frame(number, channels=3):
     return np.clip(pixels, 0, 255).astype(np.uint8).squeeze()
 
 
-@pytest.fixture
-def film(tmp_path):
-    folder = tmp_path / "film"
+def shoot(folder):
     folder.mkdir()
     for number in range(3):
         Image.fromarray(frame(number)).save(folder / f"{number}.png")
     return folder
+
+
+@pytest.fixture
+def film(tmp_path):
+    return shoot(tmp_path / "film")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What a run leaves that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    film, out = shoot(folder / "film"), folder / "out"
+    with tiny_runs(folder):
+        assert command.main([f"--image={film}", f"--out={out}", *FLAGS]) == 0
+    return contents(out)
 
 
 def losses(folder):
@@ -61,8 +74,7 @@ def test_later_frames_begin_where_the_one_before_ended(film, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("steps", [5, 13, 14])  # in the first frame, and in the second
-def test_a_resumed_film_has_the_same_bits(film, steps, tmp_path, capsys, monkeypatch):
-    assert run(capsys, f"--image={film}", f"--out={tmp_path / 'whole'}", *FLAGS)[0] == 0
+def test_a_resumed_film_has_the_same_bits(film, whole, steps, tmp_path, capsys, monkeypatch):
     add, taken = fitting._Course.add, []
 
     def interrupted(self, state, trace):
@@ -76,12 +88,13 @@ def test_a_resumed_film_has_the_same_bits(film, steps, tmp_path, capsys, monkeyp
     assert run(capsys, *flags)[0] == 130
     monkeypatch.setattr(fitting._Course, "add", add)
     assert run(capsys, *flags, "--resume")[0] == 0
-    assert contents(tmp_path / "o") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "o") == whole
 
 
 @pytest.mark.slow
-def test_a_kill_before_the_results_are_written_changes_no_bit(film, tmp_path, capsys, monkeypatch):
-    assert run(capsys, f"--image={film}", f"--out={tmp_path / 'whole'}", *FLAGS)[0] == 0
+def test_a_kill_before_the_results_are_written_changes_no_bit(
+    film, whole, tmp_path, capsys, monkeypatch
+):
     write = picture.write_results
 
     def killed(folder, **arrays):
@@ -94,7 +107,7 @@ def test_a_kill_before_the_results_are_written_changes_no_bit(film, tmp_path, ca
     assert run(capsys, *flags)[0] == 130
     monkeypatch.setattr(picture, "write_results", write)
     assert run(capsys, *flags, "--resume")[0] == 0
-    assert contents(tmp_path / "o") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "o") == whole
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from PIL import Image
 
 from dip_jax.app.cli import batch, command
 from dip_jax.app.errors import UserError
-from dip_jax.app.machine import device, programs
-from tests.small import use_tiny_presets
+from dip_jax.app.machine import device
+from tests.app.common import tiny_runs
 
 # The command with the tiny presets of conftest.py, in a process of its own.
 CODE = """
@@ -45,11 +45,9 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone(photos, tmp_path_factory):
     """The pictures restored by one device and one process."""
-    out = tmp_path_factory.mktemp("alone") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        use_tiny_presets(patch)
-        patch.setattr(programs, "_PLATFORMS", ())
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+    folder = tmp_path_factory.mktemp("alone")
+    out = folder / "out"
+    with tiny_runs(folder):
         assert command.main([f"--image={photos}", *FLAGS, f"--out={out}"]) == 0
     return pictures(out)
 

@@ -14,7 +14,11 @@ from dip_jax.app.files.results import UNCERTAINTY
 from dip_jax.app.restore import session
 
 PICTURE = np.random.default_rng(0).random((12, 17, 3), np.float32)
-OPTIONS = {"steps": 3, "progress": False}
+HOLED = 0.4 + 0.2 * np.random.default_rng(0).random((40, 36, 3), np.float32)  # clips nowhere
+MASK = np.ones((40, 36))
+MASK[8:30, 5:8] = 0
+OPTIONS = {"task": "reconstruct", "steps": 3, "progress": False}
+FILLING = OPTIONS | {"task": "inpaint", "mask": MASK}
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +57,8 @@ def test_members_are_the_single_runs_of_the_next_seeds():
 @pytest.mark.slow
 def test_each_member_joins_the_known_pixels_by_itself():
     """The pixels held out of one are fitted by the others."""
-    mask = np.ones((40, 36))
-    mask[8:30, 5:8] = 0
-    picture = 0.4 + 0.2 * np.random.default_rng(0).random((40, 36, 3), np.float32)  # clips nowhere
-    options = {"task": "inpaint", "mask": mask, **OPTIONS}
-    together = restore(picture, members=2, **options)
-    singles = [restore(picture, seed=seed, **options) for seed in (0, 1)]
+    together = restore(HOLED, members=2, **FILLING)
+    singles = [restore(HOLED, seed=seed, **FILLING) for seed in (0, 1)]
     for name in ("image", "raw"):
         mean = np.mean([getattr(single, name) for single in singles], axis=0)
         np.testing.assert_allclose(getattr(together, name), mean, rtol=1e-4, atol=1e-6)
@@ -104,13 +104,10 @@ def test_the_last_seed_is_followed_by_the_first():
 
 @pytest.mark.slow
 def test_known_pixels_are_certain():
-    mask = np.ones((12, 17))
-    mask[2:5, 3:9] = 0
-    options = {"task": "inpaint", "mask": mask, "members": 2, **OPTIONS}
-    result = restore(PICTURE, **options)
-    assert not result.uncertainty[mask == 1].any()
-    assert result.uncertainty[mask == 0].all()
-    assert restore(PICTURE, keep_known=False, **options).uncertainty.all()
+    result = restore(HOLED, members=2, **FILLING)
+    assert not result.uncertainty[MASK == 1].any()
+    assert result.uncertainty[MASK == 0].all()
+    assert restore(HOLED, members=2, keep_known=False, **FILLING).uncertainty.all()
 
 
 @pytest.mark.parametrize(("finished", "members"), [(2, 2), (1, 1)])
@@ -149,7 +146,8 @@ def test_an_interrupt_before_the_first_picture_of_a_member(combine):
 def test_the_command_writes_the_uncertainty(tmp_path, capsys):
     write_picture(tmp_path / "p.png", PICTURE)
     flags = [f"--image={tmp_path / 'p.png'}", f"--out={tmp_path / 'out'}", "--steps=2"]
-    assert command.main([*flags, "--add_noise", "--members=3"]) == 0
+    flags += ["--task=reconstruct", f"--reference={tmp_path / 'p.png'}"]
+    assert command.main([*flags, "--members=3"]) == 0
     out = capsys.readouterr().out
     assert "the picture combines 3 fits" in out
     assert "rank correlation" in out

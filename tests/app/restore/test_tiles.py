@@ -20,7 +20,7 @@ from dip_jax.app.restore import Watch, session
 from dip_jax.loop import needed_bytes
 from dip_jax.operators import Crop
 from dip_jax.tiling import blend, cut_tiles, most_detailed, surround_holes
-from tests.small import use_tiny_presets
+from tests.app.common import tiny_runs
 from tests.toy import Convolutions
 
 # Of four tiles of 64 pixels a side.
@@ -249,10 +249,9 @@ def test_later_tiles_go_on_from_the_one_before():
 
 
 @pytest.fixture(scope="module")
-def warm_run():
+def warm_run(tmp_path_factory):
     """The restoration by ``WARM``, which a run that was interrupted should end with too."""
-    with pytest.MonkeyPatch.context() as patch:
-        use_tiny_presets(patch)
+    with tiny_runs(tmp_path_factory.getbasetemp()):
         return restore(PICTURE[:64], progress=False, **WARM)
 
 
