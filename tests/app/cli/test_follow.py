@@ -22,7 +22,7 @@ def photo(tmp_path, tiny_presets, monkeypatch):
     return "p.png"
 
 
-FLAGS = ["--steps=12", "--chunk_steps=5", "--sigma=25", "--stop=none", "--overwrite"]
+FLAGS = ["--task=reconstruct", "--steps=12", "--chunk_steps=5", "--overwrite"]
 
 
 def events(text):
@@ -35,7 +35,7 @@ def test_events_are_lines_of_json_on_stdout(photo, capsys):
     assert code == 0
     start, *steps, done = events(out)
     assert start == start | {"event": "start", "schema": 1, "picture": "p.png", "steps": 12}
-    assert start == start | {"task": "denoise", "width": 27, "height": 20, "channels": 3}
+    assert start == start | {"task": "reconstruct", "width": 27, "height": 20, "channels": 3}
     assert [(each["fit"], each["step"]) for each in steps] == [
         *[(1, 1), (1, 6), (1, 11), (1, 12), (2, 1), (2, 6), (2, 11), (2, 12)]
     ]
@@ -152,7 +152,7 @@ def test_a_watch_of_ones_own(photo):
             return chunk.done > 0.5
 
     y = np.random.default_rng(0).random((20, 27, 3), np.float32)
-    options = {"sigma": 25.0, "steps": 10, "chunk_steps": 3, "stop": "none"}
+    options = {"task": "reconstruct", "steps": 10, "chunk_steps": 3}
     result = restore(y, progress=Mine(), **options)
     assert seen[0] == Outline(0, 0, [Crop(0, 0, 20, 27)], 540)
     assert seen[1:] == pytest.approx([0.1, 0.4, 0.7])
@@ -176,7 +176,7 @@ class Pictures(Watch):
 @pytest.mark.slow
 def test_the_picture_so_far(photo):
     watch, y = Pictures(), np.random.default_rng(0).random((20, 27, 3), np.float32)
-    restore(y, progress=watch, sigma=25.0, steps=4, chunk_steps=2, stop="none")
+    restore(y, task="reconstruct", progress=watch, steps=4, chunk_steps=2)
     assert [image.shape for image in watch.seen] == [y.shape] * 3
     assert not np.array_equal(watch.seen[0], watch.seen[-1])
     watch = Pictures()
@@ -205,7 +205,7 @@ def test_the_picture_so_far_has_its_known_pixels_and_the_tiles_done(photo):
 
 @pytest.mark.slow
 def test_a_snapshot_is_left_beside_the_result(photo, tmp_path, capsys):
-    code, _, _ = run(capsys, photo, "--sigma=25", "--steps=2", "--snapshot=now.png")
+    code, _, _ = run(capsys, photo, *FLAGS, "--snapshot=now.png")
     assert code == 0
     with Image.open(tmp_path / "now.png") as image, Image.open(photo) as given:
         assert image.size == given.size

@@ -100,7 +100,7 @@ def test_blocks_of_a_jpeg_are_not_put_back_unless_asked(tiny_presets, tmp_path, 
 
 @pytest.mark.slow
 def test_members_of_an_enlarged_picture_are_combined(tiny_presets):
-    options = {"task": "super_resolve", "factor": 2, "steps": 600, "decay_steps": 600}
+    options = {"task": "super_resolve", "factor": 2, "steps": 300, "decay_steps": 300}
     options |= {"lanczos_lobes": 3, "progress": False}
     together = restore(SMALL, members=2, **options)
     singles = [restore(SMALL, members=1, seed=seed, **options).raw for seed in (0, 1)]
