@@ -1,28 +1,38 @@
-"""The notebooks of examples/: run from top to bottom, and are committed without outputs."""
+"""The notebooks of examples/: run from top to bottom, and are committed without outputs.
+
+They run one after the other in one kernel, which forgets all variables before each.
+"""
 
 import json
 import os
 import pathlib
 
+import jupyter_client
 import nbclient
 import nbformat
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "examples").glob("*.ipynb"))}
+RESET = "get_ipython().reset()"
 # In place of the cell tagged "parameters": little to compile, little to compute.
 QUICKSTART = """
 SIZE, SIGMA, WIDTHS, STEPS = 32, 25, (4,), 2
 
-from dip_jax.app.recipe import change, presets
+import pytest
 
-presets.PRESETS = tuple(
-    change(preset, options=(("widths", (4,)),), steps=2) for preset in presets.PRESETS
-)
+from dip_jax.app.recipe import change, presets
+from tests.small import use_tiny_presets
+
+patch = pytest.MonkeyPatch()
+use_tiny_presets(patch)
+patch.setattr(presets, "PRESETS", tuple(change(each, steps=2) for each in presets.PRESETS))
 """
 # After the last cell.
 QUICKSTART_REPORT = """
 import json
+
+patch.undo()
 
 print(json.dumps({
     "shapes": [
@@ -73,10 +83,23 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A running kernel and its folder."""
+    folder = tmp_path_factory.mktemp("kernel")
+    manager = jupyter_client.KernelManager(kernel_name="python3")
+    paths = [str(ROOT), os.environ.get("PYTHONPATH")]
+    manager.start_kernel(
+        cwd=str(folder), env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    )
+    yield manager, folder
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.fixture
-def execute(tmp_path, monkeypatch):
+def execute(kernel):
     """Runs a notebook with other parameters; returns its last line and the number of pictures."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    manager, folder = kernel
 
     def run(name, small, report):
         notebook = read(name)
@@ -84,14 +107,17 @@ def execute(tmp_path, monkeypatch):
             cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
         ]
         parameters.source = small
-        notebook.cells.append(nbformat.v4.new_code_cell(report))
-        resources = {"metadata": {"path": str(tmp_path)}}
-        nbclient.NotebookClient(
-            notebook, timeout=300, kernel_name="python3", resources=resources
-        ).execute()
-        cells = code_cells(notebook)
-        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-        assert not list(tmp_path.iterdir())
+        new_cell = nbformat.v4.new_code_cell
+        notebook.cells = [new_cell(RESET), *notebook.cells, new_cell(report)]
+        client = nbclient.NotebookClient(notebook, km=manager, timeout=300)
+        try:
+            client.execute()
+        finally:
+            client.kc.stop_channels()
+        reset, *cells = code_cells(notebook)
+        assert reset.outputs == []
+        assert [cell.execution_count for cell in cells] == list(range(2, len(cells) + 2))
+        assert not list(folder.iterdir())
         pictures = sum(
             "image/png" in output.get("data", {}) for cell in cells for output in cell.outputs
         )
