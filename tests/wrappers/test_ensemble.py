@@ -11,7 +11,7 @@ import dip_jax
 MEMBERS, STEPS = 4, 7
 
 
-NETWORK = dip_jax.Skip(widths=(4,), skip_widths=2, upsampling="nearest")
+NETWORK = dip_jax.DeepDecoder(levels=1, width=4, upsampling="nearest")
 FIT = dip_jax.measured(dip_jax.average(dip_jax.dip(NETWORK, optax.adam(1e-2), jitter=0.03)))
 WAYS = {
     "one after the other": dip_jax.ensemble,
