@@ -6,7 +6,7 @@ import pytest
 
 import dip_jax
 from dip_jax.compilation import jit
-from tests.toy import noise_around_grey
+from tests.toy import Convolutions, noise_around_grey
 
 KEY = jax.random.key(0)
 
@@ -84,9 +84,8 @@ def test_masked_learns_to_predict():
     truth = 0.5 + 0.4 * waves[:, :, None]
     known = jax.random.bernoulli(jax.random.key(5), 0.5, (64, 64, 1)).astype(jnp.float32)
     z = dip_jax.MaskedInput(truth * known, known)
-    generator = dip_jax.Skip(channels=1, widths=(8,), skip_widths=4)
-    fit = dip_jax.masked(generator, optax.adam(0.01))
-    state, _ = dip_jax.run(fit, KEY, dip_jax.inpaint(truth * known, known), z, steps=150)
+    fit = dip_jax.masked(Convolutions(1), optax.adam(0.03))
+    state, _ = dip_jax.run(fit, KEY, dip_jax.inpaint(truth * known, known), z, steps=300)
     error = jnp.abs(dip_jax.estimate(fit, state) - truth)[known == 0]
     assert error.mean() < 0.03  # grey: 0.2
 
@@ -164,9 +163,8 @@ def test_a_blind_spot_knows_no_noise_to_pass_on():
     """A network that could copy its input denoises all the same, without a level."""
     y, _ = noise_around_grey(0.2)
     z = dip_jax.MaskedInput(y, jnp.ones((*y.shape[:2], 1)))
-    network = dip_jax.Skip(widths=(8,), skip_widths=4, upsampling="nearest")
-    fit = dip_jax.average(dip_jax.blind_spot(network, optax.adam(0.01)), 0.9)
-    state, _ = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=60)
+    fit = dip_jax.average(dip_jax.blind_spot(Convolutions(3), optax.adam(0.03)), 0.9)
+    state, _ = dip_jax.run(fit, KEY, dip_jax.denoise(y), z, steps=100)
     assert jnp.mean((dip_jax.estimate(fit, state) - 0.5) ** 2) < 0.2**2 / 20
 
 
