@@ -47,7 +47,7 @@ def test_classical_methods_sharpen_and_the_best_candidate_counts(picture):
 
 
 @pytest.mark.slow
-def test_a_preset_gets_a_row(picture, tiny_presets, tmp_path):
+def test_a_preset_gets_a_row(picture, quick_presets, tmp_path):
     flags = ["--pictures=coffee", "--kernels=box:3", "--size=32", f"--out={tmp_path}"]
     assert deblurring_table.main([*flags, "--methods=fast"]) == 0
     rows = read_rows(tmp_path, "deblurring_table")

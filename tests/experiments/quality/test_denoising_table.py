@@ -89,7 +89,7 @@ def test_published_numbers_stand_beside_whole_pictures():
 
 
 @pytest.mark.slow
-def test_a_preset_end_to_end(data, tiny_presets):
+def test_a_preset_end_to_end(data, quick_presets):
     assert run(data, "--methods=fast:none,fast*2", "--pictures=kodim03", "--seeds=1") == 0
     single, double = rows(data)
     assert single["rule"] == "none"

@@ -53,7 +53,7 @@ def test_other_shares_are_drawn(data, capsys):
 
 
 @pytest.mark.slow
-def test_inpainting_end_to_end(data, tiny_presets, capsys):
+def test_inpainting_end_to_end(data, quick_presets, capsys):
     flags = ("--pictures=house", "--methods=nearest,biharmonic,fast", "--size=32")
     assert run(data, *flags) == 0
     out = capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skimage.data
 
 from dip_jax.noise import measure_noise
 from experiments.quality import known_noise_table
@@ -61,13 +62,20 @@ def test_summary():
 
 
 @pytest.mark.slow
-def test_a_line_for_each_noise(tmp_path, capsys):
+def test_a_line_for_each_noise(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(known_noise_table, "TEXTURED", ("brick", "immunohistochemistry"))
     flags = ["--pictures=coffee", "--noises=none,white 15", f"--out={tmp_path}"]
     assert known_noise_table.main(flags) == 0
     text = (tmp_path / "known_noise_table.md").read_text()
     assert text in capsys.readouterr().out
     assert "| white 15 | 1 of 1 |" in text
     assert "| none | 1 of 1 |" in text
+    for name in known_noise_table.TEXTURED:
+        assert f"| {name} | 5 of 5 | - |" in text
+
+
+def test_textured_pictures_are_bundled():
+    assert all(hasattr(skimage.data, name) for name in known_noise_table.TEXTURED)
 
 
 @pytest.mark.parametrize(

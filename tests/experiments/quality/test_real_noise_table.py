@@ -25,7 +25,7 @@ def run(data, *flags):
 
 
 @pytest.mark.slow
-def test_rows_hold_scores_and_the_verdict(data, tiny_presets):
+def test_rows_hold_scores_and_the_verdict(data, quick_presets):
     assert run(data, "--size=64") == 0
     rows = {row["method"]: row for row in read_rows(data / "out", "real_noise_table")}
     assert rows.keys() == {"noisy", "nlm", "fast"}

@@ -1,12 +1,13 @@
 """The arithmetic of time_to_quality, on curves made up for it."""
 
 import csv
+import functools
 
 import numpy as np
 import pytest
 
 from dip_jax.app import UserError
-from experiments.speed import curves, time_to_quality
+from experiments.speed import curves, process, time_to_quality
 from experiments.speed.time_to_quality import Cost, Curve
 
 
@@ -70,6 +71,7 @@ def test_a_kept_curve_of_other_settings_is_refused(folder, monkeypatch, capsys):
     kept.mkdir(parents=True)
     write(kept, "fast-House-256-0", [(5, 10, 31, 30.0)])
     monkeypatch.setattr(time_to_quality, "_make_curve", lambda *_: pytest.fail("it was made again"))
+    monkeypatch.setattr(time_to_quality, "find_device", functools.cache(process.find_device))
     flags = [f"--data={folder}", "--pictures=House.png", f"--out={folder / 'out'}"]
     flags += ["--methods=fast", "--seeds=1", "--backend=cpu"]
     assert time_to_quality.main([*flags, "--steps=20"]) == 2
