@@ -23,23 +23,7 @@ def studio(tmp_path_factory):
 
 
 def test_what_is_painted_is_filled_and_the_rest_stays(visitor):
-    given = np.asarray(Image.open(io.BytesIO(png())))
-    picture = visitor.upload(png()).json()["id"]
-    visitor.put(f"/api/pictures/{picture}/mask", content=painted())
-    job = visitor.begin(picture, "scratch", settings={"steps": 3}).json()["id"]
-    done = visitor.wait(job, "done", "failed", seconds=300)
-    assert done["state"] == "done", done
-    assert done["taken"] == 3
-    assert any("the black part of mask.png" in note for note in done["notes"])
-    restored = opened(visitor.get(f"/api/jobs/{job}/download"))
-    hole = opened(visitor.get(f"/api/jobs/{job}/file/mask.png")) == 0
-    np.testing.assert_array_equal(restored[~hole], given[~hole])
-    assert (restored[hole] != given[hole]).any()
-    assert opened(visitor.get(f"/api/jobs/{job}/picture/now")).shape == given.shape
-
-
-def test_what_was_erased_is_opaque_once_it_is_filled(visitor):
-    """The page paints what was erased, so that the command is given a mask."""
+    """Also what was erased: the page paints it, and it is opaque once it is filled."""
     pixels = np.asarray(Image.open(io.BytesIO(png())).convert("RGBA")).copy()
     pixels[12:16, 6:20, 3] = 0
     pixels[2, 25, 3] = 90  # glass
@@ -57,16 +41,23 @@ def test_what_was_erased_is_opaque_once_it_is_filled(visitor):
         job = visitor.begin(picture, "scratch", settings={"steps": 3}).json()
         done = visitor.wait(job["id"], "done", "failed", seconds=300)
         assert done["state"] == "done", done
+        assert done["taken"] == 3
+        assert any("the black part of mask.png" in note for note in done["notes"])
         restored = opened(visitor.get(f"/api/jobs/{job['id']}/download"))
+        shown = opened(visitor.get(f"/api/jobs/{job['id']}/picture/now"))
+        assert shown.shape == (20, 27, 3)
         assert (restored[12:16, 6:20, 3] == alpha).all()
         assert restored[2, 25, 3] == 90
         assert (restored[5:9, 4:20, 3] == 255).all()
         known = part[:, :, 3] == 0
         np.testing.assert_array_equal(restored[known][:, :3], pixels[known][:, :3])
+        assert (restored[~known][:, :3] != pixels[~known][:, :3]).any()
+        mask = opened(visitor.get(f"/api/jobs/{job['id']}/file/mask.png"))
+        np.testing.assert_array_equal(mask == 0, ~known)
 
 
 def test_what_is_not_numbers_is_filled_without_paint(visitor):
-    values = np.random.default_rng(0).random((20, 27)).astype(np.float32)
+    values = np.random.default_rng(0).random((20, 27, 3)).astype(np.float32)
     values[5:9, 4:20] = np.nan
     buffer = io.BytesIO()
     np.save(buffer, values)
@@ -135,7 +126,7 @@ def test_enlarging_and_saving_as_the_picture_came(visitor):
 
 def test_a_pause_at_any_time_loses_nothing(visitor):
     picture = visitor.upload(png()).json()["id"]
-    form = {"settings": {"steps": 600, "sigma": 25}}
+    form = {"settings": {"steps": 300, "sigma": 25}}
     job = visitor.begin(picture, **form).json()["id"]
     visitor.wait(job, "running", seconds=60)
     visitor.wait_for_step(job, 2, seconds=300)
