@@ -31,8 +31,13 @@ def params_of(net, z=Z, seed=0):
     )
 
 
+@functools.cache
+def painter(net):
+    return jit(net.apply)
+
+
 def image_of(net, z=Z, seed=0):
-    return np.asarray(jit(net.apply)(params_of(net, z, seed), z))
+    return np.asarray(painter(net)(params_of(net, z, seed), z))
 
 
 def data(*shape, seed=0):
@@ -79,9 +84,9 @@ def check_sizes(kind, stride):
             jax.eval_shape(net.init, KEY, jnp.zeros((18, 16, 2)))
 
 
-def check_biases_before_norms(kind, layers):
+def check_biases_before_norms(kind, layers, options=None):
     """They would change nothing: they are declared, have no effect on a bit, and stay."""
-    net, z = kind(**SMALLEST[kind]), data(32, 32, 2)
+    net, z = kind(**(options or SMALLEST[kind])), data(32, 32, 2)
     params, apply = params_of(net, z), jit(net.apply)
     gradient = jit(jax.grad(lambda params: jnp.sum(net.apply(params, z) ** 2)))(params)
     seen = set()

@@ -47,19 +47,21 @@ def test_upsample_equals_a_resize(kind, method, shape):
 @pytest.mark.parametrize("shape", [(5, 7, 3), (2, 1, 3), (1, 1, 3)])
 def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
     """Values and gradients; also for a map of one pixel."""
-    x, kernel = data(*shape), data(3, 3, 3, 4, seed=1)
+    values = data(*shape), data(3, 3, 3, 4, seed=1)
+    cotangent = data(2 * shape[0], 2 * shape[1], 4, seed=2)
 
-    @jax.jit
     def plain(x, kernel):
         return convolution.convolve(doubling.upsample(x, kind), kernel, padding=padding)
 
-    @jax.jit
     def folded(x, kernel):
         return doubling.convolve_doubled(doubling.Doubled(x, kind), kernel, padding=padding)
 
-    expected, transpose = jax.vjp(plain, x, kernel)
-    result, folded_transpose = jax.vjp(folded, x, kernel)
-    cotangent = data(*expected.shape, seed=2)
+    @jax.jit
+    def both(values, cotangent):
+        pulled = [jax.vjp(function, *values) for function in (folded, plain)]
+        return [(result, *back(cotangent)) for result, back in pulled]
+
+    (result, *ours), (expected, *theirs) = both(values, cotangent)
     np.testing.assert_allclose(result, expected, atol=1e-5)
-    for ours, theirs in zip(folded_transpose(cotangent), transpose(cotangent), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=5e-5)
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, atol=5e-5)

@@ -45,15 +45,23 @@ def test_extend_equals_pad(mode, shape, border):
     def ours(x):
         return extend(x, border, mode)
 
-    expected, transpose = jax.vjp(plain, x)
-    cotangent = data(*expected.shape, seed=2)
-    np.testing.assert_array_equal(ours(x), expected)
-    np.testing.assert_allclose(
-        jax.vjp(ours, x)[1](cotangent)[0], transpose(cotangent)[0], atol=1e-6
-    )
-    np.testing.assert_array_equal(jax.jvp(ours, (x,), (v,))[1], plain(v))
-    batch = jnp.stack([x, v])
-    np.testing.assert_array_equal(jax.vmap(ours)(batch), jax.vmap(plain)(batch))
+    cotangent = data(shape[0] + 2 * border, shape[1] + 2 * border, shape[2], seed=2)
+
+    @jax.jit
+    def derived(x, v):
+        both = ours, plain
+        return (
+            [f(x) for f in both],
+            [jax.jvp(f, (x,), (v,))[1] for f in both],
+            [jax.vmap(f)(jnp.stack([x, v])) for f in both],
+            [jax.vjp(f, x)[1](cotangent)[0] for f in both],
+        )
+
+    *equal, (mine, theirs) = derived(x, v)
+    for one, other in equal:
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(ours(x), equal[0][1])  # also outside of a program
+    np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -78,23 +86,22 @@ def test_extend_equals_pad(mode, shape, border):
 def test_linear_maps_equal_the_plain_ones(ours, plain, shapes):
     """Values, gradients, forward mode, and a batch of some arguments."""
     args = [jnp.asarray(data(*shape, seed=seed)) for seed, shape in enumerate(shapes)]
-    expected, transpose = jax.vjp(plain, *args)
-    cotangent = data(*expected.shape, seed=3)
-    result, our_transpose = jax.vjp(ours, *args)
-    np.testing.assert_allclose(result, expected, atol=1e-5)
-    for mine, theirs in zip(our_transpose(cotangent), transpose(cotangent), strict=True):
+
+    def derived(function, args):
+        value, transpose = jax.vjp(function, *args)
+        found = [value, *transpose(data(*value.shape, seed=3)), jax.jvp(function, args, args)[1]]
+        for changed in range(len(args)):
+            for axis in range(args[changed].ndim + 1):
+                batched, axes = list(args), [None] * len(args)
+                batched[changed] = jnp.stack([args[changed], -2 * args[changed]], axis)
+                axes[changed] = axis
+                found.append(jax.vmap(function, axes)(*batched))
+        return found
+
+    found = jax.jit(lambda args: [derived(function, args) for function in (ours, plain)])(args)
+    for mine, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
-    np.testing.assert_allclose(
-        jax.jvp(ours, args, args)[1], jax.jvp(plain, args, args)[1], atol=1e-5
-    )
-    for changed in range(len(args)):
-        for axis in range(args[changed].ndim + 1):
-            batched, axes = list(args), [None] * len(args)
-            batched[changed] = jnp.stack([args[changed], -2 * args[changed]], axis)
-            axes[changed] = axis
-            np.testing.assert_allclose(
-                jax.vmap(ours, axes)(*batched), jax.vmap(plain, axes)(*batched), atol=1e-5
-            )
+    np.testing.assert_allclose(ours(*args), found[1][0], atol=1e-5)  # also outside of a program
 
 
 @pytest.mark.parametrize(("shape", "stages"), [((32, 32, 3), 1), ((40, 30, 3), 2)])
