@@ -19,9 +19,12 @@ def fit(generator=None):
     return dip_jax.measured(dip_jax.average(dip_jax.dip(generator, optax.adam(0.05))))
 
 
+FIT = fit()  # its programs are compiled once
+
+
 @pytest.mark.slow
 def test_chunk_length_changes_no_bit():
-    algorithm = fit()
+    algorithm = FIT
     results = [
         dip_jax.run(algorithm, KEY, TASK, Z, steps=11, every=every) for every in (1, 4, 11, 50)
     ]
@@ -53,7 +56,7 @@ def test_second_picture_is_not_retraced():
 
 @pytest.mark.slow
 def test_advance_continues_exactly():
-    algorithm = fit()
+    algorithm = FIT
     whole, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=9, every=4)
     state, first = dip_jax.run(algorithm, KEY, TASK, Z, steps=5, every=4)
     state, second = dip_jax.advance(algorithm, state, TASK, steps=4, every=3)
@@ -63,7 +66,7 @@ def test_advance_continues_exactly():
 
 @pytest.mark.slow
 def test_the_input_may_be_of_numpy():
-    states = [dip_jax.run(fit(), KEY, TASK, z, steps=2)[0] for z in (Z, np.asarray(Z))]
+    states = [dip_jax.run(FIT, KEY, TASK, z, steps=2)[0] for z in (Z, np.asarray(Z))]
     np.testing.assert_array_equal(
         states[0].inner.params["pixels"], states[1].inner.params["pixels"]
     )
@@ -90,7 +93,7 @@ def test_the_input_may_be_a_tree():
 @pytest.mark.slow
 def test_callback_sees_chunks_and_stops():
     seen = []
-    algorithm = fit()
+    algorithm = FIT
 
     def callback(done, state, trace):
         image = np.asarray(dip_jax.estimate(algorithm, state))
@@ -106,21 +109,21 @@ def test_callback_sees_chunks_and_stops():
 
 @pytest.mark.slow
 def test_nothing_is_transferred_within_a_chunk():
-    algorithm = fit()
+    algorithm = FIT
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=2, every=2)
     with jax.transfer_guard("disallow"):
         dip_jax.advance(algorithm, state, TASK, steps=4, every=2)
 
 
 def test_the_state_is_donated():
-    algorithm = fit()
+    algorithm = FIT
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1)
     dip_jax.advance(algorithm, state, TASK, steps=1)
     assert state.total.is_deleted()
 
 
 def test_zero_steps():
-    state, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=0)
+    state, trace = dip_jax.run(FIT, KEY, TASK, Z, steps=0)
     assert trace == {}
     assert int(state.inner.count) == 0
 
@@ -128,7 +131,7 @@ def test_zero_steps():
 @pytest.mark.parametrize(("name", "value"), [("steps", -1), ("every", 0)])
 def test_bad_arguments_are_named(name, value):
     with pytest.raises(ValueError, match=f"{name}={value}"):
-        dip_jax.run(fit(), KEY, TASK, Z, **{"steps": 1, "every": 1, name: value})
+        dip_jax.run(FIT, KEY, TASK, Z, **{"steps": 1, "every": 1, name: value})
 
 
 @pytest.mark.slow
@@ -142,10 +145,10 @@ def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
         return run_loop(algorithm, state, task, length)
 
     monkeypatch.setattr(loop, "jitted_loop", lambda platform: count)
-    _, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=loop._RECORDED + 9, every=5)
+    _, trace = dip_jax.run(FIT, KEY, TASK, Z, steps=loop._RECORDED + 9, every=5)
     assert lengths == [5] * (sum(lengths) // 5) + [3]
     lengths.clear()
-    _, trace = dip_jax.run(fit(), KEY, TASK, Z, steps=150, every=100)
+    _, trace = dip_jax.run(FIT, KEY, TASK, Z, steps=150, every=100)
     assert lengths == [loop._RECORDED, 100 - loop._RECORDED, 50]
     assert len(trace["loss"]) == 150
 
@@ -179,7 +182,7 @@ def test_the_second_step_is_not_traced_again(optimizer):
 
 @pytest.mark.slow
 def test_the_loop_fits_a_network_as_single_steps_do():
-    generator = dip_jax.Skip(widths=(4,), upsampling="nearest", bias=False)
+    generator = dip_jax.ConvDecoder(levels=1, width=4)
     algorithm = dip_jax.average(dip_jax.dip(generator, optax.adam(0.01)))
     task, z = dip_jax.denoise(picture(16, 16, 3)), dip_jax.inputs.uniform(KEY, 16, 16, depth=3)
     start, _ = dip_jax.run(algorithm, KEY, task, z, steps=0)
@@ -192,18 +195,20 @@ def test_the_loop_fits_a_network_as_single_steps_do():
     assert losses[-1] < losses[0]
 
 
+def _step_until_70(state, task):
+    state, info = FIT.step(state, task)
+    return state, info._replace(done=state.inner.count >= 70)
+
+
+SEVENTY = FIT._replace(step=_step_until_70)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 4, 5, 200])
 def test_the_run_ends_when_the_algorithm_is_done(every):
-    inner, seen = fit(), []
-
-    def step(state, task):
-        state, info = inner.step(state, task)
-        return state, info._replace(done=state.inner.count >= 70)
-
-    algorithm = inner._replace(step=step)
+    seen = []
     state, trace = dip_jax.run(
-        algorithm,
+        SEVENTY,
         KEY,
         TASK,
         Z,

@@ -88,7 +88,7 @@ def test_colors_are_refined_as_luma_and_differences():
 
 
 def test_clipped_noise_leaves_white_white():
-    clean = np.full((24, 24, 1), 0.98, np.float32)
+    clean = np.full(CLEAN.shape, 0.98, np.float32)
     whole = clean + 0.1 * RNG.standard_normal(clean.shape).astype(np.float32)
     noise = NoiseModel("gaussian", 25.5, clipped=True)
     y = np.clip(whole, 0, 1)
@@ -98,7 +98,7 @@ def test_clipped_noise_leaves_white_white():
 
 
 def test_weak_noise_on_hard_edges_is_not_lost_to_rounding():
-    clean = np.kron(RNG.random((6, 7, 3)), np.ones((4, 4, 1))).astype(np.float32)
+    clean = np.kron(RNG.random((5, 6, 3)), np.ones((4, 4, 1))).astype(np.float32)
     noisy = clean + 0.2 / 255 * RNG.standard_normal(clean.shape).astype(np.float32)
     refined = non_local.refine(noisy, clean, NoiseModel("gaussian", 0.2))
     np.testing.assert_allclose(refined, clean, atol=1.5 / 255)

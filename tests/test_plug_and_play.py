@@ -58,7 +58,7 @@ def test_complex_images_gain_whatever_their_phase():
         turned = (TRUTH * np.exp(1j * angle)).astype(jnp.complex64)
         y = MASK * (FOURIER(turned) + np.exp(1j * angle) * (measure(FOURIER) - FOURIER(TRUTH)))
         start = operators.apply_adjoint(FOURIER, y, TRUTH.shape, jnp.complex64)
-        refined = refine(FOURIER, y, start, rounds=30)
+        refined = refine(FOURIER, y, start, rounds=15)
         assert refined.dtype == jnp.complex64
         assert refined.shape == TRUTH.shape
         before, after = (float(jnp.linalg.norm((x - turned).ravel())) for x in (start, refined))
