@@ -26,7 +26,8 @@ from tests.small import use_tiny_presets
 
 patch = pytest.MonkeyPatch()
 use_tiny_presets(patch)
-patch.setattr(presets, "PRESETS", tuple(change(each, steps=2) for each in presets.PRESETS))
+quick = tuple(change(each, steps=2, stop="none") for each in presets.PRESETS)
+patch.setattr(presets, "PRESETS", quick)
 """
 # After the last cell.
 QUICKSTART_REPORT = """

@@ -21,15 +21,17 @@ def test_square_of_an_upsampled_map_equals_the_plain_one(shape):
     def summed(square):
         return lambda x: jnp.sum(jnp.arange(1.0, shape[2] + 1) * square(x) ** 2)
 
-    def along(function):
-        return jit(lambda x, v: jax.jvp(function, (x,), (v,)))(x, v)
+    @jit
+    def derived(x, v):
+        both = doubling.doubled_square, plain
+        return [
+            [jax.jvp(function, (x,), (v,)) for function in functions]
+            for functions in (both, [jax.grad(summed(square)) for square in both])
+        ]
 
-    ours = doubling.doubled_square
-    for mine, theirs in zip(along(ours), along(plain), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
-    mine, theirs = (along(jax.grad(summed(f))) for f in (ours, plain))
-    np.testing.assert_allclose(mine[0], theirs[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(mine[1], theirs[1], rtol=1e-4, atol=1e-5)
+    values, gradients = derived(x, v)
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -44,11 +46,11 @@ def test_upsample_equals_a_resize(kind, method, shape):
 @pytest.mark.slow
 @pytest.mark.parametrize("padding", convolution.PADDINGS)
 @pytest.mark.parametrize("kind", doubling.UPSAMPLINGS)
-@pytest.mark.parametrize("shape", [(5, 7, 3), (2, 1, 3), (1, 1, 3)])
-def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
+def test_folded_upsampling_equals_the_plain_one(kind, padding):
     """Values and gradients; also for a map of one pixel."""
-    values = data(*shape), data(3, 3, 3, 4, seed=1)
-    cotangent = data(2 * shape[0], 2 * shape[1], 4, seed=2)
+    kernel = data(3, 3, 3, 4, seed=1)
+    maps = [data(*shape) for shape in ((5, 7, 3), (2, 1, 3), (1, 1, 3))]
+    cotangents = [data(2 * len(x), 2 * x.shape[1], 4, seed=2) for x in maps]
 
     def plain(x, kernel):
         return convolution.convolve(doubling.upsample(x, kind), kernel, padding=padding)
@@ -57,11 +59,14 @@ def test_folded_upsampling_equals_the_plain_one(kind, padding, shape):
         return doubling.convolve_doubled(doubling.Doubled(x, kind), kernel, padding=padding)
 
     @jax.jit
-    def both(values, cotangent):
-        pulled = [jax.vjp(function, *values) for function in (folded, plain)]
-        return [(result, *back(cotangent)) for result, back in pulled]
+    def both(maps, kernel, cotangents):
+        found = []
+        for x, cotangent in zip(maps, cotangents, strict=True):
+            pulled = [jax.vjp(function, x, kernel) for function in (folded, plain)]
+            found.append([(result, *back(cotangent)) for result, back in pulled])
+        return found
 
-    (result, *ours), (expected, *theirs) = both(values, cotangent)
-    np.testing.assert_allclose(result, expected, atol=1e-5)
-    for mine, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine, other, atol=5e-5)
+    for (result, *ours), (expected, *theirs) in both(maps, kernel, cotangents):
+        np.testing.assert_allclose(result, expected, atol=1e-5)
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(mine, other, atol=5e-5)

@@ -7,7 +7,8 @@ import numpy as np
 from dip_jax import operators
 
 
-def check_linear_and_transposed(operator):
+def check_linear_and_transposed(function):
+    operator = jax.jit(lambda image: function(image))
     keys = jax.random.split(jax.random.key(0), 3)
     a, b = (jax.random.normal(k, (12, 16, 3)) for k in keys[:2])
     np.testing.assert_allclose(

@@ -7,9 +7,11 @@ import pytest
 from jax.tree_util import Partial
 
 from dip_jax import operators
+from dip_jax.compilation import jit
 from tests.operators.common import check_adjoint_of_derivative, count_traces
 
 KEY = jax.random.key(0)
+sample_fourier, sample_coils = jit(operators.sample_fourier), jit(operators.sample_coils)
 
 
 def complex_normal(seed, *shape):
@@ -30,14 +32,14 @@ def transform(image):
 def test_every_measured_frequency_is_that_of_the_formula(size):
     image = complex_normal(1, *size, 2)
     mask = (jax.random.uniform(KEY, (*size, 1)) < 0.5).astype(jnp.float32)
-    measured = operators.sample_fourier(image, mask)
+    measured = sample_fourier(image, mask)
     assert measured.dtype == jnp.complex64
     np.testing.assert_allclose(measured, mask * transform(image), atol=1e-5)
 
 
 def test_real_images_are_measured_too():
     image = jax.random.uniform(KEY, (8, 8, 1))
-    measured = operators.sample_fourier(image, jnp.ones((1, 1, 1)))
+    measured = sample_fourier(image, jnp.ones((1, 1, 1)))
     np.testing.assert_allclose(measured, transform(image), atol=1e-5)
     # The mean lies in the middle.
     np.testing.assert_allclose(measured[4, 4, 0], 8 * image.mean(), rtol=1e-5)
@@ -47,7 +49,7 @@ def test_real_images_are_measured_too():
 def test_coils_see_the_image_through_their_sensitivities():
     image, sensitivities = complex_normal(1, 8, 12, 1), complex_normal(2, 8, 12, 3)
     mask = operators.cartesian_mask(KEY, 12, acceleration=2)
-    measured = operators.sample_coils(image, mask, sensitivities)
+    measured = sample_coils(image, mask, sensitivities)
     for coil in range(3):
         seen = np.asarray(image[:, :, 0] * sensitivities[:, :, coil])[:, :, None]
         np.testing.assert_allclose(
@@ -131,8 +133,8 @@ def test_bad_arguments_are_named(call, named):
 def test_the_planes_of_a_volume_are_measured_each():
     volume = jnp.asarray(np.random.default_rng(5).random((3, 8, 6, 2), np.float32))
     mask = operators.cartesian_mask(KEY, 6, acceleration=2, center=0.3)[None]
-    planes = jnp.stack([operators.sample_fourier(plane, mask[0]) for plane in volume])
-    np.testing.assert_allclose(operators.sample_fourier(volume, mask), planes, atol=1e-5)
+    planes = jnp.stack([sample_fourier(plane, mask[0]) for plane in volume])
+    np.testing.assert_allclose(sample_fourier(volume, mask), planes, atol=1e-5)
 
 
 def test_few_lines_are_all_in_the_middle():

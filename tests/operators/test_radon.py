@@ -7,10 +7,13 @@ import pytest
 from jax.tree_util import Partial
 
 from dip_jax import operators
+from dip_jax.compilation import jit
 from tests.operators.common import check_adjoint_of_derivative, count_traces
 
 transform = pytest.importorskip("skimage.transform")
 
+radon = jit(operators.radon)
+filtered_back_projection = jit(operators.filtered_back_projection, static_argnums=(2, 3))
 ANGLES = np.linspace(0, 180, 30, endpoint=False).astype(np.float32)
 
 
@@ -26,7 +29,7 @@ def blobs(height, width):
 @pytest.mark.parametrize("side", [40, 41])
 def test_radon_equals_scikit_image(side):
     image = blobs(side, side)
-    ours = operators.radon(jnp.asarray(image)[:, :, None], jnp.asarray(ANGLES))
+    ours = radon(jnp.asarray(image)[:, :, None], jnp.asarray(ANGLES))
     theirs = transform.radon(image, ANGLES, circle=False)
     assert ours.shape == (*theirs.T.shape, 1)
     np.testing.assert_allclose(ours[:, :, 0], theirs.T, atol=1e-2 * theirs.max())
@@ -35,7 +38,7 @@ def test_radon_equals_scikit_image(side):
 @pytest.mark.slow
 def test_right_angles_are_plain_sums():
     image = jax.random.uniform(jax.random.key(0), (6, 9, 2))
-    sinogram = operators.radon(image, jnp.array([0.0, 90.0]))
+    sinogram = radon(image, jnp.array([0.0, 90.0]))
     assert sinogram.shape == (2, 13, 2)
     np.testing.assert_allclose(sinogram[0, 2:11], image.sum(0), rtol=1e-5)
     # At 90 degrees, a detector sees a row; the first rows fall on the last detectors.
@@ -66,8 +69,8 @@ def test_back_projection_has_the_projection_for_its_adjoint():
 @pytest.mark.parametrize("size", [(40, 40), (33, 40)])
 def test_filtered_back_projection_is_as_near_as_scikit_images(size):
     image, angles = blobs(*size), np.linspace(0, 180, 60, endpoint=False).astype(np.float32)
-    sinogram = operators.radon(jnp.asarray(image)[:, :, None], jnp.asarray(angles))
-    found = operators.filtered_back_projection(sinogram, jnp.asarray(angles), *size)
+    sinogram = radon(jnp.asarray(image)[:, :, None], jnp.asarray(angles))
+    found = filtered_back_projection(sinogram, jnp.asarray(angles), *size)
     assert found.shape == (*size, 1)
     np.testing.assert_allclose(found[:, :, 0], image, atol=0.04)
     if size[0] == size[1]:

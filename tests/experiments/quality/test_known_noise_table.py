@@ -64,6 +64,7 @@ def test_summary():
 @pytest.mark.slow
 def test_a_line_for_each_noise(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(known_noise_table, "TEXTURED", ("brick", "immunohistochemistry"))
+    monkeypatch.setattr(known_noise_table, "SIDE", 128)
     flags = ["--pictures=coffee", "--noises=none,white 15", f"--out={tmp_path}"]
     assert known_noise_table.main(flags) == 0
     text = (tmp_path / "known_noise_table.md").read_text()
