@@ -1,5 +1,7 @@
 """What is checked of every operator."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from dip_jax import operators
 
 
 def check_linear_and_transposed(function):
-    operator = jax.jit(lambda image: function(image))
+    operator = jax.jit(functools.partial(function))  # jit refuses a named tuple
     keys = jax.random.split(jax.random.key(0), 3)
     a, b = (jax.random.normal(k, (12, 16, 3)) for k in keys[:2])
     np.testing.assert_allclose(
