@@ -1,5 +1,6 @@
 """The presets made small, here and in processes of their own."""
 
+import dip_jax
 from dip_jax import Skip
 from dip_jax.app.recipe import NETWORKS, ByHoles, presets
 from tests.toy import Convolutions
@@ -18,7 +19,12 @@ def use_tiny_presets(patch):
     patch.setitem(NETWORKS, "skip", NETWORKS["skip"]._replace(build=_build))
 
 
-def _build(channels, **options):
+def use_convolutions(patch):
+    """Gives who asks ``dip_jax`` for a skip network two convolutions, if its options are right."""
+    patch.setattr(dip_jax, "Skip", _build)
+
+
+def _build(channels=3, **options):
     return Convolutions(channels, stride=Skip(channels=channels, **options).stride)
 
 

@@ -14,17 +14,27 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "examples").glob("*.ipynb"))}
-RESET = "get_ipython().reset()"
+RESET = """
+if "patch" in globals():
+    patch.undo()
+get_ipython().reset()
+"""
+# Two convolutions for a network, in all notebooks but one: they compile in half the time.
+TOY = """
+import pytest
+
+from tests.small import use_convolutions, use_tiny_presets
+
+patch = pytest.MonkeyPatch()
+use_convolutions(patch)
+"""
+WITH_NETWORK = "flash"
 # In place of the cell tagged "parameters": little to compile, little to compute.
 QUICKSTART = """
 SIZE, SIGMA, WIDTHS, STEPS = 32, 25, (4,), 2
 
-import pytest
-
 from dip_jax.app.recipe import change, presets
-from tests.small import use_tiny_presets
 
-patch = pytest.MonkeyPatch()
 use_tiny_presets(patch)
 quick = tuple(change(each, steps=2, stop="none") for each in presets.PRESETS)
 patch.setattr(presets, "PRESETS", quick)
@@ -32,8 +42,6 @@ patch.setattr(presets, "PRESETS", quick)
 # After the last cell.
 QUICKSTART_REPORT = """
 import json
-
-patch.undo()
 
 print(json.dumps({
     "shapes": [
@@ -107,7 +115,7 @@ def execute(kernel):
         (parameters,) = [
             cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
         ]
-        parameters.source = small
+        parameters.source = small if name == WITH_NETWORK else TOY + small
         new_cell = nbformat.v4.new_code_cell
         notebook.cells = [new_cell(RESET), *notebook.cells, new_cell(report)]
         client = nbclient.NotebookClient(notebook, km=manager, timeout=300)
