@@ -1,9 +1,9 @@
 """The command itself, with tiny networks."""
 
+import operator
 import pathlib
 import sys
-
-import pytest
+import types
 
 
 def main():
@@ -11,7 +11,8 @@ def main():
     from dip_jax.app.cli import command
     from tests.small import use_tiny_presets
 
-    use_tiny_presets(pytest.MonkeyPatch())
+    # As pytest would, which takes a while to import; nothing is undone here.
+    use_tiny_presets(types.SimpleNamespace(setattr=setattr, setitem=operator.setitem))
     command.entry()
 
 
