@@ -22,7 +22,6 @@ def fit(generator=None):
 FIT = fit()  # its programs are compiled once
 
 
-@pytest.mark.slow
 def test_chunk_length_changes_no_bit():
     algorithm = FIT
     results = [
@@ -54,7 +53,6 @@ def test_second_picture_is_not_retraced():
     assert len(traces) == count
 
 
-@pytest.mark.slow
 def test_advance_continues_exactly():
     algorithm = FIT
     whole, trace = dip_jax.run(algorithm, KEY, TASK, Z, steps=9, every=4)
@@ -64,7 +62,6 @@ def test_advance_continues_exactly():
     np.testing.assert_array_equal(trace["loss"], np.concatenate([first["loss"], second["loss"]]))
 
 
-@pytest.mark.slow
 def test_the_input_may_be_of_numpy():
     states = [dip_jax.run(FIT, KEY, TASK, z, steps=2)[0] for z in (Z, np.asarray(Z))]
     np.testing.assert_array_equal(
@@ -90,7 +87,6 @@ def test_the_input_may_be_a_tree():
     np.testing.assert_allclose(trace["loss"], wanted["loss"], rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_callback_sees_chunks_and_stops():
     seen = []
     algorithm = FIT
@@ -107,7 +103,6 @@ def test_callback_sees_chunks_and_stops():
     )
 
 
-@pytest.mark.slow
 def test_nothing_is_transferred_within_a_chunk():
     algorithm = FIT
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=2, every=2)
@@ -134,7 +129,6 @@ def test_bad_arguments_are_named(name, value):
         dip_jax.run(FIT, KEY, TASK, Z, **{"steps": 1, "every": 1, name: value})
 
 
-@pytest.mark.slow
 def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
     """A call for each step is slower: temporary buffers are allocated again each time."""
     lengths = []
@@ -153,7 +147,6 @@ def test_a_chunk_is_one_call_of_the_compiled_loop(monkeypatch):
     assert len(trace["loss"]) == 150
 
 
-@pytest.mark.slow
 def test_chunks_of_any_length_run_one_program():
     algorithm = fit()
     state, _ = dip_jax.run(algorithm, KEY, TASK, Z, steps=1)
@@ -203,7 +196,6 @@ def _step_until_70(state, task):
 SEVENTY = FIT._replace(step=_step_until_70)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 4, 5, 200])
 def test_the_run_ends_when_the_algorithm_is_done(every):
     seen = []

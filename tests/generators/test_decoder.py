@@ -34,7 +34,6 @@ def test_every_option_acts(kind, options):
     check_option_acts(kind, options)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DeepDecoder, ConvDecoder])
 def test_sigmoid_is_the_last_step(kind):
     check_sigmoid_is_the_last_step(kind)
@@ -59,7 +58,6 @@ def test_input_of_wrong_size_says_the_stride(kind):
     check_sizes(kind, stride=4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DeepDecoder, ConvDecoder])
 def test_decoders_keep_one_pixel_of_each_block_as_it_is(kind):
     """So that noise drawn pixel by pixel stays the noise that it is."""
@@ -79,7 +77,6 @@ def test_deep_decoder_has_the_parameters_of_the_published_one():
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 6 * (64**2 + 2 * 64) + 3 * 64
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DeepDecoder, ConvDecoder])
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
 def test_a_volume_of_equal_planes_has_equal_planes(kind, upsampling):

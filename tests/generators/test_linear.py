@@ -32,7 +32,6 @@ def test_smooth_is_linear_and_composes():
     assert curvature.shape == (6, 7, 6, 7)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["edge", "reflect"])
 @pytest.mark.parametrize(("shape", "border"), [((5, 4, 2), 1), ((5, 4, 2), 3), ((1, 3, 2), 2)])
 def test_extend_equals_pad(mode, shape, border):

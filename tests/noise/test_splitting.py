@@ -145,7 +145,6 @@ def test_filling_follows_texture_and_averages_noise():
         )
 
 
-@pytest.mark.slow
 def test_filling_a_flat_picture():
     y = jnp.full((21, 15, 3), 0.3).at[..., 2].set(0)
     np.testing.assert_allclose(fill_held_out(y, splitting.hold_out(KEY, 21, 15)), y, atol=1e-6)

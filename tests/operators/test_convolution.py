@@ -86,6 +86,5 @@ def test_bad_arguments_are_named(call, named):
         call()
 
 
-@pytest.mark.slow
 def test_linear_and_transposed():
     check_linear_and_transposed(lambda x: convolve(x, lopsided(5, 4)))

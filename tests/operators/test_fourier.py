@@ -27,7 +27,6 @@ def transform(image):
     return np.einsum("ah,hwc,bw->abc", down, np.asarray(image), across)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [(8, 12), (7, 9)])
 def test_every_measured_frequency_is_that_of_the_formula(size):
     image = complex_normal(1, *size, 2)
@@ -76,7 +75,6 @@ def test_adjoint_of_a_full_sampling_is_the_inverse():
     np.testing.assert_allclose(back, image, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_another_measurement_is_not_traced_again():
     masks = [operators.cartesian_mask(jax.random.key(seed), 12) for seed in (0, 1)]
     assert (masks[0] != masks[1]).any()
@@ -129,7 +127,6 @@ def test_bad_arguments_are_named(call, named):
         call()
 
 
-@pytest.mark.slow
 def test_the_planes_of_a_volume_are_measured_each():
     volume = jnp.asarray(np.random.default_rng(5).random((3, 8, 6, 2), np.float32))
     mask = operators.cartesian_mask(KEY, 6, acceleration=2, center=0.3)[None]

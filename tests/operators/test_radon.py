@@ -25,7 +25,6 @@ def blobs(height, width):
     return image.astype(np.float32)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("side", [40, 41])
 def test_radon_equals_scikit_image(side):
     image = blobs(side, side)
@@ -35,7 +34,6 @@ def test_radon_equals_scikit_image(side):
     np.testing.assert_allclose(ours[:, :, 0], theirs.T, atol=1e-2 * theirs.max())
 
 
-@pytest.mark.slow
 def test_right_angles_are_plain_sums():
     image = jax.random.uniform(jax.random.key(0), (6, 9, 2))
     sinogram = radon(image, jnp.array([0.0, 90.0]))
@@ -65,7 +63,6 @@ def test_back_projection_has_the_projection_for_its_adjoint():
     check_adjoint_of_derivative(back, (3, 23, 1))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [(40, 40), (33, 40)])
 def test_filtered_back_projection_is_as_near_as_scikit_images(size):
     image, angles = blobs(*size), np.linspace(0, 180, 60, endpoint=False).astype(np.float32)
