@@ -32,7 +32,11 @@ def _shrink(preset):
     network = preset.network.replace(options=_narrow(preset.network.options))
     # Refining is a program for each size: tests of it ask for it.
     task = preset.task.replace(refine=False) if "refine" in preset.task.fields() else preset.task
-    return preset.replace(network=network, method=_shallow(preset.method), task=task)
+    # Presets that differ in this alone share programs.
+    decay = 400 if preset.optimizer.decay_steps else 0
+    optimizer = preset.optimizer.replace(decay_steps=decay)
+    method = _shallow(preset.method)
+    return preset.replace(network=network, method=method, task=task, optimizer=optimizer)
 
 
 def _narrow(options):
