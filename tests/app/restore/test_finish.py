@@ -198,8 +198,8 @@ def test_refining_needs_the_noise_level(tiny_presets):
     assert restore(MEASURED, refine=True, **options).noise is not None
     with pytest.raises(UserError, match="refine=1: must be True or False"):
         restore(MEASURED, refine=1, **options)
-    with pytest.raises(UserError, match="refine: has no meaning for inpaint"):
-        restore(MEASURED, task="inpaint", mask=MEASURED[:, :, 0] > 0.5, refine=True)
+    with pytest.raises(UserError, match="refine: has no meaning for super_resolve"):
+        restore(MEASURED, task="super_resolve", factor=2, refine=True)
 
 
 def test_a_fit_that_needs_no_level_is_not_refined():
