@@ -23,8 +23,8 @@ _LEAST_CLASSES = 3  # of brightness, for the spread
 _LEAST_EVEN = 2  # even classes needed to ignore the others
 _MOST_JUMP = 2.0  # in standard deviation, besides photons': what gamma curves do to cameras' noise
 DARK = 0.05  # in brightness: below, black may be cut, and the noise with it
-_CUT = (0.02, 0.3)  # share of clipped pixels in a block; the second if the first leaves too few
-_LEAST_WHOLE = 0.1  # of the blocks: fewer are not the picture's, but cells on a black ground
+_CUT = (0.02, 0.3, 0.9)  # share of clipped pixels in a block; the next if one leaves too few
+_LEAST_WHOLE = 0.35  # of the blocks: fewer may be cells or stars on a black ground
 _FINEST = 14  # frequencies used, of 22
 _SOFT = 0.7  # frequencies over which the spectrum is smoothed
 _RISE = 0.35  # power of the rise towards coarse frequencies: least error over 20 photographs
@@ -116,10 +116,12 @@ def measure_spectrum(y: np.ndarray) -> Spectrum | None:
     blocks = _cut_blocks(np.asarray(y, np.float64))
     cut = ((blocks <= 0) | (blocks >= 1)).mean(axis=(1, 2, 3))
     usable = blocks.var(axis=(2, 3)).min(axis=1) > _TINY
-    strict, loose = (usable & (cut < most) for most in _CUT)
-    least = max(_LEAST_BLOCKS, _LEAST_WHOLE * loose.sum())
-    kept = strict if strict.sum() >= least else loose
-    if kept.sum() < _LEAST_BLOCKS:
+    least = max(_LEAST_BLOCKS, _LEAST_WHOLE * (usable & (cut < _CUT[-1])).sum())
+    for most in _CUT:
+        kept = usable & (cut < most)
+        if kept.sum() >= least:
+            break
+    else:
         return None
     blocks = blocks[kept]
     coefficients = np.asarray(dctn(blocks, axes=(2, 3), norm="ortho"))
