@@ -129,7 +129,8 @@ def note_unused(request: Request, inputs: Inputs) -> list[str]:
         given = request.options.get(name) is not None
         if given and not used and "steps" not in request.given:
             notes.append(f"the number of steps does not follow --{name}; choose it with --steps")
-    if request.options.get("refine") and method.hides_pixels and inputs.noise is None:
+    hidden = method.hides_pixels and request.task.takes_noise
+    if request.options.get("refine") and hidden and inputs.noise is None:
         notes.append("--refine needs a --sigma beside --hide; without, it changes nothing")
     if request.kind == "poisson" and inputs.noise is None and not needed:
         notes.append("--noise=poisson needs a --gain here; without, it changes nothing")

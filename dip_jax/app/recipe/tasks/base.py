@@ -118,9 +118,10 @@ REFINE = Flag(
     "refine",
     bool,
     None,
-    "For denoise, deblur, and inpaint but wide holes: refine the fit's result by combining similar "
-    "patches, for usually 0.2 to 2 dB. It takes seconds; for 256x256 pixels half a minute to "
-    "inpaint, a minute to deblur [on; off for paper, the decoders, and denoise with --hide].",
+    "For denoise and deblur, and for inpaint except where holes are wide: refine the fit's result "
+    "by combining similar patches, which usually gains 0.2 to 2 dB. It takes seconds; for 256x256 "
+    "pixels half a minute to inpaint, a minute to deblur [on; off for paper, and for denoise with "
+    "--hide or a decoder].",
 )
 KEEP_KNOWN = Flag(
     "keep_known",

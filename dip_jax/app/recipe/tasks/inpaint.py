@@ -27,6 +27,7 @@ from dip_jax.app.recipe.tasks.base import (
     TaskSpec,
 )
 from dip_jax.base import Array, Image, Task
+from dip_jax.non_local import PATCH
 
 _MOST_GROWTH = 1000  # pixels
 _LEVELS = 256
@@ -213,7 +214,7 @@ class Inpaint(TaskSpec):
         wide = (filling.far_inside(known) & (jnp.asarray(region) > 0)).any()
         exact = self.keep_known and noise is None
         # The middle of a wide hole is not known well enough to find patches like it.
-        if wide or not (self.refine and exact):
+        if wide or not (self.refine and exact) or min(image.shape[:2]) < PATCH:
             return image
         seen = Partial(operators.mask, known=jnp.asarray(known))
         refined = dip_jax.refine_measured(
