@@ -30,8 +30,8 @@ def filter_windows(y: ArrayLike, restored: ArrayLike, noise: NoiseModel) -> Imag
     """Returns the estimate of a noisy picture that is best if ``restored`` were the truth.
 
     In windows of 16x16 pixels that overlap. Each frequency of the noisy picture counts by the
-    share that the power of ``restored`` has in the sum of it and the noise's. The mean of a window
-    is that of ``restored``.
+    share that the power of ``restored`` has in the sum of it and the noise's. Where
+    ``restored`` is flat, its mean is kept.
 
     Args:
       y: the noisy picture, float ``[h, w, c]`` in [0, 1].
