@@ -156,7 +156,7 @@ def _put_back_known(image: np.ndarray, scene: Scene) -> np.ndarray:
 
 
 def _finish_task(image: np.ndarray, scene: Scene) -> np.ndarray:
-    return scene.preset.task.finish(image, scene.y, scene.data)
+    return scene.preset.task.finish(image, scene.y, scene.data, scene.noise)
 
 
 def _changes_in_part(scene: Scene) -> bool:

@@ -329,13 +329,16 @@ class TaskSpec(Record, abc.ABC):
         del data
         return None
 
-    def finish(self, image: np.ndarray, y: np.ndarray, data: Arrays) -> np.ndarray:
+    def finish(
+        self, image: np.ndarray, y: np.ndarray, data: Arrays, noise: NoiseModel | None
+    ) -> np.ndarray:
         """Returns the whole restored picture, finished.
 
         Args:
           image: ``[h, w, c]``, the mean of members and tiles.
           y: the picture as measured.
           data: the task's arrays.
+          noise: of the picture, if known.
         """
-        del y, data
+        del y, data, noise
         return image

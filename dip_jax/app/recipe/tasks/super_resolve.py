@@ -111,8 +111,10 @@ class SuperResolve(TaskSpec):
             base = self.enlarge(degrade.shrink(mean, self.factor))
         return dip_jax.combine_by_agreement(np.stack(images), base)
 
-    def finish(self, image: np.ndarray, y: np.ndarray, data: Arrays) -> np.ndarray:
-        del data
+    def finish(
+        self, image: np.ndarray, y: np.ndarray, data: Arrays, noise: NoiseModel | None
+    ) -> np.ndarray:
+        del data, noise
         return self._project(image, y) if self.keep_known else image
 
     def _project(self, image: np.ndarray, y: np.ndarray) -> np.ndarray:
