@@ -11,7 +11,7 @@ import numpy as np
 from dip_jax.base import Array
 from dip_jax.noise.model import NoiseModel
 
-_CHANCE = 8.0  # over the root of the number of values: what shared noise may do to a median
+_CHANCE = 3.5  # over the root of the number of independent values: nearly three standard errors
 
 
 def match_median(
@@ -46,9 +46,17 @@ def match_median(
             _find_median(change / np.maximum(size, np.finfo(size.dtype).tiny), size),
             float(np.sum(change * size) / np.sum(size**2)),
         )
-        if abs(found) > _CHANCE / len(size) ** 0.5:
+        if abs(found) > _CHANCE * (_reach(noise, channel) / len(size)) ** 0.5:
             shift[channel] = found
     return np.where(there[:, :, None], restored + shift * deviation, restored)
+
+
+def _reach(noise: NoiseModel, channel: int) -> float:
+    """Returns how many values share their noise, in effect: the sum of its autocorrelation."""
+    if noise.kernel is None:
+        return 1.0
+    kernel = np.asarray(noise.kernel, np.float64)[:, :, channel]
+    return max(1.0, float((kernel.sum(axis=(0, 1)) ** 2).sum() / (kernel**2).sum()))
 
 
 def _find_median(values: np.ndarray, weights: np.ndarray) -> float:

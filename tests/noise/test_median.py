@@ -81,3 +81,15 @@ def test_only_what_is_known_counts_and_moves():
 def test_without_noise_nothing_is_shifted():
     restored = CLEAN + 0.01
     np.testing.assert_array_equal(match_median(CLEAN, restored, measured(np.zeros(9))), restored)
+
+
+def test_noise_that_reaches_far_may_shift_by_chance():
+    line = np.exp(-(np.arange(-10, 11) ** 2) / 18)
+    kernel = (np.outer(line, line) / np.sum(line**2))[:, :, None, None] * np.eye(2)
+    noise = measured(np.full(9, 0.1))
+    restored = np.full((96, 96, 2), 0.5)
+    y = restored + 0.01 + 0.1 * RNG.standard_normal(restored.shape)
+    assert (match_median(y, restored, noise) > restored).all()
+    np.testing.assert_array_equal(
+        match_median(y, restored, noise._replace(kernel=kernel)), restored
+    )
