@@ -37,8 +37,15 @@ def filter_windows(y: ArrayLike, restored: ArrayLike, noise: NoiseModel) -> Imag
       y: the noisy picture, float ``[h, w, c]`` in [0, 1].
       restored: an estimate of it, such as a fit's, ``[h, w, c]``.
       noise: of ``y``.
+
+    Raises:
+      ValueError: if the shapes differ, or for whole numbers.
     """
     y, restored = jnp.asarray(y), jnp.asarray(restored)
+    if not jnp.issubdtype(y.dtype, jnp.floating):
+        raise ValueError(f"y is of {y.dtype}: must be float, with values in [0, 1]")
+    if y.shape != restored.shape or y.ndim != 3:
+        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
     y, deviation = noise.without_clipping(y, restored)
     return _filter(y, restored, deviation, jnp.asarray(_measure_power(noise, y.shape[2])))
 

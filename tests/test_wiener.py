@@ -99,3 +99,11 @@ def test_small_pictures_come_back_finite(shape):
     found = filter_windows(y, np.full(shape, 0.5, np.float32), NoiseModel("gaussian", 20.0))
     assert found.shape == shape
     assert np.isfinite(found).all()
+
+
+def test_wrong_pictures_are_refused():
+    whole = np.zeros((20, 20, 1), np.uint8)
+    with pytest.raises(ValueError, match="y is of uint8: must be float"):
+        filter_windows(whole, whole, NoiseModel("gaussian", 20.0))
+    with pytest.raises(ValueError, match="restored has the shape"):
+        filter_windows(np.zeros((20, 20, 1)), np.zeros((20, 20)), NoiseModel("gaussian", 20.0))

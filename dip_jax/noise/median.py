@@ -32,8 +32,15 @@ def match_median(
 
     Returns:
       ``[h, w, c]``; ``restored`` where nothing is known.
+
+    Raises:
+      ValueError: if the shapes differ, or for whole numbers.
     """
     y, restored = np.asarray(y), np.asarray(restored)
+    if not (np.issubdtype(y.dtype, np.floating) and np.issubdtype(restored.dtype, np.floating)):
+        raise ValueError(f"y is of {y.dtype}, restored {restored.dtype}: must be float, in [0, 1]")
+    if y.shape != restored.shape or y.ndim != 3:
+        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
     there = np.broadcast_to(np.asarray(known) > 0, (*y.shape[:2], 1))[:, :, 0]
     deviation = np.broadcast_to(noise.standard_deviation_at(restored), y.shape)
     shift = np.zeros(y.shape[2], restored.dtype)

@@ -30,6 +30,7 @@ from dip_jax.app.recipe.tasks.base import (
 )
 from dip_jax.base import Array, Image, Task
 from dip_jax.noise import NoiseModel
+from dip_jax.non_local import PATCH
 
 _LEAST_BALANCE = 0.02  # up to sigma 3; from there on the noise counts
 _BALANCE = 0.002  # per square of sigma in 8-bit levels
@@ -261,7 +262,7 @@ class Deblur(TaskSpec):
         return dip_jax.observe(blur, seen, reference=reference, region=region)
 
     def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
-        if not self.refine:
+        if not self.refine or min(image.shape[:2]) < PATCH:
             return image
         y, known, noise, data, _ = measured
         sigma = 0.0 if noise is None else noise.standard_deviation_at_level(128) / 255
