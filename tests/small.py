@@ -33,8 +33,7 @@ def _shrink(preset):
     # Refining is a program for each size: tests of it ask for it.
     task = preset.task.replace(refine=False) if "refine" in preset.task.fields() else preset.task
     # Presets that differ in this alone share programs.
-    decay = 400 if preset.optimizer.decay_steps else 0
-    optimizer = preset.optimizer.replace(decay_steps=decay)
+    optimizer = preset.optimizer.replace(decay_steps=400)
     method = _shallow(preset.method)
     return preset.replace(network=network, method=method, task=task, optimizer=optimizer)
 

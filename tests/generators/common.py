@@ -84,9 +84,9 @@ def check_sizes(kind, stride):
             jax.eval_shape(net.init, KEY, jnp.zeros((18, 16, 2)))
 
 
-def check_biases_before_norms(kind, layers, options=None):
+def check_biases_before_norms(kind, layers):
     """They would change nothing: they are declared, have no effect on a bit, and stay."""
-    net, z = kind(**(options or SMALLEST[kind])), data(32, 32, 2)
+    net, z = kind(**SMALLEST[kind]), data(32, 32, 2)
     params, apply = params_of(net, z), jit(net.apply)
     gradient = jit(jax.grad(lambda params: jnp.sum(net.apply(params, z) ** 2)))(params)
     seen = set()

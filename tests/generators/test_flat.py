@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from dip_jax.compilation import jit
-from dip_jax.generators import DeepDecoder, Flat
-from tests.generators.common import DECODER, KEY, data
+from dip_jax.generators import Flat, Skip
+from tests.generators.common import KEY, ONE_SCALE, data
 
 
 @pytest.mark.slow
 def test_flat_parameters_give_the_same_image_and_gradient():
     z = jnp.asarray(data(16, 8, 2))
-    net = DeepDecoder(**DECODER, upsampling="nearest")
-    flat = Flat(net)
+    flat, net = Flat(Skip(**ONE_SCALE)), Skip(**ONE_SCALE)
     init, apply = jit(flat.init), jit(flat.apply)
     vector, params = init(KEY, z), jit(net.init)(KEY, z)
     assert vector.ndim == 1

@@ -259,18 +259,15 @@ def compare(name: str, dtype: str) -> dict[str, float]:
     }
 
 
-def compare_start(name: str, *, gradients: bool) -> dict[str, float]:
-    """What :func:`compare` says of the start, in float32; the gradients' errors if told."""
+def compare_start(name: str) -> dict[str, float]:
+    """What :func:`compare` says of the start, in float32."""
     golden = load(name)
     params, loss_of = pose(golden, "float32")
-    if gradients:
-        (loss, output), slopes = jit(jax.value_and_grad(loss_of, has_aux=True))(params)
-    else:
-        loss, output = jit(loss_of)(params)
+    (loss, output), gradients = jit(jax.value_and_grad(loss_of, has_aux=True))(params)
     return {
         "output": relative(output, golden.image("output0")),
         "loss": relative(loss, golden.arrays["loss0"]),
-        **(gradient_errors(golden, slopes) if gradients else {}),
+        **gradient_errors(golden, gradients),
     }
 
 
@@ -359,7 +356,6 @@ EXCEPTIONS = {
 # In float32 the start alone, with room for our own rounding, which differs with the processor and
 # the compiler: gradients part by up to 1.4e-4 where a norm comes right behind a ReLU.
 FLOAT32 = {"output": 1e-4, "loss": 1e-5, "gradient": 1e-3, "vanishing": 1e-4}
-FORWARD_IN_FLOAT32 = ("skip_nearest_zero", "skip_avg_no1x1_k5", "skip_max", "skip_lanczos2")
 
 
 @pytest.mark.slow
@@ -374,15 +370,7 @@ def test_network_equals_the_original(name, record_property):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDENS)
 def test_network_equals_the_original_in_float32(name):
-    """The gradients of one network of each kind.
-
-    What the others have beside it, ways to sample and to pad, the tests of layers compare with
-    plain formulas in float32, and their gradients in float64 are compared above.
-    """
-    gradients = name not in FORWARD_IN_FLOAT32
-    errors = compare_start(name, gradients=gradients)
-    allowed = FLOAT32 if gradients else {key: FLOAT32[key] for key in ("output", "loss")}
-    assert find_excess(errors, allowed) == {}
+    assert find_excess(compare_start(name), FLOAT32) == {}
 
 
 def find_excess(errors: dict[str, float], allowed: dict[str, float]) -> dict[str, float]:

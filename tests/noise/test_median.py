@@ -42,11 +42,10 @@ def test_a_symmetrical_noise_changes_nothing():
 
 
 def test_photons_keep_their_mean():
-    clean = 0.2 + 0 * CLEAN
-    y = np.clip(RNG.poisson(clean / 0.1) * 0.1, 0, 1)
-    noise = measured(np.full(9, 0.14))
-    assert abs(match_median(y, clean, noise) - clean).max() < 0.008
-    assert np.median(y) == pytest.approx(0.2, abs=0.01)
+    clean = 0.25 + 0 * CLEAN
+    y = RNG.poisson(clean / 0.1) * 0.1
+    assert np.median(y) < 0.21
+    np.testing.assert_array_equal(match_median(y, clean, measured(np.full(9, 0.16))), clean)
 
 
 def test_each_channel_is_shifted_by_itself_and_by_its_noise():

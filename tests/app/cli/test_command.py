@@ -208,11 +208,11 @@ def test_scores_of_deep_pictures_are_of_full_depth(tiny_presets, tmp_path, capsy
     [
         ["--input=image", "--task=reconstruct"],
         ["--input=meshgrid", "--task=reconstruct"],
-        ["--generator=unet"],
+        ["--generator=unet", *NOISY],
         ["--generator=resnet", *NOISY],
-        ["--generator=deep_decoder"],
-        ["--generator=conv_decoder"],
-        ["--tv=0.05"],
+        ["--generator=deep_decoder", *NOISY],
+        ["--generator=conv_decoder", *NOISY],
+        ["--tv=0.05", *NOISY],
     ],
 )
 def test_choices(flags, tiny_presets, tmp_path, capsys, monkeypatch):
@@ -227,7 +227,9 @@ def test_choices(flags, tiny_presets, tmp_path, capsys, monkeypatch):
     image = save(tmp_path / "p.png", smooth())
     code, _, _ = run(capsys, f"--image={image}", "--steps=2", *flags, f"--out={tmp_path / 'a'}")
     assert code == 0
-    used = results(tmp_path / "a")[2]["settings"]
+    record = results(tmp_path / "a")[2]
+    assert record["steps"] == 2
+    used = record["settings"]
     used |= used["method"] | used["network"]
     name, value = flags[0][2:].split("=")
     assert str(used[name]) == value

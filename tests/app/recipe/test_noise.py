@@ -148,17 +148,18 @@ def test_noise_matters_to_the_fit(tiny_presets):
 
 @pytest.mark.slow
 def test_clipped_or_not_a_picture_compiles_nothing(tiny_presets):
-    less = {"steps": 2, "progress": False, "reference": np.full((40, 40, 1), 0.1, np.float32)}
+    less = {"steps": 2, "progress": False}
     options = less | {"sigma": 40.0}
-    clipped, whole = (
-        damage.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
-        for grey, sigma in ((0.1, 40.0), (0.5, 5.0))
-    )
-    assert restore(clipped, **options).noise.clipped
-    before = programs.compilations("cpu")
-    assert not restore(whole, **options).noise.clipped
-    restore(whole, noise="poisson", gain=13.0, **less)
-    assert programs.compilations("cpu") == before
+    for reference in (None, np.full((40, 40, 1), 0.1, np.float32)):
+        clipped, whole = (
+            damage.add_noise(np.full((40, 40, 1), grey), sigma, seed=0)
+            for grey, sigma in ((0.1, 40.0), (0.5, 5.0))
+        )
+        assert restore(clipped, reference=reference, **options).noise.clipped
+        before = programs.compilations("cpu")
+        assert not restore(whole, reference=reference, **options).noise.clipped
+        restore(whole, noise="poisson", gain=13.0, reference=reference, **less)
+        assert programs.compilations("cpu") == before
 
 
 @pytest.mark.slow
