@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Array = jax.Array
@@ -84,3 +85,16 @@ class Algorithm(NamedTuple):
     """``(state, task) -> (state, info)``: one step of optimisation."""
     estimate: Callable[[State], Image]
     """``state -> image``: the restoration that this state stands for."""
+
+
+def check_restored(y: ArrayLike, restored: ArrayLike) -> None:
+    """Checks a noisy picture and an estimate of it.
+
+    Raises:
+      ValueError: for whole numbers, or unless both are ``[h, w, c]``, of one shape.
+    """
+    for name, image in (("y", y), ("restored", restored)):
+        if not jnp.issubdtype(image.dtype, jnp.floating):
+            raise ValueError(f"{name} is of {image.dtype}: must be float, with values in [0, 1]")
+    if y.shape != restored.shape or y.ndim != 3:
+        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")

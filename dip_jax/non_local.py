@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 from jax.scipy.linalg import cho_solve
 
-from dip_jax.base import Array, ArrayLike, Image
+from dip_jax.base import Array, ArrayLike, Image, check_restored
 from dip_jax.colors import color_basis
 from dip_jax.compilation import jit
 from dip_jax.noise import NoiseModel
@@ -64,10 +64,7 @@ def refine(
     On a CPU the result is the same bit for bit; on a GPU sums may come in another order.
     """
     y, restored = jnp.asarray(y), jnp.asarray(restored)
-    if not jnp.issubdtype(y.dtype, jnp.floating):
-        raise ValueError(f"y is of {y.dtype}: must be float, with values in [0, 1]")
-    if y.shape != restored.shape or y.ndim != 3:
-        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
+    check_restored(y, restored)
     if min(y.shape[:2]) < PATCH or not noise.level:
         return restored
     share, caution = _find_share(noise)

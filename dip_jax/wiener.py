@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dip_jax.base import Array, ArrayLike, Image
+from dip_jax.base import Array, ArrayLike, Image, check_restored
 from dip_jax.colors import color_basis
 from dip_jax.compilation import jit
 from dip_jax.noise import NoiseModel
 
-SIDE = 16  # pixels of a window
+_SIDE = 16  # pixels of a window
 _STRIDE = 4  # pixels from one window to the next
-_MARGIN = SIDE - _STRIDE  # so that each pixel is in as many windows
+_MARGIN = _SIDE - _STRIDE  # so that each pixel is in as many windows
 _GRID = 64  # frequencies a side of the noise's power, before it is seen through a window
 _TINY = 1e-12
 
@@ -42,10 +42,7 @@ def filter_windows(y: ArrayLike, restored: ArrayLike, noise: NoiseModel) -> Imag
       ValueError: if the shapes differ, or for whole numbers.
     """
     y, restored = jnp.asarray(y), jnp.asarray(restored)
-    if not jnp.issubdtype(y.dtype, jnp.floating):
-        raise ValueError(f"y is of {y.dtype}: must be float, with values in [0, 1]")
-    if y.shape != restored.shape or y.ndim != 3:
-        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
+    check_restored(y, restored)
     y, deviation = noise.without_clipping(y, restored)
     return _filter(y, restored, deviation, jnp.asarray(_measure_power(noise, y.shape[2])))
 
@@ -61,14 +58,14 @@ def _measure_power(noise: NoiseModel, channels: int) -> np.ndarray:
     # A window multiplies the noise: its spectrum blurs the noise's.
     window = np.abs(np.fft.fft2(_window(), s=shape)) ** 2
     blurred = np.fft.fft2(power, axes=(0, 1)) * np.fft.fft2(window)[:, :, None, None]
-    step = _GRID // SIDE
+    step = _GRID // _SIDE
     found = np.fft.ifft2(blurred, axes=(0, 1)).real[::step, ::step] / _GRID**2
-    return found[:, : SIDE // 2 + 1].astype(np.float32)
+    return found[:, : _SIDE // 2 + 1].astype(np.float32)
 
 
 def _window() -> np.ndarray:
     """Returns the weights of a window, whose squares sum to 1 where windows overlap."""
-    line = np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE) * (2 * _STRIDE / SIDE) ** 0.5
+    line = np.sin(np.pi * (np.arange(_SIDE) + 0.5) / _SIDE) * (2 * _STRIDE / _SIDE) ** 0.5
     return np.outer(line, line)
 
 
@@ -84,12 +81,12 @@ def _filter(y: Array, restored: Array, deviation: Array, power: Array) -> Array:
             for image in (y @ basis.T, restored @ basis.T, deviation)
         )
         window = jnp.asarray(_window(), y.dtype)[None, :, :, None]
-        columns = np.arange(0, noisy.shape[1] - SIDE + 1, _STRIDE)
-        places = columns[:, None] + np.arange(SIDE)
+        columns = np.arange(0, noisy.shape[1] - _SIDE + 1, _STRIDE)
+        places = columns[:, None] + np.arange(_SIDE)
 
         def filter_strip(sums: Array, row: Array) -> tuple[Array, None]:
             strips = (
-                lax.dynamic_slice(image, (row, 0, 0), (SIDE, *image.shape[1:]))
+                lax.dynamic_slice(image, (row, 0, 0), (_SIDE, *image.shape[1:]))
                 for image in (noisy, pilot, spread)
             )
             own, x, s = (jnp.moveaxis(strip[:, places], 1, 0) for strip in strips)
@@ -101,12 +98,12 @@ def _filter(y: Array, restored: Array, deviation: Array, power: Array) -> Array:
             )
             signal = jnp.abs(guide) ** 2
             share = signal / jnp.maximum(signal + variance, _TINY)
-            found = jnp.fft.irfft2(share * spectrum, s=(SIDE, SIDE), axes=(1, 2)) + window * mean
-            strip = jnp.zeros((SIDE, *sums.shape[1:]), sums.dtype)
+            found = jnp.fft.irfft2(share * spectrum, s=(_SIDE, _SIDE), axes=(1, 2)) + window * mean
+            strip = jnp.zeros((_SIDE, *sums.shape[1:]), sums.dtype)
             strip = strip.at[:, places].add(jnp.moveaxis(window * found, 0, 1))
             old = lax.dynamic_slice(sums, (row, 0, 0), strip.shape)
             return lax.dynamic_update_slice(sums, old + strip, (row, 0, 0)), None
 
-        rows = jnp.arange(0, noisy.shape[0] - SIDE + 1, _STRIDE)
+        rows = jnp.arange(0, noisy.shape[0] - _SIDE + 1, _STRIDE)
         sums, _ = lax.scan(filter_strip, jnp.zeros_like(noisy), rows)
         return sums[_MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width] @ basis

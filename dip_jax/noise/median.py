@@ -8,7 +8,7 @@ are above the clean one before any rising curve, and so they are after it.
 
 import numpy as np
 
-from dip_jax.base import Array
+from dip_jax.base import Array, check_restored
 from dip_jax.noise.model import NoiseModel
 
 _CHANCE = 3.5  # over the root of the number of independent values: nearly three standard errors
@@ -37,10 +37,7 @@ def match_median(
       ValueError: if the shapes differ, or for whole numbers.
     """
     y, restored = np.asarray(y), np.asarray(restored)
-    if not (np.issubdtype(y.dtype, np.floating) and np.issubdtype(restored.dtype, np.floating)):
-        raise ValueError(f"y is of {y.dtype}, restored {restored.dtype}: must be float, in [0, 1]")
-    if y.shape != restored.shape or y.ndim != 3:
-        raise ValueError(f"restored has the shape {restored.shape}, y {y.shape}: must be [h, w, c]")
+    check_restored(y, restored)
     there = np.broadcast_to(np.asarray(known) > 0, (*y.shape[:2], 1))[:, :, 0]
     deviation = np.broadcast_to(noise.standard_deviation_at(restored), y.shape)
     shift = np.zeros(y.shape[2], restored.dtype)

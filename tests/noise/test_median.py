@@ -96,7 +96,7 @@ def test_noise_that_reaches_far_may_shift_by_chance():
 
 def test_wrong_pictures_are_refused():
     noise = measured(np.full(9, 0.1))
-    with pytest.raises(ValueError, match="y is of float64, restored uint8: must be float"):
+    with pytest.raises(ValueError, match="restored is of uint8: must be float"):
         match_median(CLEAN, (255 * CLEAN).astype(np.uint8), noise)
     with pytest.raises(ValueError, match="restored has the shape"):
         match_median(CLEAN, CLEAN[:, :, 0], noise)

@@ -269,7 +269,7 @@ def _plan_filling(
             counts=preset.counts.replace(later_steps=0),
             decay_steps=preset.optimizer.decay_steps,
             keep_known=not noisy,
-            refine=getattr(preset.task, "refine", False) and filling.task.refine,
+            **preset.task.filler_settings,
         ),
         noise=AUTO_NOISE,
         sigma=None,

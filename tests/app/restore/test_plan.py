@@ -6,6 +6,7 @@ import pytest
 from dip_jax.app import restore
 from dip_jax.app.errors import UserError
 from dip_jax.app.recipe import change, find_preset
+from dip_jax.app.restore.plan import make_plan
 from dip_jax.noise import NoiseModel
 from tests.app.restore.common import MASK, PICTURE
 
@@ -104,3 +105,16 @@ def test_an_input_that_would_not_be_fed_is_refused():
     assert result.image.shape == picture.shape
     assert result.preset.method.input == "image"
     assert change(find_preset("vase"), generator="deep_decoder").method.input == "noise"
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_what_fills_impulses_is_refined_as_the_picture_would_be(refine):
+    draws = np.random.default_rng(0).random((64, 64, 1))
+    picture = np.where(draws < 0.05, 0, np.where(draws > 0.95, 1, 0.5 + 0.2 * draws))
+    rest = ("sigma", "gain", "reference", "part")
+    options = dict.fromkeys(rest) | {"noise": "auto", "seed": 0, "warm": False}
+    plan = make_plan(
+        picture.astype(np.float32), task=None, preset="fast", settings={"refine": refine}, **options
+    )
+    assert plan.preset.task.name == "inpaint"
+    assert plan.preset.task.refine == refine

@@ -15,6 +15,7 @@ from dip_jax.app.files.pictures import Picture
 from dip_jax.app.recipe.records import Record
 from dip_jax.base import Array, Image, Task
 from dip_jax.noise import NoiseModel
+from dip_jax.non_local import PATCH
 
 Options = Mapping[str, Any]
 """The values of a task's flags, by name."""
@@ -134,6 +135,26 @@ KEEP_KNOWN = Flag(
 )
 
 
+_REFINED_SHARE = np.float32(0.7)  # the rest is the fit's, whose errors are others
+
+
+def refine_fit(
+    operator: Callable[[Image], Array], y: np.ndarray, image: np.ndarray, **options: Any
+) -> np.ndarray:
+    """Returns a mean of a fit and what :func:`dip_jax.refine_measured` makes of it.
+
+    Args:
+      operator: from the image to ``y``.
+      y: the measurement.
+      image: the fit ``[h, w, c]``, returned as it is if it is smaller than a patch.
+      **options: of ``refine_measured``.
+    """
+    if min(image.shape[:2]) < PATCH:
+        return image
+    refined = dip_jax.refine_measured(operator, y, image, **options)
+    return _REFINED_SHARE * np.asarray(refined) + (1 - _REFINED_SHARE) * image
+
+
 @dataclass(frozen=True)
 class TaskSpec(Record, abc.ABC):
     """What is done to a picture. A record's fields are the task's settings."""
@@ -173,6 +194,11 @@ class TaskSpec(Record, abc.ABC):
     def needs_noise(self) -> bool:
         """Whether the noise's level is needed, and estimated if it is not given."""
         return False
+
+    @property
+    def filler_settings(self) -> Mapping[str, Any]:
+        """Settings that the ``filler`` takes over, by name."""
+        return {}
 
     @property
     def factor(self) -> int:

@@ -27,17 +27,16 @@ from dip_jax.app.recipe.tasks.base import (
     Measured,
     Options,
     TaskSpec,
+    refine_fit,
 )
 from dip_jax.base import Array, Image, Task
 from dip_jax.noise import NoiseModel
-from dip_jax.non_local import PATCH
 
 _LEAST_BALANCE = 0.02  # up to sigma 3; from there on the noise counts
 _BALANCE = 0.002  # per square of sigma in 8-bit levels
 _LEAST_WEIGHT = 1e-3  # of a kernel's largest value; a darker rim is dropped
 _LEAST_SUM = 0.01  # of a kernel's absolute values
 _LEVELS = (10.0, 5.0)  # of refining: from 20 on, 0.1 dB less; to 3, the same
-_SHARE = np.float32(0.7)  # of the refined picture; the rest is the fit's, whose errors are others
 _FORMS = "gaussian:1.6, disk:4, motion:15,30, box:9, unknown, or a picture or .npy of the kernel"
 _UNKNOWN = "unknown"
 _FOR_UNKNOWN = "is for kernel=unknown; drop it, or the kernel"
@@ -262,13 +261,12 @@ class Deblur(TaskSpec):
         return dip_jax.observe(blur, seen, reference=reference, region=region)
 
     def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
-        if not self.refine or min(image.shape[:2]) < PATCH:
+        if not self.refine:
             return image
         y, known, noise, data, _ = measured
         sigma = 0.0 if noise is None else noise.standard_deviation_at_level(128) / 255
         blur = _blur(data["kernel"], y)
-        refined = dip_jax.refine_measured(blur, y, image, sigma=sigma, known=known, levels=_LEVELS)
-        return _SHARE * np.asarray(refined) + (1 - _SHARE) * image
+        return refine_fit(blur, y, image, sigma=sigma, known=known, levels=_LEVELS)
 
     def compare(self, y: Array, known: Array, data: Arrays) -> Task:
         return dip_jax.observe(_blur(data["kernel"], y), y, known=known)

@@ -1,7 +1,8 @@
 """Removing noise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -51,6 +52,10 @@ class Denoise(TaskSpec):
     def needs_noise(self) -> bool:
         return self.refine
 
+    @property
+    def filler_settings(self) -> Mapping[str, Any]:
+        return {"refine": self.refine}
+
     def make(
         self,
         y: Array,
@@ -82,9 +87,10 @@ class Denoise(TaskSpec):
     def finish(
         self, image: np.ndarray, y: np.ndarray, data: Arrays, noise: NoiseModel | None
     ) -> np.ndarray:
-        # Of the whole picture: tiles that differ would show on even walls.
-        bent = self.refine and noise is not None and noise.kernel is not None
-        return match_median(y, image, noise) if bent else image
+        del data
+        if not self.refine or noise is None or noise.kernel is None:
+            return image
+        return match_median(y, image, noise)  # tiles shifted each by itself would show
 
     def check_options(self, options: Options) -> None:
         if options["noise"] == "camera" and options["add_noise"]:

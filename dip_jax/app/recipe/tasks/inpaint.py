@@ -25,15 +25,14 @@ from dip_jax.app.recipe.tasks.base import (
     Measured,
     Options,
     TaskSpec,
+    refine_fit,
 )
 from dip_jax.base import Array, Image, Task
-from dip_jax.non_local import PATCH
 
 _MOST_GROWTH = 1000  # pixels
 _LEVELS = 256
 _REFINING = (20.0, 5.0)  # 8-bit levels, from the first round to the last
 _ROUNDS = 30
-_SHARE = np.float32(0.7)  # of the refined picture; the rest is the fit's, whose errors are others
 
 
 def _marks(path: str | None, options: Options) -> Marks:
@@ -214,13 +213,10 @@ class Inpaint(TaskSpec):
         wide = (filling.far_inside(known) & (jnp.asarray(region) > 0)).any()
         exact = self.keep_known and noise is None
         # The middle of a wide hole is not known well enough to find patches like it.
-        if wide or not (self.refine and exact) or min(image.shape[:2]) < PATCH:
+        if wide or not (self.refine and exact):
             return image
         seen = Partial(operators.mask, known=jnp.asarray(known))
-        refined = dip_jax.refine_measured(
-            seen, known * y, image, sigma=0.0, levels=_REFINING, rounds=_ROUNDS
-        )
-        return _SHARE * np.asarray(refined) + (1 - _SHARE) * image
+        return refine_fit(seen, known * y, image, sigma=0.0, levels=_REFINING, rounds=_ROUNDS)
 
     def join(
         self,
