@@ -11,7 +11,7 @@ from dip_jax.app.recipe.methods import (
     Recorrupted,
     Sure,
 )
-from dip_jax.app.recipe.networks import NETWORKS, Network, pairs
+from dip_jax.app.recipe.networks import NETWORKS, Network
 from dip_jax.app.recipe.noise import AUTO_NOISE, CAMERA_NOISE, MOST_HIDDEN, given_noise
 from dip_jax.app.recipe.optimizer import Adam
 from dip_jax.app.recipe.preset import LEAST_TILE, Counts, Preset, change
@@ -23,16 +23,13 @@ from dip_jax.app.recipe.tasks import (
     TASKS,
     Arrays,
     Data,
-    Degraded,
     Denoise,
     Flag,
     Inpaint,
     Measured,
     Options,
-    Reconstruct,
     SuperResolve,
     TaskSpec,
-    find_task,
 )
 
 __all__ = [
@@ -54,7 +51,6 @@ __all__ = [
     "ByHoles",
     "Counts",
     "Data",
-    "Degraded",
     "Denoise",
     "Flag",
     "Inpaint",
@@ -64,7 +60,6 @@ __all__ = [
     "Options",
     "Plain",
     "Preset",
-    "Reconstruct",
     "Recorrupted",
     "Rule",
     "Split",
@@ -78,10 +73,8 @@ __all__ = [
     "degrade",
     "describe_program",
     "find_preset",
-    "find_task",
     "given_noise",
     "list_presets",
-    "pairs",
     "split",
     "suggest",
 ]

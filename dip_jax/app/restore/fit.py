@@ -92,9 +92,8 @@ def run_fit(
         run ends before its time, so that they should be kept at once.
     """
     steps, place = fit.steps, fit.place
-    hidden = not watch.bar or sys.stderr is None
-    label = f"{place.index + 1} of {place.count}, " * (place.count > 1)
-    with tqdm(total=steps, desc=f"{label}compiling", disable=hidden) as bar:
+    label = count_of(place.index, place.count)
+    with tqdm(total=steps, desc=f"{label}compiling", disable=not shows_bar(watch)) as bar:
         course = _Course(fit, started, kept)
 
         def look(taken: int, state: State, trace: Trace) -> None:
@@ -132,6 +131,16 @@ def run_fit(
             if course.picture is None:
                 raise
     return course.result(interrupted), carried
+
+
+def shows_bar(watch: Watch) -> bool:
+    """Whether a bar is wanted, and there is where to show it."""
+    return watch.bar and sys.stderr is not None
+
+
+def count_of(index: int, count: int) -> str:
+    """Returns the words with which the bar of one of several begins; none for a single one."""
+    return f"{index + 1} of {count}, " * (count > 1)
 
 
 class _Interrupts:

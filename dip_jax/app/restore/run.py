@@ -131,7 +131,7 @@ def restore(
         combined = members[0]
         try:
             combined = combine_members(members, problem.y, interrupted=interrupted)
-            combined = finish(combined, "tile", run.scene(problem))
+            combined = run.finish_tile(tile, combined, problem)
         except KeyboardInterrupt:  # the fits are worth keeping
             interrupted = True
             run.save()

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
+from tqdm.auto import tqdm
 
 import dip_jax
 from dip_jax.app.errors import UserError
@@ -17,7 +18,7 @@ from dip_jax.app.recipe import Preset, Split, split
 from dip_jax.app.recipe.rules import Measurement
 from dip_jax.app.restore.canvas import Problem, put_on_canvas
 from dip_jax.app.restore.finish import Scene, finish
-from dip_jax.app.restore.fit import FitSpec, Place, run_fit
+from dip_jax.app.restore.fit import FitSpec, Place, count_of, run_fit, shows_bar
 from dip_jax.app.restore.plan import Plan, with_tile
 from dip_jax.app.restore.result import Restoration
 from dip_jax.app.restore.watch import Outline, Watch
@@ -131,6 +132,18 @@ class PictureRun:
                 self._carried[member] = carried
             self._finished.append(finish(outcome, "fit", scene))
         return finish(self._finished[index], "member", scene)
+
+    def finish_tile(self, tile: int, combined: Restoration, problem: Problem) -> Restoration:
+        """Returns the members' combined restoration of a tile, finished."""
+        label = count_of(tile, len(self.crops))
+        # Refining takes seconds, in which nothing else would move on the screen.
+        with tqdm(
+            desc=f"{label}finishing",
+            bar_format="{desc}",
+            leave=False,
+            disable=not shows_bar(self._watch),
+        ):
+            return finish(combined, "tile", self.scene(problem))
 
     def save(self) -> None:
         """Saves the fits that have ended, for a run that is interrupted while it finishes."""

@@ -60,8 +60,6 @@ def tiff_claiming(wanted, value):
     return bytes(data)
 
 
-TWO_FRAMES = {"save_all": True, "append_images": [Image.fromarray(RGB[::-1])]}
-
 # name of the file, its bytes (None: no such file), what the message must say
 REFUSED = {
     "missing": ("no.png", None, "does not exist; check"),

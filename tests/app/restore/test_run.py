@@ -39,6 +39,17 @@ def test_the_reference_changes_nothing_but_the_report():
 
 
 @pytest.mark.slow
+def test_the_bar_says_what_is_being_done(capfd):
+    grey = PICTURE[..., 0]  # the program of the test below
+    restore(grey, task="reconstruct", steps=2)
+    shown = capfd.readouterr().err
+    assert 0 <= shown.find("compiling") < shown.find("restoring") < shown.find("finishing")
+    assert shown.rstrip(" \r\n").endswith("finishing")  # and is wiped out in the end
+    restore(grey, task="reconstruct", steps=2, progress=False)
+    assert not capfd.readouterr().err
+
+
+@pytest.mark.slow
 def test_uint8_grey_and_rank_two():
     grey = (255 * PICTURE[..., 0]).astype(np.uint8)
     result = restore(grey, task="reconstruct", steps=2, progress=False)
