@@ -97,6 +97,18 @@ def far_inside(known: ArrayLike) -> Array:
     return near == 0
 
 
+def are_scattered(known: np.ndarray) -> bool:
+    """Whether scattered single pixels are missing in ``known [h, w, 1]``, not areas.
+
+    They are if the neighbours of a missing pixel, in its row and its column, are hardly more often
+    missing than other pixels.
+    """
+    missing = known[:, :, 0] == 0
+    beside = (missing[:, 1:] & missing[:, :-1], missing[1:] & missing[:-1])
+    most = max(pairs.mean() if pairs.size else 0.0 for pairs in beside)
+    return bool(most <= missing.mean() * (missing.mean() + 0.1))
+
+
 def complete(
     image: ArrayLike, y: ArrayLike, known: ArrayLike, weight: float | ArrayLike = 1.0
 ) -> Image:

@@ -162,3 +162,11 @@ def test_noise_of_known_pixels_stays_out_of_holes_if_some_are_held_out(share, le
     image = filling.join_known(TRUTH, noisy, _as_mask(known), held, predicted=False)
     error = image - TRUTH
     assert least <= np.std(error[~known]) <= most
+
+
+def test_scattered_pixels_are_told_from_areas():
+    scattered = np.random.default_rng(0).random((40, 50, 1)) > 0.5
+    scratch = np.ones((40, 50, 1), bool)
+    scratch[20, 5:45] = False
+    assert filling.are_scattered(scattered)
+    assert not filling.are_scattered(scratch)

@@ -82,7 +82,7 @@ _DENOISER = _fast(Denoise(refine=True)).replace(
     method=Recorrupted(0.5),
     counts=Counts(400, later_steps=25),
 )
-_INPAINTER = _fast(Inpaint(anchor=0.03, refine=True)).replace(
+_INPAINTER = _fast(Inpaint(anchor=0.03, refine=True, window_share=0.25)).replace(
     method=ByHoles(scattered=BlindSpot(0.2, fill_first=True), areas=_FIXED, wide=_SMOOTH)
 )
 # Two fits, since what they disagree on is left out.

@@ -57,11 +57,13 @@ class PictureRun:
         # A resumed run keeps its tiles: there may be more memory now, or less.
         tile = int(self._kept["tile"]) if self._kept else wanted
         self.crops = cut(plan, tile)
+        self._steps = [plan.preset.counts.steps] * len(self.crops)
         if not self._kept:
             largest = max(self.crops, key=lambda crop: crop.height * crop.width)
             tile = self._largest_tile(largest, allowed=fit_memory)
             self.crops = self.crops if tile == wanted else cut(plan, tile)
         self._plan = with_tile(plan, tile)
+        self._steps = self._count_steps()
         watch.begin(Outline(tile, wanted, self.crops, plan.y[:, :, 0].size))
         known = plan.known
         if known is not None and not all(crop(known).any() for crop in self.crops):
@@ -72,6 +74,21 @@ class PictureRun:
     def carried(self) -> Mapping[int, Arrays] | None:
         """What another picture can continue from, by member."""
         return self._carried if self._plan.warm else None
+
+    def _count_steps(self) -> list[int]:
+        """Returns the steps that a fit of each tile takes at most."""
+        counts, spec = self.preset.counts, self.preset.task
+        # All tiles but the first continue from the one before; that one, from an earlier picture.
+        later = min(counts.steps, counts.later_steps or counts.steps)
+        steps = [later if self._continues else counts.steps, *[later] * (len(self.crops) - 1)]
+        pixels = self._plan.y[:, :, 0].size
+        if counts.tile or all(crop.height * crop.width == pixels for crop in self.crops):
+            return steps
+        problems = map(self.problem, self.crops)  # one at a time
+        return [
+            spec.count_window_steps(count, problem.known, problem.region)
+            for count, problem in zip(steps, problems, strict=True)
+        ]
 
     def _check_members(self) -> None:
         """Raises a UserError if an earlier picture had fewer members than this one."""
@@ -169,14 +186,11 @@ class PictureRun:
 
     def _fit_spec(self, member: int, problem: Problem, part: Split, tile: int = 0) -> FitSpec:
         plan, window, spec = self._plan, problem.window, self.preset.task
-        counts, tiles = plan.preset.counts, len(self.crops)
-        # All tiles but the first continue from the one before; that one, from an earlier picture.
-        later = min(counts.steps, counts.later_steps or counts.steps)
-        steps = [later if self._continues else counts.steps, *[later] * (tiles - 1)]
+        counts, steps = plan.preset.counts, self._steps
         index = tile * counts.members + member
         place = Place(
             index,
-            tiles * counts.members,
+            len(self.crops) * counts.members,
             counts.members * sum(steps[:tile]) + member * steps[tile],
             counts.members * sum(steps),
         )

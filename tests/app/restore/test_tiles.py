@@ -17,6 +17,7 @@ from dip_jax.app.files.trace import concatenate_traces, final_values, number_ste
 from dip_jax.app.machine import memory
 from dip_jax.app.recipe import Denoise, preset
 from dip_jax.app.restore import Watch, session
+from dip_jax.app.restore.plan import make_plan
 from dip_jax.loop import needed_bytes
 from dip_jax.operators import Crop
 from dip_jax.tiling import blend, cut_tiles, most_detailed, surround_holes
@@ -180,6 +181,36 @@ def test_only_windows_around_holes_are_fitted():
     np.testing.assert_array_equal(crop(result.image)[40:60], alone.image[40:60])
     # What was not fitted is the picture in the fit's own estimate too.
     np.testing.assert_array_equal(result.raw[:, 250:300], picture[:, 250:300])
+
+
+def steps_of_windows(picture, mask, **settings):
+    """How many steps each window would take."""
+    plan = make_plan(
+        picture,
+        task="inpaint",
+        preset="fast",
+        noise="auto",
+        sigma=None,
+        gain=None,
+        reference=None,
+        seed=0,
+        part=None,
+        warm=False,
+        settings={"mask": mask, "steps": 40, **settings},
+    )
+    return session.PictureRun(plan, Watch(), None, fit_memory=False)._steps
+
+
+def test_windows_that_are_refined_take_a_share_of_the_steps():
+    picture, mask = np.ones((600, 900, 3), np.float32), np.ones((600, 900), np.float32)
+    mask[20:24, 20:24] = mask[300:340, 400:440] = 0  # a thin hole and a wide one
+    assert [crop.height for crop in surround_holes(mask[:, :, None])] == [128, 256]
+    quick = {"refine": True, "window_share": 0.25}
+    assert steps_of_windows(picture, mask, **quick) == [10, 40]
+    assert steps_of_windows(picture, mask, **quick | {"refine": False}) == [40, 40]
+    assert steps_of_windows(picture, mask, refine=True, window_share=1.0) == [40, 40]
+    # A picture that is fitted as a whole takes all.
+    assert steps_of_windows(picture[:128, :128], mask[:128, :128], **quick) == [40]
 
 
 @pytest.mark.slow

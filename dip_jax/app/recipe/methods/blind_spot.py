@@ -88,7 +88,7 @@ class ByHoles(Method):
         return task.has_holes and all(method.suits(task) for method in methods)
 
     def resolve(self, known: np.ndarray | None, sigma: float | None) -> Method:
-        if known is None or not are_scattered(known):
+        if known is None or not filling.are_scattered(known):
             wide = known is not None and bool(filling.far_inside(known).any())
             return (self.wide if wide else self.areas).resolve(known, sigma)
         fed = self.scattered.feeds_picture
@@ -102,15 +102,3 @@ class ByHoles(Method):
 
     def build(self, *_: Any) -> Any:
         raise TypeError("resolve the method first")
-
-
-def are_scattered(known: np.ndarray) -> bool:
-    """Whether scattered single pixels are missing in ``known [h, w, 1]``, not areas.
-
-    They are if the neighbours of a missing pixel, in its row and its column, are hardly more often
-    missing than other pixels.
-    """
-    missing = known[:, :, 0] == 0
-    beside = (missing[:, 1:] & missing[:, :-1], missing[1:] & missing[:-1])
-    most = max(pairs.mean() if pairs.size else 0.0 for pairs in beside)
-    return bool(most <= missing.mean() * (missing.mean() + 0.1))

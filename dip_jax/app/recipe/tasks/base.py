@@ -135,11 +135,13 @@ KEEP_KNOWN = Flag(
 )
 
 
-_REFINED_SHARE = np.float32(0.7)  # the rest is the fit's, whose errors are others
-
-
 def refine_fit(
-    operator: Callable[[Image], Array], y: np.ndarray, image: np.ndarray, **options: Any
+    operator: Callable[[Image], Array],
+    y: np.ndarray,
+    image: np.ndarray,
+    *,
+    share: float = 0.7,
+    **options: Any,
 ) -> np.ndarray:
     """Returns a mean of a fit and what :func:`dip_jax.refine_measured` makes of it.
 
@@ -147,12 +149,13 @@ def refine_fit(
       operator: from the image to ``y``.
       y: the measurement.
       image: the fit ``[h, w, c]``, returned as it is if it is smaller than a patch.
+      share: of what is made of it; the rest is the fit's, whose errors are others.
       **options: of ``refine_measured``.
     """
     if min(image.shape[:2]) < PATCH:
         return image
     refined = dip_jax.refine_measured(operator, y, image, **options)
-    return _REFINED_SHARE * np.asarray(refined) + (1 - _REFINED_SHARE) * image
+    return np.float32(share) * np.asarray(refined) + np.float32(1 - share) * image
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,17 @@ class TaskSpec(Record, abc.ABC):
         """Returns ``[h, w, 1]``, 1 where the picture is known; None if all is."""
         del data
         return None
+
+    def count_window_steps(self, steps: int, known: np.ndarray, region: np.ndarray) -> int:
+        """Returns the steps of a fit to a window around holes.
+
+        Args:
+          steps: those of a fit to a whole picture.
+          known: ``[h, w, 1]``, 1 where the canvas is known.
+          region: ``[h, w, 1]``, 1 where the picture lies on it.
+        """
+        del known, region
+        return steps
 
     def margin(self, data: Arrays) -> int:
         """Returns the pixels by which the canvas must exceed the picture on each side."""

@@ -4,9 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dip_jax.app.recipe.tasks import TASKS
+from dip_jax.app.errors import UserError
+from dip_jax.app.recipe.tasks import TASKS, inpaint
 from dip_jax.app.recipe.tasks.base import Measured
 from dip_jax.noise import NoiseModel
+
+MARGINS = ((10, 10), (10, 10), (0, 0))
 
 
 @pytest.mark.slow
@@ -63,3 +66,25 @@ def test_holes_are_refined_unless_they_are_wide():
         (task, measured._replace(known=wide)),
     ):
         np.testing.assert_array_equal(other.improve(restored, other_measured), restored)
+
+
+def test_of_areas_the_fit_only_finds_the_alike(monkeypatch):
+    """Margins do not make scattered pixels look like areas."""
+    shares = []
+    monkeypatch.setattr(
+        inpaint, "refine_fit", lambda *args, share=0.7, **options: shares.append(share) or args[2]
+    )
+    scattered = (np.random.default_rng(0).random((40, 50, 1)) > 0.5).astype(np.float32)
+    scratch = np.ones_like(scattered)
+    scratch[20:23, 5:45] = 0
+    image, region = np.zeros((60, 70, 1), np.float32), np.pad(np.ones_like(scratch), MARGINS)
+    for known in (scattered, scratch):
+        measured = Measured(image, np.pad(known, MARGINS), None, {}, region)
+        TASKS["inpaint"](refine=True).improve(image, measured)
+    assert shares == [0.7, 1.0]
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, "half"])
+def test_a_share_out_of_range_is_refused(share):
+    with pytest.raises(UserError, match="window_share"):
+        TASKS["inpaint"](window_share=share)
