@@ -14,7 +14,7 @@ import dip_jax
 from dip_jax.app.errors import UserError
 from dip_jax.app.files.checkpoint import Arrays, Checkpoint
 from dip_jax.app.machine import memory
-from dip_jax.app.recipe import Preset, Split, split
+from dip_jax.app.recipe import Measured, Preset, Split, split
 from dip_jax.app.recipe.rules import Measurement
 from dip_jax.app.restore.canvas import Problem, put_on_canvas
 from dip_jax.app.restore.finish import Scene, finish
@@ -86,9 +86,13 @@ class PictureRun:
             return steps
         problems = map(self.problem, self.crops)  # one at a time
         return [
-            spec.count_window_steps(count, problem.known, problem.region)
+            spec.count_window_steps(count, self._measured(problem))
             for count, problem in zip(steps, problems, strict=True)
         ]
+
+    def _measured(self, problem: Problem) -> Measured:
+        plan = self._plan
+        return Measured(problem.y, problem.known, plan.noise, plan.data, problem.region)
 
     def _check_members(self) -> None:
         """Raises a UserError if an earlier picture had fewer members than this one."""

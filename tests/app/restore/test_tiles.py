@@ -19,6 +19,7 @@ from dip_jax.app.recipe import Denoise, preset
 from dip_jax.app.restore import Watch, session
 from dip_jax.app.restore.plan import make_plan
 from dip_jax.loop import needed_bytes
+from dip_jax.noise import NoiseModel
 from dip_jax.operators import Crop
 from dip_jax.tiling import blend, cut_tiles, most_detailed, surround_holes
 from tests.app.common import tiny_runs
@@ -183,13 +184,13 @@ def test_only_windows_around_holes_are_fitted():
     np.testing.assert_array_equal(result.raw[:, 250:300], picture[:, 250:300])
 
 
-def steps_of_windows(picture, mask, **settings):
+def steps_of_windows(picture, mask, noise="auto", **settings):
     """How many steps each window would take."""
     plan = make_plan(
         picture,
         task="inpaint",
         preset="fast",
-        noise="auto",
+        noise=noise,
         sigma=None,
         gain=None,
         reference=None,
@@ -209,6 +210,11 @@ def test_windows_that_are_refined_take_a_share_of_the_steps():
     assert steps_of_windows(picture, mask, **quick) == [10, 40]
     assert steps_of_windows(picture, mask, **quick | {"refine": False}) == [40, 40]
     assert steps_of_windows(picture, mask, refine=True, window_share=1.0) == [40, 40]
+    # Nor is a window refined if there is noise; single pixels were not tried with fewer.
+    assert steps_of_windows(picture, mask, noise=NoiseModel("gaussian", 5.0), **quick) == [40, 40]
+    single = np.ones_like(mask)
+    single[20, 20] = single[22, 24] = single[300, 700] = 0
+    assert steps_of_windows(picture, single, **quick) == [40, 40]
     # A picture that is fitted as a whole takes all.
     assert steps_of_windows(picture[:128, :128], mask[:128, :128], **quick) == [40]
 

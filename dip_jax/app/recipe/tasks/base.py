@@ -298,15 +298,9 @@ class TaskSpec(Record, abc.ABC):
         del data
         return None
 
-    def count_window_steps(self, steps: int, known: np.ndarray, region: np.ndarray) -> int:
-        """Returns the steps of a fit to a window around holes.
-
-        Args:
-          steps: those of a fit to a whole picture.
-          known: ``[h, w, 1]``, 1 where the canvas is known.
-          region: ``[h, w, 1]``, 1 where the picture lies on it.
-        """
-        del known, region
+    def count_window_steps(self, steps: int, measured: Measured) -> int:
+        """Returns the steps of a fit to a window around holes; ``steps`` are a whole picture's."""
+        del measured
         return steps
 
     def margin(self, data: Arrays) -> int:

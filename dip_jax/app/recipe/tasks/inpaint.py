@@ -55,10 +55,10 @@ def _read(
     return mask, remarks
 
 
-def _without_margins(known: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Returns the part of the canvas ``[h, w, 1]`` on which the picture lies."""
-    inside = np.asarray(region)[:, :, 0] > 0
-    return known[np.ix_(inside.any(axis=1), inside.any(axis=0))]
+def _are_scattered(measured: Measured) -> bool:
+    """Whether single pixels are missing, not areas, where the picture lies on the canvas."""
+    inside = measured.region[:, :, 0] > 0
+    return filling.are_scattered(measured.known[np.ix_(inside.any(axis=1), inside.any(axis=0))])
 
 
 def _check(mask: np.ndarray, picture: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ class Inpaint(TaskSpec):
     refine: bool = False
     """Whether holes that are not wide are refined by :func:`dip_jax.refine_measured`."""
     window_share: float = 1.0
-    """Share of the steps that a window around holes takes if it is refined."""
+    """Share of the steps that a window around areas takes if it is refined."""
 
     def check(self) -> None:
         if not isinstance(self.missing, numbers.Real) or not 0 < self.missing < 100:
@@ -220,25 +220,26 @@ class Inpaint(TaskSpec):
         return data["mask"]
 
     def improve(self, image: np.ndarray, measured: Measured) -> np.ndarray:
-        y, known, noise, _, region = measured
-        if noise is not None or not self._refines(known, region):
+        if not self._refines(measured):
             return image
+        y, known, *_ = measured
         seen = Partial(operators.mask, known=jnp.asarray(known))
         options = {"sigma": 0.0, "levels": _REFINING, "rounds": _ROUNDS}
-        if not filling.are_scattered(_without_margins(known, region)):
+        if not _are_scattered(measured):
             options["share"] = 1.0  # a fit that has not seen the area is far behind
         return refine_fit(seen, known * y, image, **options)
 
-    def count_window_steps(self, steps: int, known: np.ndarray, region: np.ndarray) -> int:
+    def count_window_steps(self, steps: int, measured: Measured) -> int:
         # Refining finds what the other steps would: see experiments/notes/quality.md.
-        share = self.window_share if self._refines(known, region) else 1.0
-        return max(1, round(share * steps))
+        fewer = self._refines(measured) and not _are_scattered(measured)
+        return max(1, round(self.window_share * steps)) if fewer else steps
 
-    def _refines(self, known: np.ndarray, region: np.ndarray) -> bool:
-        """Whether holes without noise are refined."""
+    def _refines(self, measured: Measured) -> bool:
+        if not (self.refine and self.keep_known and measured.noise is None):
+            return False
         # The middle of a wide hole is not known well enough to find patches like it.
-        wide = (filling.far_inside(known) & (jnp.asarray(region) > 0)).any()
-        return self.refine and self.keep_known and not wide
+        wide = filling.far_inside(measured.known) & (jnp.asarray(measured.region) > 0)
+        return not wide.any()
 
     def join(
         self,
