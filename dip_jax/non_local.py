@@ -111,8 +111,8 @@ def _refine(
         return pilot @ basis
 
 
-class _Strip(NamedTuple):
-    """Patches that begin in one row, each with those that are like it."""
+class _Group(NamedTuple):
+    """Patches, each with those that are like it."""
 
     rows: Array
     """Where they begin, ``[n, count]``."""
@@ -121,7 +121,9 @@ class _Strip(NamedTuple):
     """1 for those that may be used, else 0."""
 
 
-def combine_patches(y: Array, pilot: Array, variance: Array, known: Array) -> Array:
+def combine_patches(
+    y: Array, pilot: Array, variance: Array, known: Array, needed: Array | None = None
+) -> Array:
     """Returns the estimate that patches of ``y`` give, combined as in ``pilot``.
 
     One pass of :func:`refine`, for channels whose noises are independent. It can be traced.
@@ -131,6 +133,8 @@ def combine_patches(y: Array, pilot: Array, variance: Array, known: Array) -> Ar
       pilot: an estimate of it, ``[h, w, c]``.
       variance: of the noise of each value, ``[h, w, c]``.
       known: ``[h, w, 1]``, 1 where ``y`` was measured; the rest stays as in ``pilot``.
+      needed: ``[h, w, 1]``, 1 where an estimate is needed, which saves the time of the rest. All
+        patches that reach there are estimated, and what none of them covers stays as in ``pilot``.
     """
     height, width, channels = y.shape
     variance = jnp.maximum(variance, _LEAST_VARIANCE)
@@ -138,30 +142,47 @@ def combine_patches(y: Array, pilot: Array, variance: Array, known: Array) -> Ar
     patch_variance = _over_patches(variance, lax.add, 0.0)
     # Of gray and RGB the luma; of any other picture the mean of its channels.
     guide = pilot[:, :, 0] if channels in (1, 3) else jnp.mean(pilot, axis=2)
-    columns = _starts(width)
+    rows, columns, count = _choose_places(height, width, needed)
+    together = len(_starts(width))
     down = np.arange(PATCH)[None, None, :, None]
     right = np.arange(PATCH)[None, None, None]
 
-    def restore_strip(sums: Array, row: Array) -> tuple[Array, None]:
-        strip = _find_alike(guide, whole, row, columns)
-        places = strip.rows[..., None, None] + down, strip.columns[..., None, None] + right
+    def restore_group(index: Array, sums: Array) -> Array:
+        first = index * together
+        own = (lax.dynamic_slice_in_dim(places, first, together) for places in (rows, columns))
+        group = _find_alike(guide, whole, *own, first + np.arange(together) < count)
+        places = group.rows[..., None, None] + down, group.columns[..., None, None] + right
         cut = [
-            jnp.moveaxis(image[places], -1, 1).reshape(len(columns), channels, _COUNT, -1)
+            jnp.moveaxis(image[places], -1, 1).reshape(together, channels, _COUNT, -1)
             for image in (y, pilot)
         ]
         precision = jnp.moveaxis(
-            strip.use[..., None] / patch_variance[strip.rows, strip.columns], -1, 1
+            group.use[..., None] / patch_variance[group.rows, group.columns], -1, 1
         )
-        values, weights = _solve(*cut, precision, strip.use[:, None])
+        values, weights = _solve(*cut, precision, group.use[:, None])
         both = jnp.concatenate([weights * values, weights * jnp.ones_like(values)], axis=1)
-        both = both.reshape(len(columns), 2 * channels, _COUNT, PATCH, PATCH)
-        return sums.at[places].add(jnp.moveaxis(both, 1, -1)), None
+        both = both.reshape(together, 2 * channels, _COUNT, PATCH, PATCH)
+        return sums.at[places].add(jnp.moveaxis(both, 1, -1))
 
     sums = jnp.zeros((height, width, 2 * channels), y.dtype)
-    sums, _ = lax.scan(restore_strip, sums, jnp.asarray(_starts(height)))
+    sums = lax.fori_loop(0, -(-count // together), restore_group, sums)
     total, weight = sums[..., :channels], sums[..., channels:]
     estimated = (known > 0) & (weight > 0)
     return jnp.where(estimated, total / jnp.where(weight > 0, weight, 1), pilot)
+
+
+def _choose_places(
+    height: int, width: int, needed: Array | None
+) -> tuple[Array, Array, Array | int]:
+    """Returns the rows and columns where patches begin that are restored, and how many are."""
+    down, right = (jnp.asarray(_starts(length)) for length in (height, width))
+    index = jnp.arange(len(down) * len(right))
+    count: Array | int = len(index)
+    if needed is not None:
+        reached = _over_patches(needed, lax.max, -jnp.inf)[:, :, 0] > 0
+        chosen = reached[down[:, None], right].ravel()
+        index, count = jnp.argsort(~chosen, stable=True), chosen.sum()
+    return down[index // len(right)], right[index % len(right)], count
 
 
 def _solve(y: Array, x: Array, precision: Array, use: Array) -> tuple[Array, Array]:
@@ -191,30 +212,29 @@ def _solve(y: Array, x: Array, precision: Array, use: Array) -> tuple[Array, Arr
     return estimate, (use / jnp.maximum(left, 1e-6))[..., None]
 
 
-def _find_alike(guide: Array, whole: Array, row: Array, columns: np.ndarray) -> _Strip:
-    """Finds the patches most like those that begin in ``row`` and ``columns``."""
-    width = guide.shape[1]
+def _find_alike(guide: Array, whole: Array, rows: Array, columns: Array, valid: Array) -> _Group:
+    """Finds the patches most like those that begin in ``rows`` and ``columns``."""
     side = 2 * _REACH + 1
     around = jnp.pad(guide, _REACH)
     allowed = jnp.pad(whole, _REACH, constant_values=False)
-    own = lax.dynamic_slice(guide, (row, 0), (PATCH, width))
-    shifts = np.arange(side)[:, None]
 
-    def differ(down: Array) -> Array:
-        """Returns the squared differences to the patches of one row, ``[side, n]``."""
-        rows = lax.dynamic_slice(around, (row + down, 0), (PATCH, width + side - 1))
-        shifted = rows[:, shifts + np.arange(width)[None]]
-        squares = jnp.sum((own[:, None] - shifted) ** 2, axis=0)
-        sums = sum(squares[:, columns + i] for i in range(PATCH))
-        usable = lax.dynamic_slice(allowed, (row + down, 0), (1, allowed.shape[1]))[0]
-        return jnp.where(usable[shifts + columns[None]], sums, jnp.inf)
+    def cut(image: Array, row: Array, column: Array, size: tuple[int, int]) -> Array:
+        return lax.dynamic_slice(image, (row, column), size)
 
-    distance = lax.map(differ, jnp.arange(side)).reshape(side * side, len(columns)).T
-    least, found = lax.top_k(-distance, _COUNT)
+    own = jax.vmap(lambda r, c: cut(guide, r, c, (PATCH, PATCH)))(rows, columns)
+    near = jax.vmap(lambda r, c: cut(around, r, c, (side + PATCH - 1,) * 2))(rows, columns)
+    usable = jax.vmap(lambda r, c: cut(allowed, r, c, (side, side)))(rows, columns)
+    differences = jnp.zeros((len(rows), side, side), guide.dtype)
+    for down in range(PATCH):
+        for right in range(PATCH):
+            shifted = near[:, down : down + side, right : right + side]
+            differences += (own[:, down, right, None, None] - shifted) ** 2
+    differences = jnp.where(usable & valid[:, None, None], differences, jnp.inf)
+    least, found = lax.top_k(-differences.reshape(len(rows), -1), _COUNT)
     use = jnp.isfinite(least)
     down, right = found // side - _REACH, found % side - _REACH
-    return _Strip(
-        jnp.where(use, row + down, 0),
+    return _Group(
+        jnp.where(use, rows[:, None] + down, 0),
         jnp.where(use, columns[:, None] + right, 0),
         use.astype(guide.dtype),
     )

@@ -37,6 +37,7 @@ def refine_measured(
     *,
     sigma: float,
     known: ArrayLike | float = 1.0,
+    needed: ArrayLike | None = None,
     levels: tuple[float, float] = (20.0, 5.0),
     rounds: int = 80,
 ) -> Image:
@@ -60,6 +61,8 @@ def refine_measured(
         component. A number, not to be traced.
       known: weights of the errors of ``y``, of its shape or one that broadcasts to it: 1 where it
         was measured, 0 elsewhere. There ``y`` may be anything, even NaN.
+      needed: where ``restored`` may have errors, ``[h, w]``: 1 there, 0 elsewhere. The denoiser
+        then leaves out what lies far from it, and its time.
       levels: the noise removed in the first round and in the last, in 1/255 of the range of
         ``restored``. The first should be near the typical error of ``restored``.
       rounds: more of them cost time and give a little more.
@@ -79,6 +82,9 @@ def refine_measured(
     if restored.ndim != 3 or not restored.shape[2] or min(restored.shape[:2]) < PATCH:
         shape = f"restored has the shape {restored.shape}"
         raise ValueError(f"{shape}: must be [h, w, c] with at least {PATCH}x{PATCH} pixels")
+    if needed is not None and jnp.shape(needed) != restored.shape[:2]:
+        shape = f"needed has the shape {jnp.shape(needed)}"
+        raise ValueError(f"{shape}: must be {restored.shape[:2]}")
     operator = operator if isinstance(operator, Partial) else Partial(operator)
     made = jax.eval_shape(operator, restored)
     y, known = jnp.asarray(y), jnp.asarray(known, jnp.float32)
@@ -96,7 +102,9 @@ def refine_measured(
         operator = Partial(_of_parts, operator, phase)
         restored = restored / phase
         restored = jnp.concatenate([restored.real, restored.imag], axis=2)
-    equations, image = _prepare(operator, y, restored, np.float32(sigma), known)
+    if needed is not None:
+        needed = jnp.asarray(needed, jnp.float32)[:, :, None]
+    equations, image = _prepare(operator, y, restored, np.float32(sigma), known, needed)
     pilot = image
     # Not one compiled loop, which could not be interrupted.
     for level in np.geomspace(levels[0], levels[1], rounds):
@@ -126,6 +134,8 @@ class _Equations(NamedTuple):
     """The image's own range is from ``low`` to ``low + size``."""
     whole: Array
     """``[h, w, 1]`` of ones. (Constants of this size would take seconds to compile.)"""
+    needed: Array | None
+    """``[h, w, 1]``, 1 where the image may have errors; None means everywhere."""
 
 
 def _of_parts(operator: Callable[[Image], Array], phase: Array, image: Image) -> Array:
@@ -134,7 +144,12 @@ def _of_parts(operator: Callable[[Image], Array], phase: Array, image: Image) ->
 
 @jit
 def _prepare(
-    operator: Partial, y: Array, restored: Image, sigma: Array, known: Array
+    operator: Partial,
+    y: Array,
+    restored: Image,
+    sigma: Array,
+    known: Array,
+    needed: Array | None,
 ) -> tuple[_Equations, Image]:
     """Returns the equations, and the first solution in their units."""
     low, high = jnp.min(restored), jnp.max(restored)
@@ -146,7 +161,7 @@ def _prepare(
     gain = jnp.linalg.norm((known * operator(image)).ravel()) / jnp.where(length > 0, length, 1)
     sigma = jnp.maximum(sigma / size, _LEAST_NOISE * gain)
     whole = jnp.ones((*restored.shape[:2], 1))
-    return _Equations(target, sigma**2, low, size, whole), image
+    return _Equations(target, sigma**2, low, size, whole, needed), image
 
 
 @jit
@@ -163,7 +178,9 @@ def _improve(
     with jax.default_matmul_precision("float32"):
         basis = color_basis(image.shape[2])
         variance = jnp.full(image.shape, level**2)
-        pilot = combine_patches(image @ basis.T, pilot @ basis.T, variance, equations.whole) @ basis
+        noisy, guide = image @ basis.T, pilot @ basis.T
+        found = combine_patches(noisy, guide, variance, equations.whole, equations.needed)
+        pilot = found @ basis
         share = equations.variance / level**2
 
         def weigh(part: Image) -> Image:

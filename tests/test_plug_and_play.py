@@ -140,3 +140,15 @@ def test_a_constant_picture_stays_constant(blurred):
 def test_mistakes_are_told(start, options, words):
     with pytest.raises(ValueError, match=words):
         refine(FOURIER, MASK if start.shape != TRUTH.shape else FOURIER(TRUTH), start, **options)
+
+
+def test_what_lies_far_from_where_it_is_needed_stays():
+    known = np.ones((SIDE, SIDE, 1), np.float32)
+    known[:, 4:6] = 0
+    seen = Partial(operators.mask, known=jnp.asarray(known))
+    start = np.where(known, TRUTH, 0.2)
+    refined = refine(seen, known * TRUTH, start, sigma=0.0, needed=known[:, :, 0] == 0)
+    assert psnr(refined, TRUTH) > psnr(start, TRUTH) + 1
+    np.testing.assert_allclose(refined[:, 12:], TRUTH[:, 12:], atol=1e-6)
+    with pytest.raises(ValueError, match="needed has the shape"):
+        refine(seen, known * TRUTH, start, needed=known)
