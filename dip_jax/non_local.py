@@ -134,7 +134,7 @@ def combine_patches(
       variance: of the noise of each value, ``[h, w, c]``.
       known: ``[h, w, 1]``, 1 where ``y`` was measured; the rest stays as in ``pilot``.
       needed: ``[h, w, 1]``, 1 where an estimate is needed, which saves the time of the rest. All
-        patches that reach there are estimated, and what none of them covers stays as in ``pilot``.
+        patches that reach there are estimated, with those like them. Others stay as in ``pilot``.
     """
     height, width, channels = y.shape
     variance = jnp.maximum(variance, _LEAST_VARIANCE)

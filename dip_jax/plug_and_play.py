@@ -62,7 +62,7 @@ def refine_measured(
       known: weights of the errors of ``y``, of its shape or one that broadcasts to it: 1 where it
         was measured, 0 elsewhere. There ``y`` may be anything, even NaN.
       needed: where ``restored`` may have errors, ``[h, w]``: 1 there, 0 elsewhere. The denoiser
-        then leaves out what lies far from it, and its time.
+        then leaves out what lies 26 pixels from it or more, and its time.
       levels: the noise removed in the first round and in the last, in 1/255 of the range of
         ``restored``. The first should be near the typical error of ``restored``.
       rounds: more of them cost time and give a little more.
