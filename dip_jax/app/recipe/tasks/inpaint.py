@@ -36,6 +36,7 @@ _ROUNDS = 30
 # Areas begin farther from the truth: see experiments/notes/quality.md.
 _REFINING_AREAS, _ROUNDS_OF_AREAS = (40.0, 5.0), 120
 _NEAR = 9  # pixels from a hole, beyond which nothing is refined
+_DENSE = 0.5  # share of the picture that is near holes
 
 
 def _marks(path: str | None, options: Options) -> Marks:
@@ -235,15 +236,18 @@ class Inpaint(TaskSpec):
         # A fit and a smooth guess err in different ways. Both are far behind what is made of them.
         start = (image + np.asarray(filling.interpolate(y, known))) / 2
         needed = ndimage.binary_dilation(known[:, :, 0] == 0, iterations=_NEAR)
+        needed &= np.asarray(measured.region)[:, :, 0] > 0
+        # All over the picture, as writing is, more rounds would take long and gain nothing.
+        sparse = needed.mean() < _DENSE
         return refine_fit(
             seen,
             known * y,
             start,
             share=1.0,
             sigma=0.0,
-            needed=needed & (np.asarray(measured.region)[:, :, 0] > 0),
-            levels=_REFINING_AREAS,
-            rounds=_ROUNDS_OF_AREAS,
+            needed=needed,
+            levels=_REFINING_AREAS if sparse else _REFINING,
+            rounds=_ROUNDS_OF_AREAS if sparse else _ROUNDS,
         )
 
     def count_window_steps(self, steps: int, measured: Measured) -> int:
