@@ -28,6 +28,7 @@ from dip_jax.app.recipe.tasks.base import (
     refine_fit,
 )
 from dip_jax.base import Array, Image, Task
+from dip_jax.compilation import jit
 
 _MOST_GROWTH = 1000  # pixels
 _LEVELS = 256
@@ -37,6 +38,7 @@ _ROUNDS = 30
 _REFINING_AREAS, _ROUNDS_OF_AREAS = (40.0, 5.0), 120
 _NEAR = 9  # pixels from a hole, beyond which nothing is refined
 _DENSE = 0.5  # share of the picture that is near holes
+_interpolate = jit(filling.interpolate)  # as one program
 
 
 def _marks(path: str | None, options: Options) -> Marks:
@@ -234,11 +236,11 @@ class Inpaint(TaskSpec):
             options = {"levels": _REFINING, "rounds": _ROUNDS}
             return refine_fit(seen, known * y, image, sigma=0.0, **options)
         # A fit and a smooth guess err in different ways. Both are far behind what is made of them.
-        start = (image + np.asarray(filling.interpolate(y, known))) / 2
-        needed = ndimage.binary_dilation(known[:, :, 0] == 0, iterations=_NEAR)
-        needed &= np.asarray(measured.region)[:, :, 0] > 0
+        start = (image + np.asarray(_interpolate(y, known))) / 2
+        inside = np.asarray(measured.region)[:, :, 0] > 0
+        needed = ndimage.binary_dilation(inside & (known[:, :, 0] == 0), iterations=_NEAR) & inside
         # All over the picture, as writing is, more rounds would take long and gain nothing.
-        sparse = needed.mean() < _DENSE
+        sparse = needed.sum() < _DENSE * inside.sum()
         return refine_fit(
             seen,
             known * y,

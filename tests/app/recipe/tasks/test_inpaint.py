@@ -68,20 +68,29 @@ def test_holes_are_refined_unless_they_are_wide():
         np.testing.assert_array_equal(other.improve(restored, other_measured), restored)
 
 
-def test_of_areas_the_fit_only_finds_the_alike(monkeypatch):
-    """Margins do not make scattered pixels look like areas."""
-    shares = []
+def test_areas_are_refined_near_them_alone(monkeypatch):
+    """Margins do not make scattered pixels look like areas, and are not refined."""
+    calls = []
     monkeypatch.setattr(
-        inpaint, "refine_fit", lambda *args, share=0.7, **options: shares.append(share) or args[2]
+        inpaint, "refine_fit", lambda *args, **options: calls.append(options) or args[2]
     )
     scattered = (np.random.default_rng(0).random((40, 50, 1)) > 0.5).astype(np.float32)
     scratch = np.ones_like(scattered)
-    scratch[20:23, 5:45] = 0
+    scratch[2:5, 5:45] = 0
+    writing = np.ones_like(scattered)
+    writing[5::12, 5:45] = 0
     image, region = np.zeros((60, 70, 1), np.float32), np.pad(np.ones_like(scratch), MARGINS)
-    for known in (scattered, scratch):
+    for known in (scattered, scratch, writing):
         measured = Measured(image, np.pad(known, MARGINS), None, {}, region)
         TASKS["inpaint"](refine=True).improve(image, measured)
-    assert shares == [0.7, 1.0]
+    assert ["share" in options for options in calls] == [False, True, True]
+    few, many = (options["needed"] for options in calls[1:])
+    assert few[10:20, 20:50].all()  # the picture's rows 0 to 9
+    assert not few[:10].any()
+    assert not few[25:].any()
+    assert many.mean() > few.mean()
+    # More rounds where they cost little.
+    assert calls[1]["rounds"] > calls[2]["rounds"] == calls[0]["rounds"]
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, "half"])
